@@ -1,0 +1,3 @@
+"""onefill: every signal fills once."""
+
+__version__ = "0.1.0"
