@@ -1,0 +1,95 @@
+"""What the portfolio engine knows of an instrument: configuration, not code."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+
+class Structure(enum.StrEnum):
+    """How a position in the instrument is built at the broker."""
+
+    SYNTHETIC_FUTURE = "synthetic_future"  # BUY call and SELL put, same strike and expiry
+    FUTURE = "future"
+
+
+class ExpiryRule(enum.StrEnum):
+    """When the monthly contract ends, where no instrument list says so; earlier on holidays."""
+
+    LAST_TUESDAY = "last_tuesday"
+    FIFTH = "fifth"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """One tradable thing of the portfolio engine.
+
+    point_value: rupees for one point and one lot. margin_per_lot in rupees. The percentages are
+    of equity (1 is one percent). stop_k: the stop's distance in ATRs, initial and trailing.
+    units_per_lot: what a broker's order quantity is, for one lot, from the given date on;
+    a position keeps what it was opened with. strike_step, strike_tie: nearest strike, and the
+    multiple that wins a tie. rollover_days: calendar days before expiry at which to roll.
+    """
+
+    name: str
+    exchange: str
+    broker: str
+    symbol_root: str
+    structure: Structure
+    expiry_rule: ExpiryRule
+    zone: str = "Asia/Kolkata"
+    point_value: Decimal
+    margin_per_lot: Decimal
+    units_per_lot: tuple[tuple[date, int], ...]
+    risk_percent: tuple[Decimal, Decimal] = (Decimal(1), Decimal(1))
+    volatility_percent: tuple[Decimal, Decimal] = (Decimal("0.5"), Decimal("0.7"))
+    stop_k: tuple[Decimal, Decimal] = (Decimal("1.5"), Decimal("2.5"))
+    pyramids_max: int = 3
+    strike_step: int = 500
+    strike_tie: int = 1000
+    rollover_days: int = 7
+
+    def units_on(self, day: date) -> int:
+        """Broker units in one lot for a contract whose series begins on that day."""
+        return max((entry for entry in self.units_per_lot if entry[0] <= day), default=(day, 1))[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """Limits over a whole portfolio, as percentages of equity (PF-3, PF-4)."""
+
+    risk_percent: Decimal = Decimal(15)
+    volatility_percent: Decimal = Decimal(5)
+    margin_percent: Decimal = Decimal(60)
+    pyramid_risk_percent: Decimal = Decimal(12)
+    pyramid_volatility_percent: Decimal = Decimal(4)
+
+
+class EquityBase(enum.StrEnum):
+    """Which equity sizes a trade (PF-5)."""
+
+    EQUITY_HIGH = "equity_high"
+    CLOSED = "closed"
+    BLENDED = "blended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Everything the pure decisions need that is configuration. `max_age_s`: entries expire."""
+
+    deployment: str
+    instruments: Mapping[str, Instrument]
+    caps: Caps = field(default_factory=Caps)
+    equity_base: EquityBase = EquityBase.EQUITY_HIGH
+    peel_off: bool = False
+    max_age_s: Decimal = Decimal(60)
+    direct_broker: str = "binance"
+    direct_account: str = "paper"
+    exit_retry_s: tuple[int, ...] = (1, 2, 5, 15, 60)
+    holidays: Mapping[str, frozenset[date]] = field(default_factory=dict)
+    """Holidays by exchange, for the expiry rules."""
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """The account to use at each broker (`paper` where none is named)."""

@@ -1,0 +1,212 @@
+"""The order intent: one broker action, durable before anything is sent, and its state machine."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from onefill.core.ids import ClientOrderId, Lane, PositionId
+from onefill.core.money import ZERO
+
+
+class Side(enum.StrEnum):
+    """Which way an order trades."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def opposite(self) -> Side:
+        """The side that undoes this one."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(enum.StrEnum):
+    """How an order finds its price."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+
+
+class Verb(enum.StrEnum):
+    """What an intent does at the broker."""
+
+    PLACE = "place"
+    MODIFY = "modify"
+    CANCEL = "cancel"
+
+
+class IntentState(enum.StrEnum):
+    """Where an intent stands; see TRANSITIONS for the ways between."""
+
+    NEW = "NEW"
+    SENDING = "SENDING"
+    ACKED = "ACKED"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    IN_DOUBT = "IN_DOUBT"
+    NOT_PLACED = "NOT_PLACED"
+    QUARANTINED = "QUARANTINED"
+
+
+class IntentEvent(enum.StrEnum):
+    """What can happen to an intent."""
+
+    CLAIMED = "claimed"
+    WITHDRAWN = "withdrawn"  # too old, overtaken, or what it waited for failed; never sent
+    NOT_SENT = "not_sent"  # the sender found its deadline past, and wrote nothing to the socket
+    ACCEPTED = "accepted"
+    PARTLY_FILLED = "partly_filled"
+    WHOLLY_FILLED = "wholly_filled"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"  # the broker's definite no
+    REFUSED_RETRY = "refused_retry"  # a definite no to this attempt only: a new one may be made
+    LOST = "lost"  # the outcome is unknown
+    ABSENT = "absent"  # a conclusive look-up: the broker never had it, and never will
+    UNSETTLED = "unsettled"  # the look-ups are used up and prove nothing
+
+
+S, E = IntentState, IntentEvent
+
+_PLACED: dict[IntentEvent, IntentState] = {
+    E.ACCEPTED: S.ACKED,
+    E.PARTLY_FILLED: S.PARTIALLY_FILLED,
+    E.WHOLLY_FILLED: S.FILLED,
+    E.CANCELLED: S.CANCELLED,
+    E.REFUSED: S.REJECTED,
+}
+"""The venue's word. It is taken from wherever an intent stands that is not further already."""
+
+TRANSITIONS: dict[tuple[IntentState, IntentEvent], IntentState] = {
+    (S.NEW, E.CLAIMED): S.SENDING,
+    (S.NEW, E.WITHDRAWN): S.EXPIRED,
+    **{(S.SENDING, event): state for event, state in _PLACED.items()},
+    (S.SENDING, E.NOT_SENT): S.NEW,
+    (S.SENDING, E.REFUSED_RETRY): S.NEW,
+    (S.SENDING, E.LOST): S.IN_DOUBT,
+    (S.SENDING, E.ABSENT): S.NEW,
+    (S.SENDING, E.UNSETTLED): S.QUARANTINED,
+    **{(S.IN_DOUBT, event): state for event, state in _PLACED.items()},
+    (S.IN_DOUBT, E.LOST): S.IN_DOUBT,
+    (S.IN_DOUBT, E.ABSENT): S.NEW,
+    (S.IN_DOUBT, E.UNSETTLED): S.QUARANTINED,
+    **{(S.QUARANTINED, event): state for event, state in _PLACED.items()},
+    (S.QUARANTINED, E.ABSENT): S.NOT_PLACED,  # a person's verdict, final
+    (S.QUARANTINED, E.LOST): S.QUARANTINED,
+    (S.ACKED, E.PARTLY_FILLED): S.PARTIALLY_FILLED,
+    (S.ACKED, E.WHOLLY_FILLED): S.FILLED,
+    (S.ACKED, E.CANCELLED): S.CANCELLED,
+    (S.ACKED, E.REFUSED): S.REJECTED,  # asynchronous brokers accept first and refuse later
+    (S.PARTIALLY_FILLED, E.WHOLLY_FILLED): S.FILLED,
+    (S.PARTIALLY_FILLED, E.CANCELLED): S.CANCELLED,
+    (S.PARTIALLY_FILLED, E.PARTLY_FILLED): S.PARTIALLY_FILLED,
+    (S.CANCELLED, E.WHOLLY_FILLED): S.FILLED,  # a fill can overtake our cancel
+    (S.CANCELLED, E.PARTLY_FILLED): S.CANCELLED,  # quantity still counts; the rest stays cancelled
+}
+
+CONTRADICTIONS: dict[tuple[IntentState, IntentEvent], IntentState] = {
+    (state, event): _PLACED[event]
+    for state in (S.NEW, S.NOT_PLACED, S.EXPIRED, S.REJECTED)
+    for event in (E.ACCEPTED, E.PARTLY_FILLED, E.WHOLLY_FILLED)
+}
+"""The venue executed what was thought not to be there: believed, alarmed, and the lane blocks."""
+
+FINAL = frozenset({S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED, S.NOT_PLACED})
+DEAD = frozenset({S.CANCELLED, S.REJECTED, S.EXPIRED, S.NOT_PLACED})
+"""Final without having done all that was asked."""
+UNRESOLVED = frozenset({S.IN_DOUBT, S.QUARANTINED})
+"""In doubt; a SENDING past its `send_by` counts as well (ask `is_unresolved`)."""
+AT_BROKER = frozenset({S.ACKED, S.PARTIALLY_FILLED})
+
+
+def step(state: IntentState, event: IntentEvent) -> tuple[IntentState, bool]:
+    """The next state, and whether the event contradicts what was believed before.
+
+    An event that is older than the state (an ACK after the fill) changes nothing.
+    """
+    if (after := TRANSITIONS.get((state, event))) is not None:
+        return after, False
+    if (after := CONTRADICTIONS.get((state, event))) is not None:
+        return after, True
+    return state, False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """What is asked of a broker: quantities in the broker's own unit, prices in points.
+
+    broker names the adapter (`binance`, `openalgo`), account the login there; exchange is the
+    market's code where the broker wants one (NFO, MCX), else empty.
+    """
+
+    broker: str
+    account: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    exchange: str = ""
+    order_type: OrderType = OrderType.MARKET
+    price: Decimal | None = None
+    reduce_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderIntent:
+    """One broker action as the store holds it.
+
+    source: what caused it (a signal's fingerprint in hex, or a position's id); with leg, action
+    and n it is unique and makes the client order id. adds_exposure: whether it may enlarge a
+    position (then it expires at `valid_until`, and waits while its lane has an order in doubt).
+    after: the intent that must be FILLED before this one may be claimed; it is withdrawn when
+    that one ends dead. send_by: past it the current attempt was sent or never will be.
+    expires_at: when the venue stops accepting the current attempt (None: never).
+    witnessed: ids of like orders that the broker's book showed before the current attempt.
+    filled_value: Σ quantity·price of what is filled, in the broker's unit.
+    """
+
+    client_order_id: ClientOrderId
+    lane: Lane
+    portfolio: str
+    instrument: str
+    source: str
+    leg: str
+    action: str
+    n: int
+    order: OrderRequest
+    adds_exposure: bool
+    signal_id: int | None = None
+    position_id: PositionId | None = None
+    verb: Verb = Verb.PLACE
+    after: ClientOrderId | None = None
+    valid_until: datetime | None = None
+    state: IntentState = IntentState.NEW
+    attempt: int = 0
+    signed_at: datetime | None = None
+    expires_at: datetime | None = None
+    send_by: datetime | None = None
+    witnessed: tuple[str, ...] = ()
+    broker_order_id: str | None = None
+    filled_quantity: Decimal = ZERO
+    filled_value: Decimal = ZERO
+    reason: str | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still fill (more)."""
+        return self.state not in FINAL
+
+    @property
+    def remaining(self) -> Decimal:
+        """What it may still fill, at the most."""
+        return self.order.quantity - self.filled_quantity if self.is_live else ZERO
+
+    def is_unresolved(self, now: datetime) -> bool:
+        """Whether nobody knows what became of it: IN_DOUBT, QUARANTINED, or SENDING too long."""
+        if self.state is IntentState.SENDING:
+            return self.send_by is not None and now > self.send_by
+        return self.state in UNRESOLVED

@@ -1,0 +1,164 @@
+"""Positions as a fold over fills: nothing here is ever set by hand, only added up."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+
+from onefill.core.errors import invariant
+from onefill.core.ids import Lane, PositionId, lane_of
+from onefill.core.intent import Side
+from onefill.core.money import ZERO
+
+
+class PositionStatus(enum.StrEnum):
+    """PF-12. `closing` is durable before the first exit order; `partial` has unequal legs."""
+
+    PENDING = "pending"
+    OPEN = "open"
+    PARTIAL = "partial"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One contract of a position: all that was bought and sold of it.
+
+    side: the way the leg opens. multiplier: rupees (or quote currency) for one point and one
+    broker unit. quantity: what it should hold when open, in broker units, without sign.
+    """
+
+    name: str
+    broker: str
+    account: str
+    symbol: str
+    exchange: str
+    side: Side
+    quantity: Decimal
+    multiplier: Decimal = Decimal(1)
+    bought_quantity: Decimal = ZERO
+    bought_value: Decimal = ZERO
+    sold_quantity: Decimal = ZERO
+    sold_value: Decimal = ZERO
+
+    @property
+    def net(self) -> Decimal:
+        """What is held now, signed, in broker units."""
+        return self.bought_quantity - self.sold_quantity
+
+    @property
+    def opened(self) -> Decimal:
+        """What was ever traded in the opening direction."""
+        return self.bought_quantity if self.side is Side.BUY else self.sold_quantity
+
+    @property
+    def entry_price(self) -> Decimal | None:
+        """Average price of what was traded in the opening direction."""
+        if self.opened == 0:
+            return None
+        value = self.bought_value if self.side is Side.BUY else self.sold_value
+        return value / self.opened
+
+    @property
+    def realised(self) -> Decimal:
+        """Profit of the part that is closed, at average prices; exact once the leg is flat."""
+        if self.net == 0:
+            return (self.sold_value - self.bought_value) * self.multiplier
+        both = min(self.bought_quantity, self.sold_quantity)
+        if both == 0:
+            return ZERO
+        bought = self.bought_value / self.bought_quantity
+        sold = self.sold_value / self.sold_quantity
+        return both * (sold - bought) * self.multiplier
+
+    def add(self, side: Side, quantity: Decimal, value: Decimal) -> Leg:
+        """The leg after a fill; value is Σ quantity·price."""
+        invariant(quantity > 0, "a fill has a quantity", leg=self.name, quantity=quantity)
+        if side is Side.BUY:
+            return replace(
+                self,
+                bought_quantity=self.bought_quantity + quantity,
+                bought_value=self.bought_value + value,
+            )
+        return replace(
+            self,
+            sold_quantity=self.sold_quantity + quantity,
+            sold_value=self.sold_value + value,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """One slot of one instrument in one portfolio, from its decision until it is flat.
+
+    lots and everything per lot are what the position was opened with; signal_price is the price
+    it was sized at, stop the present stop in points. exits: how often an exit was issued.
+    version: goes up with each write; a writer states the one that it read.
+    """
+
+    id: PositionId
+    portfolio: str
+    instrument: str
+    slot: str
+    status: PositionStatus
+    legs: tuple[Leg, ...]
+    opened_at: datetime
+    lots: int = 0
+    units_per_lot: int = 1
+    point_value: Decimal = Decimal(1)
+    margin_per_lot: Decimal = ZERO
+    signal_price: Decimal | None = None
+    entry_price: Decimal | None = None
+    stop: Decimal | None = None
+    initial_stop: Decimal | None = None
+    highest_close: Decimal | None = None
+    atr: Decimal | None = None
+    last_price: Decimal | None = None
+    limiter: str | None = None
+    strike: int | None = None
+    expiry: date | None = None
+    exits: int = 0
+    next_exit_at: datetime | None = None
+    reason: str | None = None
+    closed_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def lane(self) -> Lane:
+        """The lane that this position belongs to."""
+        return lane_of(self.portfolio, self.instrument)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing is held in any leg."""
+        return all(leg.net == 0 for leg in self.legs)
+
+    @property
+    def is_base(self) -> bool:
+        """Whether this is the base that pyramids stand on."""
+        return self.slot == "Long_1"
+
+    @property
+    def realised(self) -> Decimal:
+        """Profit of what is closed so far, over all legs."""
+        return sum((leg.realised for leg in self.legs), ZERO)
+
+    @property
+    def margin(self) -> Decimal:
+        """Rupees of margin that this position uses (its worst case while it is pending)."""
+        return ZERO if self.status is PositionStatus.CLOSED else self.margin_per_lot * self.lots
+
+    def leg(self, name: str) -> Leg:
+        """The leg of that name. Raises Bug when there is none."""
+        found = next((leg for leg in self.legs if leg.name == name), None)
+        invariant(found is not None, "an intent names a leg of its position", leg=name, id=self.id)
+        assert found is not None
+        return found
+
+    def fill(self, leg: str, side: Side, quantity: Decimal, value: Decimal) -> Position:
+        """The position after a fill of one of its legs."""
+        filled = self.leg(leg).add(side, quantity, value)
+        return replace(self, legs=tuple(filled if old.name == leg else old for old in self.legs))

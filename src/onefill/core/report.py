@@ -1,0 +1,124 @@
+"""What a broker says of an order, in one shape for all brokers."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from decimal import Decimal
+
+from onefill.core.intent import IntentEvent
+from onefill.core.money import ZERO
+
+
+class OrderStatus(enum.StrEnum):
+    """An order's state at the broker."""
+
+    OPEN = "open"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+
+
+_EVENTS = {
+    OrderStatus.OPEN: IntentEvent.ACCEPTED,
+    OrderStatus.PARTIALLY_FILLED: IntentEvent.PARTLY_FILLED,
+    OrderStatus.FILLED: IntentEvent.WHOLLY_FILLED,
+    OrderStatus.CANCELLED: IntentEvent.CANCELLED,
+    OrderStatus.REJECTED: IntentEvent.REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """One execution with the broker's own id."""
+
+    trade_id: str
+    quantity: Decimal
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
+    """A broker's word on one order.
+
+    filled_quantity and filled_value (Σ quantity·price) are cumulative: a later report says at
+    least as much, so that repeats and reordering change nothing and a gap heals itself (ORD-10).
+    """
+
+    broker_order_id: str
+    status: OrderStatus
+    filled_quantity: Decimal = ZERO
+    filled_value: Decimal = ZERO
+    client_order_id: str | None = None
+    symbol: str = ""
+    message: str | None = None
+    trades: tuple[Trade, ...] = ()
+
+    @property
+    def event(self) -> IntentEvent:
+        """What this report means for the intent."""
+        if self.status is OrderStatus.OPEN and self.filled_quantity > 0:
+            return IntentEvent.PARTLY_FILLED
+        return _EVENTS[self.status]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """The broker has the order."""
+
+    report: OrderReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotPlaced:
+    """The broker definitely does not have the order, and never will have from this attempt.
+
+    retry: a new attempt may succeed (the clock was off, the broker was busy before looking).
+    """
+
+    code: str
+    message: str
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """The broker may or may not have the order."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotSent:
+    """Nothing was written to the socket: the attempt's deadline had passed."""
+
+    detail: str
+
+
+Outcome = Placed | NotPlaced | Unknown | NotSent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A look-up found the order."""
+
+    report: OrderReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """A look-up did not find it. conclusive: it never will be there (the class allows to say)."""
+
+    conclusive: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAnswer:
+    """The look-up itself failed, or its answer can't be told apart."""
+
+    detail: str
+
+
+LookUp = Found | Absent | NoAnswer
