@@ -1,0 +1,113 @@
+"""What the product needs of a broker. One Protocol, and one declaration of what it can do."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from onefill.core.intent import OrderIntent
+from onefill.core.report import LookUp, OrderReport, Outcome
+
+
+class OrderClass(enum.StrEnum):
+    """How a broker treats a repeated client order id (ORD-7)."""
+
+    A = "A"  # unique for ever: a resend with the same id is safe
+    B = "B"  # unique while open, and requests expire
+    C = "C"  # no idempotency: never resent by software
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """A broker's declaration, checked against the venue by the conformance suite (ORD-6).
+
+    visibility_lag_ms: how long after its expiry a request may still become visible.
+    request_expiry_ms: how long a signed request stays valid; None: it never expires.
+    retention_s: for how long client ids are remembered (class A).
+    finds_by_client_id: whether a look-up by client order id exists.
+    definite_refusals: codes that prove that an order was not placed.
+    """
+
+    order_class: OrderClass
+    visibility_lag_ms: int
+    request_expiry_ms: int | None
+    retention_s: int | None
+    finds_by_client_id: bool
+    reports_fills_on_placing: bool
+    native_reduce_only: bool
+    modifications_max: int | None
+    definite_refusals: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request built and signed, not sent. Its bytes and credentials stay in memory.
+
+    signed_at, expires_at are venue time; send_within_ms bounds the wait for the socket, counted
+    on the boot-time clock from `anchored_ms`; request_hash is SHA-256 over what will be sent.
+    """
+
+    intent: OrderIntent
+    attempt: int
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    signed_at: datetime
+    expires_at: datetime | None
+    anchored_ms: float
+    send_within_ms: int
+    request_hash: bytes
+    witnessed: tuple[str, ...] = ()
+
+
+class Broker(Protocol):
+    """One account at one broker."""
+
+    name: str
+    account: str
+    is_paper: bool
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this broker can do; for the paper venue as the venue itself says."""
+        ...
+
+    async def start(self) -> None:
+        """Learn the venue's clock and capabilities. Raises BrokerUnavailable."""
+        ...
+
+    async def prepare(self, intent: OrderIntent) -> Prepared:
+        """Build and sign the intent's next attempt (`intent.attempt` + 1).
+
+        Where look-ups need it, asks first which like orders the book shows already.
+        Raises BrokerUnavailable when that, or the venue's clock, can't be had: nothing was sent.
+        """
+        ...
+
+    async def send(self, prepared: Prepared) -> Outcome:
+        """Write those bytes to the socket once, unless their deadline has passed by then."""
+        ...
+
+    async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
+        """What the broker says of the intent's current attempt; never guesses.
+
+        rivals: other intents in doubt of the same shape, which a match might be as well.
+        """
+        ...
+
+    async def positions(self) -> Mapping[str, Decimal]:
+        """Net quantity by symbol, signed; only what is not flat."""
+        ...
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        """Orders still working at the broker."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

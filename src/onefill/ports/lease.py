@@ -1,0 +1,59 @@
+"""The right to act: a lease on a resource, whose epoch fences every guarded write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from onefill.core.ids import Epoch
+
+LEADER = "leader"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A running process: its instance's name, and the boot that tells restarts apart."""
+
+    instance: str
+    boot: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A lease as the store sees it. remaining_ms is by the store's clock; ≤ 0 is expired."""
+
+    resource: str
+    epoch: Epoch
+    holder: Holder | None
+    remaining_ms: float
+    barred: bool = False
+
+
+class LeaseStore(Protocol):
+    """Each change is one compare-and-set on the expected epoch (CTL-2).
+
+    Every call raises StoreUnavailable when the store does not answer within its time-out.
+    """
+
+    async def read(self, resource: str) -> Lease | None:
+        """The lease now; None when nobody ever held it."""
+        ...
+
+    async def acquire(
+        self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
+    ) -> Epoch | None:
+        """Take it as epoch `expected` + 1, if nobody holds it, it expired by the store's clock,
+        or its holder is an earlier boot of the same instance. None when any of it is not so.
+
+        When it returns, no transaction of an earlier epoch can commit any more (CTL-1, CTL-6).
+        """
+        ...
+
+    async def renew(self, resource: str, epoch: Epoch, holder: Holder, ttl_ms: int) -> bool:
+        """Prolong it; False means that this epoch is over."""
+        ...
+
+    async def release(self, resource: str, epoch: Epoch, holder: Holder) -> bool:
+        """Give it up, keeping the epoch; False when it was not held any more."""
+        ...

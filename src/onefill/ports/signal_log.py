@@ -1,0 +1,62 @@
+"""Where signals become durable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from onefill.core.ids import Lane
+from onefill.core.signal import SignalStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSignal:
+    """A valid signal about to be logged. payload: its JSON text, without the secret."""
+
+    fingerprint: bytes
+    lane: Lane
+    engine: str
+    kind: str
+    portfolio: str
+    instrument: str
+    signal_time: datetime
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """fresh is False when this fingerprint was in the log before."""
+
+    signal_id: int
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a signal has come."""
+
+    signal_id: int
+    status: SignalStatus
+    reason: str | None
+
+
+class SignalLog(Protocol):
+    """The log of all signals; its uniqueness of fingerprints is what deduplicates (SIG-10)."""
+
+    async def append(self, batch: Sequence[NewSignal]) -> Sequence[Logged]:
+        """Log them in one durable statement; the answer is in the batch's order.
+
+        Equal fingerprints inside a batch: the first is fresh, the others are not.
+        Raises StoreUnavailable (then nothing is known: each may be in the log or not).
+        """
+        ...
+
+    async def count_duplicates(self, counts: Mapping[int, int]) -> None:
+        """Add to the duplicates of each signal id."""
+        ...
+
+    async def progress(self, signal_ids: Sequence[int]) -> Mapping[int, Progress]:
+        """How far these signals have come."""
+        ...

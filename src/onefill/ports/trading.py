@@ -1,0 +1,116 @@
+"""The store of the trade path. Each method is one stage, for a whole group, in one transaction.
+
+Grouping by stage (not by signal) lets a hundred lanes share each commit. The policy comes in as
+pure functions; the store reads, asks them, and writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from onefill.core.book import Decision, Situation
+from onefill.core.ids import ClientOrderId, Epoch, Lane
+from onefill.core.intent import OrderIntent
+from onefill.core.settlement import LaneBooks, Settlement, Told
+from onefill.core.signal import LoggedSignal, Signal, SignalStatus
+
+Read = Callable[[str], Signal]
+"""Reads a logged payload back into a Signal."""
+Decide = Callable[[LoggedSignal, Situation], Decision]
+ContinueExits = Callable[[Situation], Decision | None]
+Settle = Callable[[LaneBooks, Sequence[Told]], Settlement]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What one group of decisions came to.
+
+    intents: new ones, ready to be claimed. ended: signals that need no order. waiting: lanes
+    whose next signal must wait for an order. again: lanes that have more to decide at once.
+    """
+
+    intents: tuple[OrderIntent, ...] = ()
+    ended: tuple[tuple[int, SignalStatus, str | None], ...] = ()
+    waiting: tuple[Lane, ...] = ()
+    again: tuple[Lane, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One attempt about to be made: NEW becomes SENDING, if it is still NEW at attempt - 1.
+
+    Times are the venue's (signed_at, expires_at) and the database's clock's (send_by is counted
+    from the claim: send_within_ms). hash: SHA-256 of the bytes to be sent.
+    """
+
+    client_order_id: ClientOrderId
+    attempt: int
+    signed_at: datetime
+    expires_at: datetime | None
+    send_within_ms: int
+    request_hash: bytes
+    witnessed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What one group of settlements came to: changed intents, ended signals, touched lanes."""
+
+    intents: tuple[OrderIntent, ...] = ()
+    signals: tuple[tuple[int, SignalStatus, str | None], ...] = ()
+    lanes: tuple[Lane, ...] = ()
+    alarms: tuple[str, ...] = ()
+
+
+class TradingStore(Protocol):
+    """Lanes, intents, positions. Methods with an epoch are fenced and raise Fenced when it is
+    over; all raise StoreUnavailable, or CommitUnknown when a commit's outcome is not known."""
+
+    async def lanes_with_work(self, limit: int) -> Sequence[Lane]:
+        """Lanes with undecided signals, or with a closing position whose next exit is due."""
+        ...
+
+    async def decide(
+        self, epoch: Epoch, lanes: Sequence[Lane], decide: Decide, exits: ContinueExits
+    ) -> Decided:
+        """Lock those of the lanes that are idle; decide the next signals of each, in order of
+        signal time, then arrival, until one must wait; write all of it (ORD-2)."""
+        ...
+
+    async def claimable(self, limit: int) -> Sequence[OrderIntent]:
+        """NEW intents whose predecessor, if any, is FILLED; oldest first."""
+        ...
+
+    async def claim(self, epoch: Epoch, claims: Sequence[Claim]) -> Mapping[ClientOrderId, str]:
+        """ORD-3. For each claim: `claimed`, or why not (`taken`, `expired`, `paused`, `waiting`).
+
+        Only what is `claimed` may be sent, once. `expired` ones are EXPIRED in the same commit.
+        """
+        ...
+
+    async def claimed_by_me(self, claims: Sequence[Claim]) -> set[ClientOrderId]:
+        """After CommitUnknown: which of these attempts are this process's own."""
+        ...
+
+    async def settle(self, told: Sequence[Told], settle: Settle) -> Settled:
+        """Write what brokers said, unfenced: evidence is never lost (ORD-4)."""
+        ...
+
+    async def unresolved(self, limit: int) -> Sequence[OrderIntent]:
+        """IN_DOUBT; and SENDING past its send_by, or made by an earlier boot of this instance."""
+        ...
+
+    async def working(self, limit: int) -> Sequence[OrderIntent]:
+        """ACKED and PARTIALLY_FILLED: orders whose fills are still to come."""
+        ...
+
+    async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
+        """Which of these broker order ids belong to which of our intents."""
+        ...
+
+    async def now(self) -> datetime:
+        """The database's clock."""
+        ...
