@@ -58,6 +58,11 @@ class Decider:
                 log.warning("decider.store_unavailable", error=str(error))
                 await backoff.wait()
 
+    def sweep_now(self) -> None:
+        """Look for work in the store at once: what had to wait may be decided now."""
+        self._swept_ms = float("-inf")
+        self._lanes.wake()
+
     async def _sweep_if_due(self) -> None:
         now_ms = self._clock.boottime_ms()
         if now_ms - self._swept_ms >= SWEEP_EVERY_MS:

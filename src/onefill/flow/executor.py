@@ -14,6 +14,7 @@ from onefill.core.report import Unknown
 from onefill.core.settlement import Told
 from onefill.flow.backoff import Backoff
 from onefill.ports.broker import Broker, Prepared
+from onefill.ports.claims import claim_of
 from onefill.ports.clock import Clock
 from onefill.ports.hints import Inbox
 from onefill.ports.trading import Claim, TradingStore
@@ -207,8 +208,9 @@ class Executor:
             outcome = Unknown(detail=f"{type(error).__name__}: {error}")
         finally:
             self._release()
-        self._tell(Told(client_order_id=intent.client_order_id, attempt=prepared.attempt,
-                        word=outcome))
+        self._tell(
+            Told(client_order_id=intent.client_order_id, attempt=prepared.attempt, word=outcome)
+        )
 
     def _take_slot(self) -> None:
         self._free -= 1
@@ -218,17 +220,3 @@ class Executor:
     def _release(self) -> None:
         self._free += 1
         self._slot_freed.set()
-
-
-def claim_of(prepared: Prepared, *, resend: bool = False) -> Claim:
-    """The claim that must be committed before these bytes may be sent."""
-    return Claim(
-        client_order_id=prepared.intent.client_order_id,
-        attempt=prepared.attempt,
-        signed_at=prepared.signed_at,
-        expires_at=prepared.expires_at,
-        send_within_ms=prepared.send_within_ms,
-        request_hash=prepared.request_hash,
-        witnessed=prepared.witnessed,
-        resend=resend,
-    )
