@@ -58,4 +58,6 @@ class OutcomeUnknown(OnefillError):
 def invariant(holds: bool, promise: str, **facts: object) -> None:
     """Raise Bug with the facts when a promise does not hold; never switched off."""
     if not holds:
-        raise Bug(f"broken promise: {promise}", **facts)
+        bug = Bug(f"broken promise: {promise}")
+        bug.facts = facts
+        raise bug
