@@ -137,7 +137,7 @@ class Intake:
         pending = self._in_flight.get(identity)
         if pending is None:
             pending = self._enqueue(_new_signal(signal, identity, payload))
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
         until_ms = self._clock.boottime_ms() + ANSWER_WITHIN_MS
         pending.waiters.append(_Waiter(future, until_ms))
         return await future
@@ -205,8 +205,9 @@ class Intake:
             self._refuse(group, str(error))
         except (StoreUnavailable, TimeoutError) as error:
             # What waits behind the group would only meet the same end, later.
-            self._refuse([*group, *self._take_queue()], str(error))
-        except Exception as error:  # noqa: BLE001  a row of one sender must not stop all others
+            self._refuse([*group, *self._take_queue()], str(error) or "time-out")
+        except Exception as error:
+            # One sender's row must not stop all others.
             await self._flush_halves(group, error)
         else:
             reach(Failpoint.INTAKE_AFTER_COMMIT)
