@@ -43,7 +43,7 @@ DEFINITE: tuple[Rule, ...] = (
     *(Rule(400, code, Verdict.RESYNC) for code in OUTSIDE_WINDOW),
     *(Rule(status, -1003, Verdict.RETRY) for status in (418, 429)),
     *(Rule(status, -1015, Verdict.RETRY) for status in (400, 429)),
-    Rule(503, None, Verdict.LOOK_FIRST, says="Service Unavailable."),
+    Rule(503, None, Verdict.LOOK_FIRST, says=r"Service Unavailable\.$"),
     Rule(503, -1001, Verdict.LOOK_FIRST, says="Internal error; unable to process your request"),
     Rule(503, -1008, Verdict.LOOK_FIRST),
     Rule(400, -4116, Verdict.EXISTS),

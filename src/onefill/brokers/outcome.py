@@ -7,6 +7,7 @@ listed proves nothing, whatever it sounds like.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -32,7 +33,7 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One listed answer: all of it must match. says: how the message begins; empty: anything."""
+    """One listed answer: all of it must match. says: a pattern at the message's beginning."""
 
     status: int
     code: int | None
@@ -43,7 +44,7 @@ class Rule:
         """Whether the answer is the listed one."""
         if self.status != status or self.code not in (None, code):
             return False
-        return message.startswith(self.says)
+        return re.match(self.says, message) is not None
 
 
 def find_rule(rules: Iterable[Rule], status: int, code: int | None, message: str) -> Rule | None:
