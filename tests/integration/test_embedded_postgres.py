@@ -118,6 +118,22 @@ async def test_a_server_killed_with_9_is_restarted_with_what_was_acknowledged(
     assert not await server.restart_if_dead()
 
 
+async def test_a_restart_that_failed_can_be_tried_again(
+    server: EmbeddedPostgres, data: Path
+) -> None:
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    await server.ended()
+    version = data / "cluster" / "PG_VERSION"
+    version.rename(data / "away")
+    with pytest.raises(OSError, match="PG_VERSION"):
+        await server.restart_if_dead()
+    (data / "away").rename(version)
+    assert await server.restart_if_dead()
+    await server.stop()
+    assert not await server.restart_if_dead()
+
+
 async def test_a_killed_parent_takes_its_server_along_and_a_new_one_starts(data: Path) -> None:
     with script(PROGRAM, str(data)) as parent:
         pid, url = await ready(parent)
