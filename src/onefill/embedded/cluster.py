@@ -32,6 +32,7 @@ USER = "onefill"
 _SOCKET_PATH_BYTES_MAX = 107
 _SOCKET_NAME = ".s.PGSQL.5432"
 _LOG_BYTES_MAX = 10_000_000
+_DISK_IS_FULL = ("No space left on device", "Check free disk space", "Disk quota exceeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ class Layout:
             digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
             sockets = Path(tempfile.gettempdir()) / f"onefill-{os.geteuid()}-{digest}"
         return cls(data, data / "cluster", data / "lock", data / "server.log", sockets)
+
+    def remove_borrowed_folder(self) -> None:
+        """Remove the folder for sockets if it lies elsewhere; nothing when it is in use."""
+        if self.sockets.parent != self.data:
+            with contextlib.suppress(OSError):
+                self.sockets.rmdir()
 
 
 def lock(layout: Layout) -> int:
@@ -104,7 +111,7 @@ def refusals_explained(layout: Layout) -> Iterator[None]:
 def explained(text: str, layout: Layout) -> EmbeddedError:
     """The error that tells what PostgreSQL's last words mean."""
     last_words = "\n".join(text.splitlines()[-8:])
-    if "No space left on device" in text:
+    if any(words in text for words in _DISK_IS_FULL):
         return NoSpace(last_words, data=layout.data)
     if "Permission denied" in text or "wrong ownership" in text:
         return NotAllowed(last_words, data=layout.data)

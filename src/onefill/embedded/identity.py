@@ -25,12 +25,12 @@ async def choose(data: Path, cluster: Path) -> tuple[Identity, str]:
     cluster that belongs to an ordinary user is served as that user.
     Raises NotAllowed, or BinariesMissing where the programs do not run.
     """
-    argv = [binaries.path("postgres"), "--version"]
-    tried = process.Finished(NO_NAMESPACE, "")
+    argv: list[str | Path] = [binaries.path("postgres"), "--version"]
     for identity in _candidates(cluster):
-        if tried.code == NO_NAMESPACE:
-            give(data, identity)
-            tried = await process.run(argv, identity=identity, folder=data, env=ENVIRONMENT)
+        give(data, identity)
+        tried = await process.run(argv, identity=identity, folder=data, env=ENVIRONMENT)
+        if tried.code != NO_NAMESPACE:
+            break
     if tried.code in (NO_NAMESPACE, NOT_ALLOWED):
         raise NotAllowed(f"PostgreSQL may not run here: {tried.text}", data=data)
     if tried.code != 0:

@@ -183,5 +183,6 @@ class EmbeddedPostgres:
             await process.end(self._server, fast, immediate, (signal.SIGKILL, 5.0))
         self._server = None
         if self._lock is not None:
+            self._layout.remove_borrowed_folder()
             os.close(self._lock)
             self._lock = None
