@@ -41,7 +41,8 @@ WITH positions AS (
 legs AS (
     INSERT INTO position_legs ({LEG.names})
     SELECT * FROM {LEG.unnest(len(POSITION) + 1)}
-    ON CONFLICT (position_id, leg) DO UPDATE SET {LEG.assignments("EXCLUDED", "position_id", "leg")})
+    ON CONFLICT (position_id, leg) DO UPDATE
+    SET {LEG.assignments("EXCLUDED", "position_id", "leg")})
 SELECT count(*) AS written FROM positions"""
 
 

@@ -20,7 +20,7 @@ from onefill.postgres.books import (
     write_positions,
 )
 from onefill.postgres.columns import Column, Columns
-from onefill.postgres.connection import Row, Transaction
+from onefill.postgres.connection import Held, Row, Transaction
 
 CLAIMED, TAKEN, EXPIRED, PAUSED, WAITING = "claimed", "taken", "expired", "paused", "waiting"
 
@@ -91,7 +91,7 @@ WITH RECURSIVE dead (client_order_id) AS (
     UNION SELECT i.client_order_id FROM order_intents i JOIN dead ON i.after = dead.client_order_id)
 SELECT client_order_id, client_order_id IN (SELECT client_order_id FROM dead) AS is_dead
 FROM order_intents
-WHERE client_order_id = ANY($2) OR client_order_id IN (SELECT client_order_id FROM dead)
+WHERE client_order_id IN (SELECT unnest($2::text[]) UNION SELECT client_order_id FROM dead)
 ORDER BY 1 FOR NO KEY UPDATE"""
 
 _EXPIRE = """
@@ -130,13 +130,11 @@ async def claim_group(
     return verdicts
 
 
-async def mine(
-    rows_of: Transaction, claims: Sequence[Claim], me: Holder
-) -> set[ClientOrderId]:
+async def mine(held: Held, claims: Sequence[Claim], me: Holder) -> set[ClientOrderId]:
     """Which of these attempts this very process has committed."""
     names = [claim.client_order_id for claim in claims]
     attempts = [claim.attempt for claim in claims]
-    rows = await rows_of.fetch(_MINE, names, attempts, me.boot)
+    rows = await held.read(_MINE, names, attempts, me.boot)
     return {ClientOrderId(row["client_order_id"]) for row in rows}
 
 
@@ -181,18 +179,14 @@ async def _expire(
     locked = await transaction.fetch(_LOCK_INTENTS, names, asked)
     dead = [row["client_order_id"] for row in locked if row["is_dead"]]
     ended = await transaction.fetch(_EXPIRE, dead)
-    untouched = await transaction.fetch(
-        _UNTOUCHED_POSITIONS, [row["position_id"] for row in ended]
-    )
+    untouched = await transaction.fetch(_UNTOUCHED_POSITIONS, [row["position_id"] for row in ended])
     await _close_positions(transaction, [row["position_id"] for row in untouched], late[0])
     signals = await transaction.fetch(_DONE_SIGNALS, [row["signal_id"] for row in ended])
     await tell_signals(transaction, [_end(row) for row in signals], teller)
     return {row["client_order_id"] for row in ended}
 
 
-async def _close_positions(
-    transaction: Transaction, ids: Sequence[str], moment: Row
-) -> None:
+async def _close_positions(transaction: Transaction, ids: Sequence[str], moment: Row) -> None:
     changes = [
         PositionChange(
             before,

@@ -174,9 +174,7 @@ class Held:
                     raise
                 await _commit(connection, before, after)
 
-    async def _run(
-        self, sql: str, arguments: tuple[object, ...], *, committing: bool
-    ) -> list[Row]:
+    async def _run(self, sql: str, arguments: tuple[object, ...], *, committing: bool) -> list[Row]:
         async with self._turn:
             connection = await self._connected()
             with self._dropped_when_unsound(connection), translated(committing=committing):

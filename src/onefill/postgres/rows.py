@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+
 from onefill.core.book import Account, Sizing, TimeBasis
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.intent import IntentState, OrderIntent, OrderRequest, OrderType, Side, Verb
