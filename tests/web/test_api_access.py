@@ -138,6 +138,7 @@ async def test_what_is_not_valid_names_the_field(viewer: Any, path: str, field: 
     [
         b"",
         b"{",
+        b"\xff\xfe",
         b"[]",
         b'{"sizing": "own"}',
         b'{"sizing": "own", "time_basis": "now", "mode": 1}',

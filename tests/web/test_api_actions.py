@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support import until
 from web.rows import add_orders
 
 
@@ -87,9 +88,6 @@ async def test_a_change_of_settings_waits_for_the_decision_under_way(
         await decider.execute("SELECT FROM portfolio_state FOR UPDATE")
         wanted["sizing"] = "signal"
         change = asyncio.create_task(operator.put("/api/portfolios/main", json=wanted))
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        async with asyncio.timeout(10):
-            while not await pool.fetchval(waiting):
-                pass
+        await until(lambda: pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
         await add_orders(decider, "SIM001", 1, venue="live")
     assert (await change).status_code == 409

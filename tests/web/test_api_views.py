@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
+from onefill.core.intent import Side
+from onefill.core.position import Leg
+from onefill.postgres.views_positions import unrealised_of
 from web.rows import TRADE, add_orders, add_positions, add_signals
 
 
@@ -52,6 +56,32 @@ async def test_a_position_shows_its_legs_profit_and_contributions(pool: Any, vie
     assert (position["risk_contribution"], position["vol_contribution"]) == ("0.32", "0.18")
     (leg,) = position["legs"]
     assert (leg["net"], leg["entry_price"]) == ("200", "78502.5")
+
+
+def synthetic(call: int, put: int) -> list[Leg]:
+    """A Bank Nifty future of 30 units: a call bought at 400, a put sold at 150."""
+    common: dict[str, Any] = {"broker": "openalgo", "account": "paper", "exchange": "NFO"}
+    bought = Leg(name="ce", symbol="CE", side=Side.BUY, quantity=Decimal(30), **common)
+    sold = Leg(name="pe", symbol="PE", side=Side.SELL, quantity=Decimal(30), **common)
+    legs = [bought.add(Side.BUY, Decimal(30), Decimal(12000))]
+    legs.append(sold.add(Side.SELL, Decimal(30), Decimal(4500)))
+    if call < 30:
+        legs[0] = legs[0].add(Side.SELL, Decimal(30 - call), Decimal(400 * (30 - call)))
+    if put < 30:
+        legs[1] = legs[1].add(Side.BUY, Decimal(30 - put), Decimal(150 * (30 - put)))
+    return legs
+
+
+@pytest.mark.req("PF-20", "PF-21")
+@pytest.mark.parametrize(
+    ("call", "put", "last", "unrealised"),
+    [(30, 30, 52350, 3000), (15, 15, 52350, 1500), (30, 15, 52350, None), (0, 0, None, 0)],
+)
+def test_a_synthetic_future_is_priced_as_one_and_not_at_all_when_its_legs_differ(
+    call: int, put: int, last: int | None, unrealised: int | None
+) -> None:
+    last_price = None if last is None else Decimal(last)
+    assert unrealised_of(Decimal(52250), last_price, synthetic(call, put)) == unrealised
 
 
 @pytest.mark.req("PF-5")

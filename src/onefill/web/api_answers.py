@@ -20,6 +20,7 @@ from onefill.ports.views import InvalidCursor
 from onefill.web.problem import MEDIA_TYPE, problem
 
 _GOT_CHARACTERS = 100
+_UNREADABLE = {"loc": ("body",), "msg": "It is not JSON in UTF-8.", "input": "bytes"}
 
 
 def as_json(content: object) -> bytes:
@@ -101,6 +102,8 @@ async def _invalid_cursor(_request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI's word for a body that is no text at all
+        return await _invalid(request, RequestValidationError([_UNREADABLE]))
     remedies = {
         404: "See /docs for the routes that there are.",
         405: "Use a method that the header `Allow` names.",

@@ -42,17 +42,18 @@ class Desk:
     node: Callable[[], NodeStatus]
 
 
-def _desk(request: Request) -> Desk:
+# Asynchronous, as FastAPI would take a thread for each call otherwise.
+async def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 
 
-def _actor(request: Request) -> Actor:
+async def _actor(request: Request) -> Actor:
     actor: Actor = request.state.actor
     return actor
 
 
-def _window(
+async def _window(
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="At most so many rows.")] = 50,
     cursor: Annotated[
         str | None,
