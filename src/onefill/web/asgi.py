@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from onefill.core.errors import OnefillError
+from onefill.core.errors import Bug, OnefillError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -58,23 +58,69 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-async def read_body(scope: Scope, receive: Receive, *, at_most: int, within_s: float) -> bytes:
-    """The request's body, chunked or not. Raises BodyTooLarge, BodyTooSlow, ClientGone."""
-    try:
-        async with asyncio.timeout(within_s):
+class BodyReader:
+    """Reads requests' bodies of at most so many bytes, within so many seconds.
+
+    One timer looks after all bodies under way: a time-out of its own for each would cost as much
+    as reading it.
+    """
+
+    def __init__(self, *, at_most: int, within_s: float) -> None:
+        self._at_most = at_most
+        self._within_s = within_s
+        self._until: dict[asyncio.Task[Any], float] = {}
+        self._overdue: set[asyncio.Task[Any]] = set()
+        self._has_timer = False
+
+    async def read(self, receive: Receive) -> bytes:
+        """The body, chunked or not. Raises BodyTooLarge, BodyTooSlow, ClientGone."""
+        loop = asyncio.get_running_loop()
+        task = _this_task()
+        self._until[task] = loop.time() + self._within_s
+        if not self._has_timer:
+            self._has_timer = True
+            loop.call_later(self._within_s / 4, self._look, loop)
+        try:
+            return await self._read(receive)
+        except asyncio.CancelledError:
+            if task not in self._overdue:
+                raise
+            task.uncancel()
+            raise BodyTooSlow from None
+        finally:
+            self._until.pop(task, None)
+            self._overdue.discard(task)
+
+    async def _read(self, receive: Receive) -> bytes:
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        while message.get("more_body", False) and len(body) <= self._at_most:
             message = await receive()
-            body: bytes = message.get("body", b"")
-            while message.get("more_body", False) and len(body) <= at_most:
-                message = await receive()
-                body += message.get("body", b"")
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            if len(body) > at_most:
-                await _discard(receive, message)
-                raise BodyTooLarge
-    except TimeoutError:
-        raise BodyTooSlow from None
-    return body
+            body += message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if len(body) > self._at_most:
+            await _discard(receive, message)
+            raise BodyTooLarge
+        return body
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End what is overdue; look again while anything is under way."""
+        now = loop.time()
+        for task, until in list(self._until.items()):
+            if until <= now and task not in self._overdue:
+                self._overdue.add(task)
+                task.cancel()
+        self._has_timer = bool(self._until)
+        if self._has_timer:
+            loop.call_later(self._within_s / 4, self._look, loop)
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    if task is None:
+        raise Bug("a request is not handled in a task")
+    return task
 
 
 async def _discard(receive: Receive, message: Message) -> None:

@@ -35,6 +35,7 @@ class WebServer:
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # it would believe any forwarder on this machine
             server_header=False,
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,

@@ -20,13 +20,13 @@ from onefill.ports.clock import Clock
 from onefill.ports.metrics import Metrics
 from onefill.web.asgi import (
     Answer,
+    BodyReader,
     BodyTooLarge,
     BodyTooSlow,
     ClientGone,
     Receive,
     Scope,
     Send,
-    read_body,
     respond,
     to_json,
 )
@@ -89,6 +89,7 @@ class Webhook:
     def __init__(self, parts: WebhookParts) -> None:
         self._parts = parts
         self._limit = RateLimit(parts.rate) if parts.rate else None
+        self._bodies = BodyReader(at_most=BODY_MAX, within_s=BODY_WITHIN_S)
         self._samples = RateLimit(SAMPLES)
         if not parts.door.secrets:
             log.warning(
@@ -118,7 +119,7 @@ class Webhook:
     async def _handle(self, scope: Scope, receive: Receive) -> tuple[str, Answer]:
         sender = self._check_head(scope)
         wait_s = _wait_of(scope["query_string"]) if scope["query_string"] else None
-        body = await self._body(scope, receive)
+        body = await self._body(receive)
         valid = self._parse(scope, sender, body)
         reason = self._parts.rejects()
         if reason is not None:
@@ -150,9 +151,9 @@ class Webhook:
                 raise _Refused("limited", problem_answer(RATE_LIMITED, headers=headers))
         return sender
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive) -> bytes:
         try:
-            return await read_body(scope, receive, at_most=BODY_MAX, within_s=BODY_WITHIN_S)
+            return await self._bodies.read(receive)
         except BodyTooLarge:
             answer = problem_answer(TOO_LARGE, close=True)
             raise _Refused("too_large", answer) from None
