@@ -7,6 +7,7 @@ have left. Nothing here reads a status or a body; that is each broker's own busi
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -219,6 +220,6 @@ def _describe(error: BaseException) -> str:
         cause = cause.__cause__
     if isinstance(cause, BrokerUnavailable | _DeadlinePassed | _ReplyTooLarge):
         return str(cause)
-    if isinstance(cause, OSError) and cause.strerror:
-        return f"{type(error).__name__}: {cause.strerror}"
+    if isinstance(cause, OSError) and cause.errno:
+        return f"{type(error).__name__}: {os.strerror(cause.errno)}"
     return type(error).__name__
