@@ -1,5 +1,6 @@
-"""`python -m onefill` is the command `onefill`."""
+"""`python -m onefill`: the command line."""
 
 from onefill.cli.main import main
 
-main()
+if __name__ == "__main__":
+    main()
