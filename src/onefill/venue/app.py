@@ -42,12 +42,12 @@ _STOP_WITHIN_S = 3
 class Venue:
     """The application. Nothing is answered before all that it tells is on the disk."""
 
-    def __init__(self, options: VenueOptions) -> None:
+    def __init__(self, options: VenueOptions, ledger: Ledger) -> None:
         self._options = options
         self._clock = VenueClock()
         self._dice = Dice(options.seed)
         self._faults = Faults(Dice(options.seed))
-        self._ledger = Ledger(options.data)
+        self._ledger = ledger
         market = Market(self._clock, options.volatility, options.spread)
         self._engine = Engine(self._ledger, market, self._clock, options.broker_class)
         self._engine.fill_at_most = options.fill_at_most
@@ -173,7 +173,7 @@ class Venue:
 
 def build(options: VenueOptions) -> Venue:
     """The application with its ledger read back. One venue at a time holds a data directory."""
-    return Venue(options)
+    return Venue(options, Ledger(options.data))
 
 
 def run(options: VenueOptions) -> None:
