@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from onefill.core.problem import Problem
 from onefill.web.asgi import CLOSE, Answer, Headers, to_json
 
-PROBLEM_JSON = (b"content-type", b"application/problem+json")
+MEDIA_TYPE = "application/problem+json"
+PROBLEM_JSON = (b"content-type", MEDIA_TYPE.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,31 @@ INTERNAL = ProblemKind(
 )
 
 
+def problem(
+    status: int,
+    title: str,
+    detail: str | None,
+    remedy: str,
+    *,
+    name: str | None = None,
+    **extra: object,
+) -> dict[str, object]:
+    """The document. title: the sort of problem, the same each time; detail: this occurrence.
+
+    name ends the `type`, by which programs tell sorts apart; without one it is made of the title.
+    extra: more members.
+    """
+    kind = name or "-".join(title.lower().split())
+    document = {
+        "type": f"urn:onefill:problem:{kind}",
+        "title": title,
+        "status": status,
+        "remedy": remedy,
+        **extra,
+    }
+    return document if detail is None else {**document, "detail": detail}
+
+
 def problem_answer(
     kind: ProblemKind,
     detail: str | None = None,
@@ -60,16 +86,8 @@ def problem_answer(
     close: bool = False,
 ) -> Answer:
     """The problem document. detail: the facts of this one case; errors: what a sender can mend."""
-    document: dict[str, object] = {
-        "type": f"urn:onefill:problem:{kind.name}",
-        "title": kind.title,
-        "status": kind.status,
-        "remedy": kind.remedy,
-    }
-    if detail is not None:
-        document["detail"] = detail
     listed = list(errors)
-    if listed:
-        document["errors"] = listed
+    extra: dict[str, object] = {"errors": listed} if listed else {}
+    document = problem(kind.status, kind.title, detail, kind.remedy, name=kind.name, **extra)
     closing = (CLOSE,) if close else ()
     return Answer(kind.status, to_json(document), (PROBLEM_JSON, *headers, *closing))
