@@ -54,17 +54,12 @@ def require(tool: str) -> str:
     Where CI=true it fails instead: a suite that skips silently protects nothing.
     """
     found = shutil.which(tool)
+    if found is None and os.environ.get("CI") == "true":
+        pytest.fail(f"{tool} is not installed, and CI has to have it")
     if found is None:
-        missing(f"{tool} is not installed")
-    return str(found)
-
-
-def missing(what: str) -> None:
-    """Skip the test for want of something, loudly; fail it where CI=true."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what}, and CI has to have it")
-    print(f"SKIPPED for want of a part: {what}", file=sys.__stderr__)
-    pytest.skip(what)
+        print(f"\nSKIPPED: {tool} is not installed", file=sys.__stderr__)
+        pytest.skip(f"{tool} is not installed")
+    return found
 
 
 def environment(**extra: str) -> dict[str, str]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pwd
 import signal
 import stat
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,32 +16,26 @@ from urllib.parse import parse_qs
 import asyncpg
 import pytest
 
-from onefill.embedded import binaries, identity, leftovers
+from integration.embedded_world import PROGRAM, execute, is_gone, open_folder, ready
+from onefill.embedded import binaries, leftovers
 from onefill.embedded.errors import (
     AlreadyInUse,
     BinariesMissing,
-    NoSpace,
     NotAllowed,
     NotStartable,
     WrongMajorVersion,
 )
-from onefill.embedded.process import Identity
 from onefill.embedded.server import EmbeddedPostgres
-from support import SOURCE, missing, require, script, until
-
-PROGRAM = str(Path(__file__).with_name("embedded_program.py"))
-as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-
+from support import script, until
 
 IS_WORKING = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%AS long_work'"
 
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A data folder in a place that every user may enter (pytest's own is private)."""
-    with tempfile.TemporaryDirectory(prefix="onefill-test-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder) / "postgres"
+    """A data folder."""
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -51,31 +43,6 @@ async def server(data: Path) -> AsyncIterator[EmbeddedPostgres]:
     """A running server."""
     async with EmbeddedPostgres(data) as running:
         yield running
-
-
-async def execute(url: str, statement: str) -> object:
-    """Run a statement on a connection of its own; the first value of its first row."""
-    connection = await asyncpg.connect(url)
-    try:
-        return await connection.fetchval(statement)
-    finally:
-        await connection.close()
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended, reaped or not."""
-    with contextlib.suppress(FileNotFoundError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    return True
-
-
-async def ready(program: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for the program's server: its process id and its address."""
-    assert program.stdout is not None
-    line = await asyncio.to_thread(program.stdout.readline)
-    assert line.startswith("ready"), line
-    _, pid, url = line.split()
-    return int(pid), url
 
 
 @pytest.mark.req("OPS-5")
@@ -124,12 +91,11 @@ async def test_nobody_else_can_connect(server: EmbeddedPostgres, data: Path) -> 
     assert stat.S_IMODE(socket_path.stat().st_mode) == 0o700
 
 
-async def test_the_server_inherits_no_secret(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ONEFILL_BROKER_SECRET", "do-not-tell")
-    async with EmbeddedPostgres(data) as server:
-        environ = Path(f"/proc/{server.pid}/environ").read_bytes()
-    assert b"LC_ALL=C" in environ
-    assert b"do-not-tell" not in environ
+async def test_the_server_inherits_no_variable_that_could_hold_a_secret(
+    server: EmbeddedPostgres,
+) -> None:
+    entries = Path(f"/proc/{server.pid}/environ").read_text().split("\0")
+    assert {entry.partition("=")[0] for entry in entries if entry} == {"LC_ALL", "PATH"}
 
 
 async def test_a_deep_data_folder_gets_its_socket_elsewhere(data: Path) -> None:
@@ -149,6 +115,22 @@ async def test_a_server_killed_with_9_is_restarted_with_what_was_acknowledged(
     assert await server.ended() == -signal.SIGKILL
     assert await server.restart_if_dead()
     assert await execute(server.url, "SELECT answer FROM kept") == 42
+    assert not await server.restart_if_dead()
+
+
+async def test_a_restart_that_failed_can_be_tried_again(
+    server: EmbeddedPostgres, data: Path
+) -> None:
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    await server.ended()
+    version = data / "cluster" / "PG_VERSION"
+    version.rename(data / "away")
+    with pytest.raises(OSError, match="PG_VERSION"):
+        await server.restart_if_dead()
+    (data / "away").rename(version)
+    assert await server.restart_if_dead()
+    await server.stop()
     assert not await server.restart_if_dead()
 
 
@@ -292,82 +274,6 @@ async def test_a_folder_that_others_may_enter_is_refused(data: Path) -> None:
         await EmbeddedPostgres(data).start()
 
 
-@as_root_only
-@pytest.mark.req("OPS-12")
-async def test_roots_server_runs_in_a_user_namespace(server: EmbeddedPostgres) -> None:
-    ours, theirs = (Path(f"/proc/{pid}/ns/user").readlink() for pid in ("self", server.pid))
-    assert ours != theirs
-    assert (await status_of(server.pid))["CapEff"] == "0000000000000000"
-
-
-@as_root_only
-@pytest.mark.req("OPS-12")
-async def test_without_namespaces_roots_server_runs_as_nobody(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without_namespaces(monkeypatch)
-    nobody = pwd.getpwnam("nobody").pw_uid
-    for _cold_then_warm in range(2):
-        async with EmbeddedPostgres(data) as server:
-            assert (await status_of(server.pid))["Uid"].split() == [str(nobody)] * 4
-            assert await execute(server.url, "SELECT 1") == 1
-
-
-@as_root_only
-async def test_a_path_closed_to_nobody_is_refused_with_a_remedy(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without_namespaces(monkeypatch)
-    data.parent.chmod(0o700)
-    with pytest.raises(NotAllowed, match="Permission denied") as refusal:
-        await EmbeddedPostgres(data).start()
-    assert "chmod o+x" in refusal.value.remedy
-
-
-@as_root_only
-async def test_an_ordinary_users_server_dies_with_it_and_root_may_go_on_with_its_data(
-    data: Path,
-) -> None:
-    nobody = pwd.getpwnam("nobody")
-    os.chown(data.parent, nobody.pw_uid, nobody.pw_gid)
-    with ordinary_program(data, nobody.pw_uid, nobody.pw_gid) as parent:
-        pid, url = await ready(parent)
-        assert (await status_of(pid))["Uid"].split() == [str(nobody.pw_uid)] * 4
-        await execute(url, "CREATE TABLE kept AS SELECT 42 AS answer")
-        parent.kill()
-        await until(lambda: is_gone(pid), 5)
-    async with EmbeddedPostgres(data) as server:
-        assert await execute(server.url, "SELECT answer FROM kept") == 42
-    with ordinary_program(data, nobody.pw_uid, nobody.pw_gid) as parent:
-        _, url = await ready(parent)
-        assert await execute(url, "SELECT answer FROM kept") == 42
-
-
-@as_root_only
-async def test_a_user_without_a_name_has_a_server_too(data: Path) -> None:
-    nameless = 54_321
-    os.chown(data.parent, nameless, nameless)
-    with ordinary_program(data, nameless, nameless) as parent:
-        await ready(parent)
-
-
-@as_root_only
-async def test_a_full_disk_is_called_one(data: Path) -> None:
-    require("mount")
-    data.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(data)], check=False
-    )
-    if mounted.returncode != 0:
-        missing("the right to mount a small file system")
-    try:
-        with pytest.raises(NoSpace) as refusal:
-            await EmbeddedPostgres(data).start()
-        assert "200 MB" in refusal.value.remedy
-    finally:
-        subprocess.run(["umount", str(data)], check=True)
-
-
 @contextlib.contextmanager
 def stopped_server_of(parent: subprocess.Popen[str]) -> Iterator[int]:
     """The server of a parent that is killed, stopped so that it cannot see to its own end."""
@@ -381,52 +287,3 @@ def stopped_server_of(parent: subprocess.Popen[str]) -> Iterator[int]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
-
-
-async def status_of(pid: int | None) -> dict[str, str]:
-    """The system's view of a process: users, capabilities."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-def without_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the first try fail as on a system that forbids user namespaces."""
-    everyone = identity._candidates
-
-    def candidates(cluster: Path) -> list[Identity]:
-        return [who for who in everyone(cluster) if who.kind != "namespace"]
-
-    monkeypatch.setattr(identity, "_candidates", candidates)
-
-
-@contextlib.contextmanager
-def ordinary_program(data: Path, uid: int, gid: int) -> Iterator[subprocess.Popen[str]]:
-    """The test's program as an ordinary user, in a Python that this user can run."""
-    as_user = [require("setpriv"), f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
-    packages = str(binaries.path("postgres").parents[3])
-    paths = os.pathsep.join([str(SOURCE), packages])
-    program = subprocess.Popen(
-        [*as_user, runnable_python(as_user), "-P", PROGRAM, str(data)],
-        env={**os.environ, "PYTHONPATH": paths},
-        cwd="/",
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield program
-    finally:
-        program.kill()
-        program.communicate()
-
-
-def runnable_python(as_user: list[str]) -> str:
-    """An interpreter of our version that the user may run; ours may lie in root's home."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
-        again = f"import subprocess; subprocess.run(['{python}', '-c', ''], check=True)"
-        tried = subprocess.run([*as_user, python, "-c", again], capture_output=True, check=False)
-        if tried.returncode == 0:
-            return python
-    missing(f"a {version} that an ordinary user may run")
-    return ""

@@ -12,7 +12,8 @@ from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import OrderIntent
 from onefill.core.money import ZERO
 from onefill.core.position import Position, PositionStatus
-from onefill.core.signal import SignalStatus
+from onefill.core.refusal import Refusal
+from onefill.core.signal import Signal, SignalKind, SignalStatus
 
 
 class Sizing(enum.StrEnum):
@@ -31,7 +32,11 @@ class TimeBasis(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A portfolio's money, in rupees. movements: deposits minus withdrawals (a ledger's sum)."""
+    """A portfolio's money, in rupees.
+
+    movements: deposits minus withdrawals (a ledger's sum). high_water: the highest closed equity
+    so far, where a withdrawal lowers it by its amount, and a deposit raises it.
+    """
 
     portfolio: str
     initial_capital: Decimal
@@ -48,12 +53,43 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """The newest signal of one kind and slot that a lane has decided, whichever way (SIG-12)."""
+
+    kind: SignalKind
+    position: str | None
+    time: datetime
+    order_id: str | None = None
+
+    @classmethod
+    def of(cls, signal: Signal) -> Mark:
+        """The mark that this signal leaves."""
+        return cls(
+            kind=signal.kind,
+            position=signal.position,
+            time=signal.time,
+            order_id=signal.order_id,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalChange:
+    """What became of a signal: its status, and the reason where there is one."""
+
+    signal_id: int
+    status: SignalStatus
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """All that one decision may look at, for one lane at one moment.
 
     now: the database's clock. positions: every position of the portfolio that is not closed,
     for the caps over the portfolio (the direct policy gets only its own lane's). intents: the
     lane's intents that are not final. blocked: why the lane takes no new exposure, or None.
+    last_decided: the newest signal time that was decided in the lane. marks: the newest decided
+    signal of each kind and slot there.
     """
 
     now: datetime
@@ -63,6 +99,8 @@ class Situation:
     intents: tuple[OrderIntent, ...] = ()
     blocked: str | None = None
     paused: bool = False
+    last_decided: datetime | None = None
+    marks: tuple[Mark, ...] = ()
 
     @property
     def here(self) -> tuple[Position, ...]:
@@ -74,12 +112,43 @@ class Situation:
         """The lane's intents of which nobody knows what became."""
         return tuple(intent for intent in self.intents if intent.is_unresolved(self.now))
 
-    def after(self, decision: Decision) -> Situation:
-        """The situation once this decision is written, for the next one in the same group."""
+    @property
+    def in_flight(self) -> tuple[OrderIntent, ...]:
+        """The lane's intents that will settle by themselves: live, and not in doubt."""
+        return tuple(
+            intent
+            for intent in self.intents
+            if intent.is_live and not intent.is_unresolved(self.now)
+        )
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether an order of the lane is on its way or in doubt, or an exit not finished."""
+        return bool(self.in_flight or self.in_doubt) or any(
+            position.status is PositionStatus.CLOSING for position in self.here
+        )
+
+    def mark(self, kind: SignalKind, position: str | None) -> Mark | None:
+        """The newest decided signal of that kind and slot, or None."""
+        return next((m for m in self.marks if (m.kind, m.position) == (kind, position)), None)
+
+    def priced(self, price: Decimal) -> Situation:
+        """The situation with this lane's positions valued at that price."""
+        seen = (
+            replace(position, last_price=price) if position.lane == self.lane else position
+            for position in self.positions
+        )
+        return replace(self, positions=tuple(seen))
+
+    def after(self, decision: Decision, signal: Signal | None = None) -> Situation:
+        """The situation once this decision is written, for the next one in the same group.
+
+        signal: the one that was decided, so that its mark is kept.
+        """
         changed = {position.id: position for position in decision.positions}
         kept = [changed.pop(position.id, position) for position in self.positions]
         positions = [*kept, *changed.values()]
-        return replace(
+        left = replace(
             self,
             positions=tuple(p for p in positions if p.status is not PositionStatus.CLOSED),
             intents=tuple(
@@ -87,16 +156,27 @@ class Situation:
             )
             + tuple(intent for intent in decision.intents if intent.lane == self.lane),
         )
+        return left if signal is None or decision.wait else left._marked(Mark.of(signal))
+
+    def _marked(self, mark: Mark) -> Situation:
+        last = mark.time if self.last_decided is None else max(self.last_decided, mark.time)
+        old = self.mark(mark.kind, mark.position)
+        if old is not None and old.time > mark.time:
+            return replace(self, last_decided=last)
+        others = tuple(other for other in self.marks if other is not old)
+        return replace(self, last_decided=last, marks=(*others, mark))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What to write: the signal's status with its reason and numbers, positions, intents.
 
-    status: DECIDED when intents follow, else an end status. numbers: figures that explain the
-    decision, as plain decimal strings, kept with the signal. withdraw: NEW intents that must
-    not be sent any more. wait: not now (an order of this lane must settle first): nothing else
-    is written, and the signal is decided again when the lane changes.
+    status: DECIDED when work follows (intents, or an exit that waits for fills in doubt), else an
+    end status. numbers: figures that explain the decision, as plain decimal strings, kept with
+    the signal. withdraw: NEW intents that must not be sent any more (they end EXPIRED; one that
+    is NEW no longer voids the whole decision). signals: others that this decision ends. wait:
+    not now (an order of this lane must settle first): nothing else is written, and the signal is
+    decided again when the lane changes.
     """
 
     status: SignalStatus
@@ -105,8 +185,14 @@ class Decision:
     positions: tuple[Position, ...] = ()
     intents: tuple[OrderIntent, ...] = ()
     withdraw: tuple[ClientOrderId, ...] = ()
+    signals: tuple[SignalChange, ...] = ()
     wait: bool = False
 
 
 WAIT = Decision(status=SignalStatus.RECEIVED, wait=True)
 """Decide this signal later; the lane is woken when one of its orders settles."""
+
+
+def refuse(refusal: Refusal, numbers: Mapping[str, str] | None = None) -> Decision:
+    """The decision not to trade, for this reason."""
+    return Decision(status=refusal.status, reason=refusal.code, numbers=numbers or {})

@@ -29,8 +29,9 @@ class Instrument:
 
     point_value: rupees for one point and one lot. margin_per_lot in rupees. The percentages are
     of equity (1 is one percent). stop_k: the stop's distance in ATRs, initial and trailing.
-    units_per_lot: what a broker's order quantity is, for one lot, from the given date on;
-    a position keeps what it was opened with. strike_step, strike_tie: nearest strike, and the
+    units_per_lot: what a broker's order quantity is, for one lot, in contracts that expire on the
+    given date or later; a position keeps what it was opened with. The point value belongs to the
+    newest entry. strike_step, strike_tie: nearest strike, and the
     multiple that wins a tie. rollover_days: calendar days before expiry at which to roll.
     """
 
@@ -53,8 +54,13 @@ class Instrument:
     rollover_days: int = 7
 
     def units_on(self, day: date) -> int:
-        """Broker units in one lot for a contract whose series begins on that day."""
+        """Broker units in one lot of the contract that expires on that day."""
         return max((entry for entry in self.units_per_lot if entry[0] <= day), default=(day, 1))[1]
+
+    @property
+    def unit_value(self) -> Decimal:
+        """Rupees for one point and one broker unit; the same whatever a lot holds."""
+        return self.point_value / max(self.units_per_lot)[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,11 @@ class EquityBase(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Everything the pure decisions need that is configuration. `max_age_s`: entries expire."""
+    """Everything the pure decisions need that is configuration.
+
+    max_age_s: entries expire. duplicate_window_s: two entries of a kind for one slot within it
+    are one. exit_retry_s: the pauses before an exit that ended short is issued again.
+    """
 
     deployment: str
     instruments: Mapping[str, Instrument]
@@ -88,8 +98,9 @@ class Rules:
     max_age_s: Decimal = Decimal(60)
     direct_broker: str = "binance"
     direct_account: str = "paper"
+    duplicate_window_s: Decimal = Decimal(60)
     exit_retry_s: tuple[int, ...] = (1, 2, 5, 15, 60)
     holidays: Mapping[str, frozenset[date]] = field(default_factory=dict)
-    """Holidays by exchange, for the expiry rules."""
+    """Holidays by the instruments' `exchange`, for the expiry rules."""
     accounts: Mapping[str, str] = field(default_factory=dict)
     """The account to use at each broker (`paper` where none is named)."""

@@ -93,8 +93,12 @@ TRANSITIONS: dict[tuple[IntentState, IntentEvent], IntentState] = {
     (S.SENDING, E.UNSETTLED): S.QUARANTINED,
     **{(S.IN_DOUBT, event): state for event, state in _PLACED.items()},
     (S.IN_DOUBT, E.LOST): S.IN_DOUBT,
+    (S.IN_DOUBT, E.CLAIMED): S.SENDING,  # class A only: the same id is sent again
+    (S.SENDING, E.CLAIMED): S.SENDING,  # the same, where the sender died with the outcome
     (S.IN_DOUBT, E.ABSENT): S.NEW,
     (S.IN_DOUBT, E.UNSETTLED): S.QUARANTINED,
+    (S.IN_DOUBT, E.NOT_SENT): S.NEW,  # the sender itself says so, only late
+    (S.IN_DOUBT, E.REFUSED_RETRY): S.NEW,  # the definite no came after the deadline
     **{(S.QUARANTINED, event): state for event, state in _PLACED.items()},
     (S.QUARANTINED, E.ABSENT): S.NOT_PLACED,  # a person's verdict, final
     (S.QUARANTINED, E.LOST): S.QUARANTINED,
@@ -104,15 +108,19 @@ TRANSITIONS: dict[tuple[IntentState, IntentEvent], IntentState] = {
     (S.ACKED, E.REFUSED): S.REJECTED,  # asynchronous brokers accept first and refuse later
     (S.PARTIALLY_FILLED, E.WHOLLY_FILLED): S.FILLED,
     (S.PARTIALLY_FILLED, E.CANCELLED): S.CANCELLED,
+    (S.PARTIALLY_FILLED, E.REFUSED): S.CANCELLED,  # some brokers call a killed remainder rejected
     (S.PARTIALLY_FILLED, E.PARTLY_FILLED): S.PARTIALLY_FILLED,
     (S.CANCELLED, E.WHOLLY_FILLED): S.FILLED,  # a fill can overtake our cancel
     (S.CANCELLED, E.PARTLY_FILLED): S.CANCELLED,  # quantity still counts; the rest stays cancelled
 }
 
 CONTRADICTIONS: dict[tuple[IntentState, IntentEvent], IntentState] = {
-    (state, event): _PLACED[event]
-    for state in (S.NEW, S.NOT_PLACED, S.EXPIRED, S.REJECTED)
-    for event in (E.ACCEPTED, E.PARTLY_FILLED, E.WHOLLY_FILLED)
+    **{
+        (state, event): _PLACED[event]
+        for state in (S.NEW, S.NOT_PLACED, S.EXPIRED, S.REJECTED)
+        for event in (E.ACCEPTED, E.PARTLY_FILLED, E.WHOLLY_FILLED)
+    },
+    (S.NEW, E.CANCELLED): S.CANCELLED,  # it was there after all, so it is not sent again
 }
 """The venue executed what was thought not to be there: believed, alarmed, and the lane blocks."""
 

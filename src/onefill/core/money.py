@@ -32,3 +32,12 @@ def plain(value: Decimal) -> str:
     """The value in plain digits, without exponent and without needless zeros after the point."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def figures(**values: Decimal | int | str) -> dict[str, str]:
+    """Values as plain strings, numbers to four places at most: what a decision shows of itself."""
+    return {name: _figure(value) for name, value in values.items()}
+
+
+def _figure(value: Decimal | int | str) -> str:
+    return plain(round(value, 4)) if isinstance(value, Decimal) else str(value)

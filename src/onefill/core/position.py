@@ -12,6 +12,9 @@ from onefill.core.ids import Lane, PositionId, lane_of
 from onefill.core.intent import Side
 from onefill.core.money import ZERO
 
+CALL, PUT, FUTURE, MAIN = "ce", "pe", "fut", "main"
+"""Names of legs: a synthetic future's two, a future's one, the direct policy's one."""
+
 
 class PositionStatus(enum.StrEnum):
     """PF-12. `closing` is durable before the first exit order; `partial` has unequal legs."""
@@ -95,7 +98,8 @@ class Position:
     """One slot of one instrument in one portfolio, from its decision until it is flat.
 
     lots and everything per lot are what the position was opened with; signal_price is the price
-    it was sized at, stop the present stop in points. exits: how often an exit was issued.
+    it was sized at, stop the present stop in points. exits: how often an exit was issued;
+    next_exit_at: not before then again; exit_signal_id: the signal that asked for the exit.
     version: goes up with each write; a writer states the one that it read.
     """
 
@@ -122,6 +126,7 @@ class Position:
     expiry: date | None = None
     exits: int = 0
     next_exit_at: datetime | None = None
+    exit_signal_id: int | None = None
     reason: str | None = None
     closed_at: datetime | None = None
     version: int = 0
@@ -137,6 +142,11 @@ class Position:
         return all(leg.net == 0 for leg in self.legs)
 
     @property
+    def is_live(self) -> bool:
+        """Whether it still takes its slot."""
+        return self.status is not PositionStatus.CLOSED
+
+    @property
     def is_base(self) -> bool:
         """Whether this is the base that pyramids stand on."""
         return self.slot == "Long_1"
@@ -150,6 +160,25 @@ class Position:
     def margin(self) -> Decimal:
         """Rupees of margin that this position uses (its worst case while it is pending)."""
         return ZERO if self.status is PositionStatus.CLOSED else self.margin_per_lot * self.lots
+
+    @property
+    def held_lots(self) -> Decimal:
+        """Whole positions held in every leg, in lots (a synthetic counts its smaller leg)."""
+        held = min((abs(leg.net) for leg in self.legs), default=ZERO)
+        return held / self.units_per_lot
+
+    @property
+    def initial_risk(self) -> Decimal:
+        """Rupees from the entry down to the initial stop, for what is held."""
+        if self.entry_price is None or self.initial_stop is None:
+            return ZERO
+        return (self.entry_price - self.initial_stop) * self.held_lots * self.point_value
+
+    def profit_at(self, price: Decimal) -> Decimal:
+        """Rupees gained on what is held if it were sold at that price; 0 before it was bought."""
+        if self.entry_price is None:
+            return ZERO
+        return (price - self.entry_price) * self.held_lots * self.point_value
 
     def leg(self, name: str) -> Leg:
         """The leg of that name. Raises Bug when there is none."""

@@ -1,0 +1,57 @@
+"""What must hold before a signal may add exposure, whichever engine decides it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from onefill.core.book import Account, Situation, TimeBasis
+from onefill.core.instrument import Rules
+from onefill.core.refusal import Refusal
+from onefill.core.signal import ALL_SLOTS, Signal, SignalKind
+
+_REPEATABLE = frozenset({SignalKind.BASE_ENTRY, SignalKind.PYRAMID})
+"""Kinds for a slot: sizes and targets of the direct policy mean what they say (SIG-11)."""
+
+
+def refusal_of_entry(signal: Signal, situation: Situation, rules: Rules) -> Refusal | None:
+    """Why this signal may not add exposure now, or None. Source: SIG-11, 12, 13, 18, ORD-8."""
+    if situation.paused:
+        return Refusal.PAUSED
+    if is_too_old(signal, situation, rules):
+        return Refusal.TOO_OLD
+    if is_overtaken(signal, situation):
+        return Refusal.OVERTAKEN
+    if is_repeat(signal, situation, rules):
+        return Refusal.REPEATED
+    if situation.blocked is not None:
+        return Refusal.LANE_BLOCKED
+    return None
+
+
+def valid_until(signal: Signal, account: Account, rules: Rules) -> datetime | None:
+    """When an entry ends unsent; None where signals are judged by their own time."""
+    if account.time_basis is TimeBasis.SIGNAL:
+        return None
+    return signal.time + timedelta(seconds=float(rules.max_age_s))
+
+
+def is_too_old(signal: Signal, situation: Situation, rules: Rules) -> bool:
+    """Whether an entry is past its time (SIG-13)."""
+    end = valid_until(signal, situation.account, rules)
+    return end is not None and situation.now > end
+
+
+def is_overtaken(signal: Signal, situation: Situation) -> bool:
+    """Whether a later exit of this slot was decided already (SIG-12)."""
+    exits = (situation.mark(SignalKind.EXIT, slot) for slot in (signal.position, ALL_SLOTS))
+    return any(mark is not None and mark.time > signal.time for mark in exits)
+
+
+def is_repeat(signal: Signal, situation: Situation, rules: Rules) -> bool:
+    """Whether the same entry was decided within the window, under another time (SIG-11)."""
+    mark = situation.mark(signal.kind, signal.position)
+    if signal.kind not in _REPEATABLE or mark is None:
+        return False
+    if signal.order_id != mark.order_id:
+        return False
+    return abs(signal.time - mark.time) <= timedelta(seconds=float(rules.duplicate_window_s))

@@ -1,0 +1,126 @@
+"""Closing what is held, and only that: the short leg first, again until flat. Source: PF-12, 20."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from onefill.core.book import Decision, Situation
+from onefill.core.ids import ClientOrderId
+from onefill.core.instrument import Rules
+from onefill.core.intent import OrderIntent, Side
+from onefill.core.issue import CLOSE, Cause, issue
+from onefill.core.money import ZERO
+from onefill.core.position import Leg, Position, PositionStatus
+from onefill.core.signal import SignalStatus
+
+
+def begin_closing(
+    position: Position,
+    live: Sequence[OrderIntent],
+    now: datetime,
+    rules: Rules,
+    *,
+    signal_id: int | None,
+    reason: str | None,
+) -> tuple[Position, tuple[OrderIntent, ...]]:
+    """The position in `closing`, and the orders for what is confirmed now.
+
+    live: the lane's intents that may still fill, without those being withdrawn. Fills confirmed
+    later are sold by `continue_exits` (ORD-8).
+    """
+    asked = replace(
+        position, status=PositionStatus.CLOSING, exit_signal_id=signal_id, reason=reason
+    )
+    return _issue_exit(asked, live, now, rules)
+
+
+def continue_exits(situation: Situation, rules: Rules) -> Decision | None:
+    """New orders for positions in `closing` that hold what no live order closes, when due.
+
+    Each round is the next n of its position, after a pause that grows. None when nothing is due.
+    The decision's status says nothing: no signal is decided by it. Source: PF-12.
+    """
+    positions: list[Position] = []
+    intents: list[OrderIntent] = []
+    for position in situation.here:
+        if position.status is not PositionStatus.CLOSING or not _is_due(position, situation.now):
+            continue
+        again, issued = _issue_exit(position, situation.intents, situation.now, rules)
+        if issued:
+            positions.append(again)
+            intents += issued
+    if not intents:
+        return None
+    return Decision(status=SignalStatus.DECIDED, positions=tuple(positions), intents=tuple(intents))
+
+
+def closing_intents(
+    position: Position, live: Sequence[OrderIntent], rules: Rules
+) -> tuple[OrderIntent, ...]:
+    """Orders for the confirmed net, less what live orders already take off.
+
+    Short legs first; a long leg's order waits for theirs, and is not issued at all while any
+    order of a short leg is unsettled: what is long may be covering it. Source: PF-20, PF-21.
+    """
+    cause = Cause(
+        deployment=rules.deployment,
+        source=position.id,
+        action=CLOSE,
+        n=position.exits + 1,
+        signal_id=position.exit_signal_id,
+    )
+    mine = [intent for intent in live if intent.position_id == position.id and intent.is_live]
+    buys = _close_legs(cause, position, mine, Side.BUY, None)
+    if len(position.legs) > 1 and any(_is_short_leg(position, intent) for intent in mine):
+        return buys
+    return buys + _close_legs(
+        cause, position, mine, Side.SELL, buys[-1].client_order_id if buys else None
+    )
+
+
+def committed(live: Sequence[OrderIntent], leg: str, side: Side) -> Decimal:
+    """What live orders of that leg may still trade on that side, at the most."""
+    mine = (intent for intent in live if (intent.leg, intent.order.side) == (leg, side))
+    return sum((intent.remaining for intent in mine), ZERO)
+
+
+def _issue_exit(
+    position: Position, live: Sequence[OrderIntent], now: datetime, rules: Rules
+) -> tuple[Position, tuple[OrderIntent, ...]]:
+    intents = closing_intents(position, live, rules)
+    if not intents:
+        return position, ()
+    pause_s = rules.exit_retry_s[min(position.exits, len(rules.exit_retry_s) - 1)]
+    again = now + timedelta(seconds=pause_s)
+    return replace(position, exits=position.exits + 1, next_exit_at=again), intents
+
+
+def _close_legs(
+    cause: Cause,
+    position: Position,
+    mine: Sequence[OrderIntent],
+    side: Side,
+    after: ClientOrderId | None,
+) -> tuple[OrderIntent, ...]:
+    wanted = ((leg, _uncovered(leg, side, mine)) for leg in position.legs)
+    return tuple(
+        issue(cause, position, leg, side, quantity, after=after)
+        for leg, quantity in wanted
+        if quantity > 0
+    )
+
+
+def _uncovered(leg: Leg, side: Side, mine: Sequence[OrderIntent]) -> Decimal:
+    held = leg.net if side is Side.SELL else -leg.net
+    return held - committed(mine, leg.name, side)
+
+
+def _is_short_leg(position: Position, intent: OrderIntent) -> bool:
+    return position.leg(intent.leg).side is Side.SELL
+
+
+def _is_due(position: Position, now: datetime) -> bool:
+    return position.next_exit_at is None or position.next_exit_at <= now

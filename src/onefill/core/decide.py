@@ -1,0 +1,21 @@
+"""Which engine decides a signal."""
+
+from __future__ import annotations
+
+from onefill.core.book import Decision, Situation, refuse
+from onefill.core.direct.decide import decide as decide_direct
+from onefill.core.instrument import Rules
+from onefill.core.portfolio.decide import decide as decide_portfolio
+from onefill.core.refusal import Refusal
+from onefill.core.signal import Engine, LoggedSignal
+
+
+def decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
+    """The decision on one signal, by the rules of its engine; pure."""
+    match logged.signal.engine:
+        case Engine.PORTFOLIO:
+            return decide_portfolio(logged, situation, rules)
+        case Engine.DIRECT:
+            return decide_direct(logged, situation, rules)
+        case _:
+            return refuse(Refusal.ENGINE_NOT_AVAILABLE)

@@ -1,0 +1,92 @@
+"""Exits of the portfolio engine: a slot, or all of an instrument. Source: PF-12, ORD-8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from onefill.core.book import Decision, SignalChange, Situation, refuse
+from onefill.core.closing import begin_closing, continue_exits
+from onefill.core.ids import ClientOrderId
+from onefill.core.instrument import Rules
+from onefill.core.intent import IntentState, OrderIntent
+from onefill.core.issue import OPEN
+from onefill.core.money import figures
+from onefill.core.position import Position, PositionStatus
+from onefill.core.refusal import Refusal
+from onefill.core.signal import ALL_SLOTS, LoggedSignal, SignalStatus
+
+__all__ = ["continue_exits", "leave"]
+
+
+def leave(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
+    """Decide an EXIT: it neither expires nor waits, and no pause or block stops it.
+
+    Opening orders not sent yet are withdrawn; what is confirmed is sold now, and what is
+    confirmed later then. A position of which nothing was ever sent ends at once.
+    """
+    signal = logged.signal
+    here = [p for p in situation.here if signal.position in (ALL_SLOTS, p.slot)]
+    asked = [position for position in here if position.status is not PositionStatus.CLOSING]
+    if not asked:
+        return refuse(Refusal.ALREADY_CLOSING if here else Refusal.NOTHING_TO_CLOSE)
+    withdrawn = [intent for intent in situation.intents if _is_unsent_opening(intent, asked)]
+    names = frozenset(intent.client_order_id for intent in withdrawn)
+    live = [intent for intent in situation.intents if intent.client_order_id not in names]
+    positions: list[Position] = []
+    intents: list[OrderIntent] = []
+    for position in asked:
+        left, issued = _leave_one(position, live, logged, situation, rules)
+        positions.append(left)
+        intents += issued
+    at_work = any(position.is_live for position in positions)
+    return Decision(
+        status=SignalStatus.DECIDED if at_work else SignalStatus.EXECUTED,
+        numbers=figures(positions=len(positions), orders=len(intents)),
+        positions=tuple(positions),
+        intents=tuple(intents),
+        withdraw=tuple(names),
+        signals=_ended_entries(withdrawn, positions, names),
+    )
+
+
+def _leave_one(
+    position: Position,
+    live: Sequence[OrderIntent],
+    logged: LoggedSignal,
+    situation: Situation,
+    rules: Rules,
+) -> tuple[Position, tuple[OrderIntent, ...]]:
+    reason = logged.signal.reason
+    left, issued = begin_closing(
+        position, live, situation.now, rules, signal_id=logged.id, reason=reason
+    )
+    if left.is_flat and not any(intent.position_id == left.id for intent in live):
+        ended = replace(left, status=PositionStatus.CLOSED, closed_at=situation.now)
+        return ended, ()
+    return left, issued
+
+
+def _is_unsent_opening(intent: OrderIntent, positions: Sequence[Position]) -> bool:
+    mine = any(position.id == intent.position_id for position in positions)
+    return mine and intent.action == OPEN and intent.state is IntentState.NEW
+
+
+def _ended_entries(
+    withdrawn: Sequence[OrderIntent],
+    positions: Sequence[Position],
+    names: frozenset[ClientOrderId],
+) -> tuple[SignalChange, ...]:
+    """The entries that this exit overtook before anything of theirs was sent."""
+    ended = {position.id for position in positions if not position.is_live}
+    signals = {
+        intent.signal_id
+        for intent in withdrawn
+        if intent.position_id in ended and intent.signal_id is not None
+    }
+    return tuple(
+        SignalChange(
+            signal_id=signal_id, status=SignalStatus.IGNORED, reason=Refusal.OVERTAKEN.code
+        )
+        for signal_id in sorted(signals)
+    )

@@ -1,0 +1,207 @@
+"""Where positions and signals stand, given their orders and fills. Source: PF-12, PF-21, SIG-14."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from onefill.core.book import SignalChange
+from onefill.core.intent import IntentState, OrderIntent, Side
+from onefill.core.issue import OPEN
+from onefill.core.money import plain
+from onefill.core.position import CALL, PUT, Leg, Position, PositionStatus
+from onefill.core.refusal import Refusal
+from onefill.core.signal import NET_SLOT, SignalStatus
+
+UNEQUAL_LEGS = "unequal_legs"
+SLOT_CONFLICT = "slot_conflict"
+"""Why a lane blocks because of where a position stands."""
+NOT_FILLED = "not_filled"
+PARTLY_FILLED = "partly_filled"
+"""Reasons of positions and signals whose orders ended short."""
+PREDECESSOR = "predecessor_"
+"""How the reason of an order begins that was withdrawn because of the one before it."""
+
+_S = PositionStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A position as it stands now, whom to tell, and why its lane blocks."""
+
+    position: Position
+    alarm: str | None = None
+    block: str | None = None
+
+
+def position_standing(
+    position: Position, live: Sequence[OrderIntent], others: Sequence[Position], now: datetime
+) -> Standing:
+    """The position after its fills. live: its intents that may still fill.
+
+    others: the lane's positions, so that one that comes back to life takes no slot twice.
+    """
+    priced = replace(position, entry_price=_entry_price(position) or position.entry_price)
+    if position.status is _S.CLOSED:
+        if position.is_flat:
+            return Standing(position=position)
+        return _revived(priced, live, others, now)
+    if position.slot == NET_SLOT:
+        return Standing(position=_net_standing(priced, live, now))
+    if position.status is _S.CLOSING:
+        done = priced.is_flat and not live
+        return Standing(position=_closed(priced, now) if done else priced)
+    return _opening_standing(priced, live, now)
+
+
+def signal_standing(
+    signal_id: int,
+    intents: Sequence[OrderIntent],
+    leaving: Sequence[Position],
+    now: datetime,
+) -> SignalChange:
+    """Where the signal stands. intents: all of its own; leaving: positions that it closes."""
+    mine = [intent for intent in intents if intent.signal_id == signal_id]
+    doubtful = next((intent for intent in mine if intent.is_unresolved(now)), None)
+    if doubtful is not None:
+        return SignalChange(
+            signal_id=signal_id, status=SignalStatus.IN_DOUBT, reason=doubtful.reason
+        )
+    if leaving:
+        return SignalChange(signal_id=signal_id, status=_exit_status(leaving))
+    if any(intent.is_live for intent in mine):
+        begun = any(intent.attempt > 0 for intent in mine)
+        status = SignalStatus.EXECUTING if begun else SignalStatus.DECIDED
+        return SignalChange(signal_id=signal_id, status=status)
+    return _ended_signal(signal_id, mine)
+
+
+def _exit_status(leaving: Sequence[Position]) -> SignalStatus:
+    """An exit ends when all that it closes is flat, however many orders that takes."""
+    if not any(position.is_live for position in leaving):
+        return SignalStatus.EXECUTED
+    issued = any(position.exits > 0 for position in leaving)
+    return SignalStatus.EXECUTING if issued else SignalStatus.DECIDED
+
+
+def _ended_signal(signal_id: int, mine: Sequence[OrderIntent]) -> SignalChange:
+    if all(intent.state is IntentState.FILLED for intent in mine):
+        return SignalChange(signal_id=signal_id, status=SignalStatus.EXECUTED)
+    if any(intent.filled_quantity > 0 for intent in mine):
+        return SignalChange(signal_id=signal_id, status=SignalStatus.EXECUTED, reason=PARTLY_FILLED)
+    cause = _cause(mine)
+    reason = cause.reason or cause.state.value.lower()
+    withdrawn = Refusal.of(reason) if cause.state is IntentState.EXPIRED else None
+    status = withdrawn.status if withdrawn is not None else SignalStatus.FAILED
+    return SignalChange(signal_id=signal_id, status=status, reason=reason)
+
+
+def _cause(mine: Sequence[OrderIntent]) -> OrderIntent:
+    """The order that failed by itself, rather than because of the one before it."""
+    own = (intent for intent in mine if not (intent.reason or "").startswith(PREDECESSOR))
+    return next(own, mine[0])
+
+
+def _opening_standing(position: Position, live: Sequence[OrderIntent], now: datetime) -> Standing:
+    if all(abs(leg.net) == leg.quantity for leg in position.legs):
+        return Standing(position=replace(position, status=_S.OPEN))
+    if any(intent.action == OPEN for intent in live):
+        return Standing(position=position)
+    if position.is_flat:
+        reason = position.reason if _was_traded(position) else NOT_FILLED
+        return Standing(position=replace(_closed(position, now), reason=reason))
+    if (lots := _common_lots(position)) is not None:
+        return _smaller(position, lots)
+    return _unequal(position)
+
+
+def _smaller(position: Position, lots: int) -> Standing:
+    """Fewer lots than wanted, but whole and even: an ordinary open position of that size."""
+    after = replace(position, status=_S.OPEN, lots=lots)
+    if lots == position.lots:
+        return Standing(position=after)
+    alarm = f"{position.lane}: position {position.id} has {lots} of {position.lots} lots"
+    return Standing(position=after, alarm=alarm)
+
+
+def _unequal(position: Position) -> Standing:
+    after = replace(position, status=_S.PARTIAL)
+    if position.status is _S.PARTIAL:
+        return Standing(position=after)
+    return Standing(
+        position=after,
+        alarm=f"CRITICAL {position.lane}: position {position.id} is partial ({_held(position)}): "
+        "complete it or send EXIT, then unblock the lane",
+        block=UNEQUAL_LEGS,
+    )
+
+
+def _net_standing(position: Position, live: Sequence[OrderIntent], now: datetime) -> Position:
+    """A net position is open while anything is held, also through a change of sides."""
+    if position.is_flat:
+        if live:
+            return position
+        reason = position.reason if _was_traded(position) else NOT_FILLED
+        return replace(_closed(position, now), reason=reason)
+    return position if position.status is _S.CLOSING else replace(position, status=_S.OPEN)
+
+
+def _revived(
+    position: Position, live: Sequence[OrderIntent], others: Sequence[Position], now: datetime
+) -> Standing:
+    """A fill came after the position was over: it lives again, if its slot is still free."""
+    rivals = (o for o in others if o.id != position.id and o.slot == position.slot and o.is_live)
+    if any(rivals):
+        return Standing(
+            position=position,
+            alarm=f"CRITICAL {position.lane}: position {position.id} was closed and holds "
+            f"{_held(position)}, and its slot {position.slot} is taken: close it by hand",
+            block=SLOT_CONFLICT,
+        )
+    leaving = position.exit_signal_id is not None or position.exits > 0
+    again = replace(
+        position, status=_S.CLOSING if leaving else _S.PENDING, closed_at=None, reason=None
+    )
+    if leaving:
+        return Standing(position=again)
+    if position.slot == NET_SLOT:
+        return Standing(position=replace(again, status=_S.OPEN))
+    return _opening_standing(again, live, now)
+
+
+def _closed(position: Position, now: datetime) -> Position:
+    return replace(position, status=_S.CLOSED, closed_at=now)
+
+
+def _was_traded(position: Position) -> bool:
+    return any(leg.bought_quantity > 0 or leg.sold_quantity > 0 for leg in position.legs)
+
+
+def _common_lots(position: Position) -> int | None:
+    """Whole lots held alike in every leg, on the side on which it opens; None where unequal."""
+    held = {leg.net if leg.side is Side.BUY else -leg.net for leg in position.legs}
+    quantity = held.pop()
+    if held or quantity <= 0 or quantity % position.units_per_lot != 0:
+        return None
+    return int(quantity // position.units_per_lot)
+
+
+def _entry_price(position: Position) -> Decimal | None:
+    """What the position was entered at: of a synthetic, strike + call − put (PF-20)."""
+    prices = {leg.name: leg.entry_price for leg in position.legs}
+    if CALL not in prices:
+        return position.legs[0].entry_price
+    call, put = prices[CALL], prices.get(PUT)
+    if call is None or put is None or position.strike is None:
+        return None
+    return position.strike + call - put
+
+
+def _held(position: Position) -> str:
+    return ", ".join(_held_of(leg) for leg in position.legs)
+
+
+def _held_of(leg: Leg) -> str:
+    return f"{leg.name} {plain(leg.net)}"
