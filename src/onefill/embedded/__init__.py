@@ -1,0 +1,1 @@
+"""Bundled servers: a PostgreSQL of our own, for who brings none."""

@@ -44,7 +44,9 @@ class LeaseStore(Protocol):
         self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
     ) -> Epoch | None:
         """Take it as epoch `expected` + 1, if nobody holds it, it expired by the store's clock,
-        or its holder is an earlier boot of the same instance. None when any of it is not so.
+        or its holder is an earlier boot of the same instance. None when none of it is so.
+        Where nobody ever held it (expected 0), its first epoch is the store's Unix time in
+        microseconds, so that a store that lost everything repeats no epoch (CTL-8).
 
         When it returns, no transaction of an earlier epoch can commit any more (CTL-1, CTL-6).
         """

@@ -33,6 +33,14 @@ class Logged:
     fresh: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Unloggable:
+    """The log can't hold this signal (a character that the store does not know, say); it is not
+    in the log, and never will be."""
+
+    problem: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far a signal has come."""
@@ -45,10 +53,11 @@ class Progress:
 class SignalLog(Protocol):
     """The log of all signals; its uniqueness of fingerprints is what deduplicates (SIG-10)."""
 
-    async def append(self, batch: Sequence[NewSignal]) -> Sequence[Logged]:
+    async def append(self, batch: Sequence[NewSignal]) -> Sequence[Logged | Unloggable]:
         """Log them in one durable statement; the answer is in the batch's order.
 
-        Equal fingerprints inside a batch: the first is fresh, the others are not.
+        Equal fingerprints inside a batch: the first is fresh, the others are not. A signal that
+        can't be logged is Unloggable; the others are logged all the same.
         Raises StoreUnavailable (then nothing is known: each may be in the log or not).
         """
         ...

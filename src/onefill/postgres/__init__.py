@@ -1,0 +1,1 @@
+"""PostgreSQL as authority and memory: leases, signals, decisions, intents, positions."""

@@ -1,0 +1,260 @@
+"""Connections that their loops keep: no pool between a hot loop and its server.
+
+A pool resets a connection each time it is given back, which costs half of the throughput.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from onefill.core.errors import Bug, Fenced, StoreUnavailable, invariant
+from onefill.core.ids import Epoch
+from onefill.ports.clock import Clock
+from onefill.ports.failpoints import Failpoint, reach
+from onefill.ports.lease import LEADER, Holder
+from onefill.postgres.faults import translated
+
+Row = Mapping[str, Any]
+
+FENCE_SQL = (
+    "SELECT 1 FROM leases WHERE resource = '{resource}' AND epoch = {epoch} AND NOT barred "
+    "FOR KEY SHARE"
+)
+"""The first statement of every guarded transaction; no row means fenced off."""
+
+_NAME_BYTES_MAX = 63
+
+
+def application_name(holder: Holder) -> str:
+    """`onefill:{instance}:{boot}`, by which a taker ends this process's sessions, and no others.
+
+    PostgreSQL keeps 63 bytes of ASCII: a long instance is cut, a boot never.
+    """
+    boot = holder.boot.hex
+    instance = holder.instance.encode("ascii", "replace").decode().replace("?", "_")
+    return f"onefill:{instance[: _NAME_BYTES_MAX - len(boot) - 9]}:{boot}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connecting:
+    """How to reach the database, and how long to wait for it.
+
+    call_timeout_ms bounds each statement; idle_timeout_ms an open transaction whose owner is
+    silent (paused, dead, cut off), which would block a takeover else (CTL-6). After a failed
+    connection the next is tried no sooner than backoff_ms·2^n, half of it by chance.
+    """
+
+    url: str
+    holder: Holder
+    call_timeout_ms: int = 5_000
+    connect_timeout_ms: int = 2_000
+    idle_timeout_ms: int = 500
+    backoff_ms: int = 50
+    backoff_max_ms: int = 2_000
+
+    @property
+    def session(self) -> dict[str, str]:
+        """The settings of each session, whatever the server's defaults are."""
+        return {
+            "application_name": application_name(self.holder),
+            "statement_timeout": str(self.call_timeout_ms),
+            "idle_in_transaction_session_timeout": str(self.idle_timeout_ms),
+            "synchronous_commit": "on",
+            "timezone": "UTC",
+            "jit": "off",
+            # A plan that was made while a table was small must not be kept when it is large.
+            "enable_seqscan": "off",
+        }
+
+    async def connect(self) -> asyncpg.Connection:
+        """A new connection. Raises StoreUnavailable."""
+        with translated():
+            return await asyncpg.connect(
+                self.url,
+                timeout=self.connect_timeout_ms / 1000,
+                command_timeout=self.call_timeout_ms / 1000,
+                statement_cache_size=256,
+                max_cached_statement_lifetime=0,
+                server_settings=self.session,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a reconnecting connection needs of the world; jitter gives numbers in [0, 1)."""
+
+    clock: Clock
+    jitter: Callable[[], float]
+
+
+class Transaction:
+    """Statements between BEGIN and COMMIT."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, sql: str, *arguments: object) -> list[Row]:
+        """The rows of one statement. Raises StoreUnavailable, or RowsRefused for bad rows."""
+        with translated():
+            rows: list[Row] = await self._connection.fetch(sql, *arguments)
+        return rows
+
+
+class Held:
+    """One direct connection, kept for one loop, opened again after a break; its users queue."""
+
+    def __init__(self, connecting: Connecting, around: Surroundings) -> None:
+        self._connecting = connecting
+        self._around = around
+        self._connection: asyncpg.Connection | None = None
+        self._turn = asyncio.Lock()
+        self._failures = 0
+        self._not_before_ms = 0.0
+
+    async def read(self, sql: str, *arguments: object) -> list[Row]:
+        """The rows of a statement that changes nothing. Raises StoreUnavailable."""
+        return await self._run(sql, arguments, committing=False)
+
+    async def write(self, sql: str, *arguments: object) -> list[Row]:
+        """The rows of a statement that commits by itself.
+
+        Raises StoreUnavailable, CommitUnknown when it may have been written, RowsRefused when
+        its rows can't be.
+        """
+        return await self._run(sql, arguments, committing=True)
+
+    @contextlib.asynccontextmanager
+    async def transaction(
+        self, before: Failpoint | None = None, after: Failpoint | None = None
+    ) -> AsyncIterator[Transaction]:
+        """A transaction that commits when the block ends well. Raises CommitUnknown there."""
+        async with self._opened("BEGIN", before, after) as (transaction, _):
+            yield transaction
+
+    @contextlib.asynccontextmanager
+    async def guarded(
+        self, epoch: Epoch, before: Failpoint | None = None, after: Failpoint | None = None
+    ) -> AsyncIterator[Transaction]:
+        """A transaction of that epoch: it commits before the next epoch exists, or not at all.
+
+        Raises Fenced when the epoch is over (CTL-1).
+        """
+        fence = FENCE_SQL.format(resource=LEADER, epoch=int(epoch))
+        async with self._opened(f"BEGIN; {fence}", before, after) as (transaction, tag):
+            if tag != "SELECT 1":
+                raise Fenced(epoch=epoch)
+            yield transaction
+
+    async def close(self) -> None:
+        """Let the connection go; the next use opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+                await connection.close(timeout=1)
+
+    @contextlib.asynccontextmanager
+    async def _opened(
+        self, opening: str, before: Failpoint | None, after: Failpoint | None
+    ) -> AsyncIterator[tuple[Transaction, str]]:
+        async with self._turn:
+            connection = await self._connected()
+            with self._dropped_when_unsound(connection):
+                try:
+                    with translated():
+                        tag = await connection.execute(opening)
+                    yield Transaction(connection), tag
+                except Exception:
+                    await _roll_back(connection)
+                    raise
+                await _commit(connection, before, after)
+
+    async def _run(self, sql: str, arguments: tuple[object, ...], *, committing: bool) -> list[Row]:
+        async with self._turn:
+            connection = await self._connected()
+            with self._dropped_when_unsound(connection), translated(committing=committing):
+                rows: list[Row] = await connection.fetch(sql, *arguments)
+                return rows
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        if self._around.clock.boottime_ms() < self._not_before_ms:
+            raise StoreUnavailable("PostgreSQL did not answer just now; backing off.")
+        try:
+            self._connection = await self._connecting.connect()
+        except StoreUnavailable:
+            self._back_off()
+            raise
+        self._failures = 0
+        return self._connection
+
+    def _back_off(self) -> None:
+        longest = self._connecting.backoff_max_ms
+        delay_ms = min(longest, self._connecting.backoff_ms * 2**self._failures)
+        self._failures = min(self._failures + 1, 16)
+        chance = 0.5 + self._around.jitter() / 2
+        self._not_before_ms = self._around.clock.boottime_ms() + delay_ms * chance
+
+    @contextlib.contextmanager
+    def _dropped_when_unsound(self, connection: asyncpg.Connection) -> Iterator[None]:
+        """A connection on which a call was cut off is in an unknown state: never used again."""
+        try:
+            yield
+        except (StoreUnavailable, Bug):
+            self._drop(connection)
+            raise
+        except Exception:
+            if connection.is_in_transaction():
+                self._drop(connection)
+            raise
+        except BaseException:
+            self._drop(connection)
+            raise
+
+    def _drop(self, connection: asyncpg.Connection) -> None:
+        connection.terminate()
+        if self._connection is connection:
+            self._connection = None
+
+
+async def _roll_back(connection: asyncpg.Connection) -> None:
+    if connection.is_closed() or not connection.is_in_transaction():
+        return
+    with contextlib.suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+        await connection.execute("ROLLBACK")
+
+
+async def _commit(
+    connection: asyncpg.Connection, before: Failpoint | None, after: Failpoint | None
+) -> None:
+    if before is not None:
+        reach(before)
+    with translated(committing=True):
+        tag = await connection.execute("COMMIT")
+    invariant(tag == "COMMIT", "a transaction without an error commits", tag=tag)
+    if after is not None:
+        reach(after)
+
+
+async def open_views(
+    connecting: Connecting, connections_min: int, connections_max: int
+) -> asyncpg.Pool:
+    """A pool for what people look at; its sessions may read for longer, and scan.
+
+    Raises StoreUnavailable.
+    """
+    with translated():
+        return await asyncpg.create_pool(
+            connecting.url,
+            min_size=connections_min,
+            max_size=connections_max,
+            timeout=connecting.connect_timeout_ms / 1000,
+            command_timeout=connecting.call_timeout_ms / 1000,
+            server_settings={**connecting.session, "enable_seqscan": "on"},
+        )

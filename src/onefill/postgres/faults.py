@@ -1,0 +1,62 @@
+"""What a failed call to PostgreSQL means: not there, perhaps written, or refused for its data."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import asyncpg
+
+from onefill.core.errors import Bug, CommitUnknown, OnefillError, StoreUnavailable
+
+
+class RowsRefused(OnefillError):
+    """The database refuses these very rows; nothing of the statement was written."""
+
+    remedy = "Write the others without the one that is at fault."
+
+
+_LOST = (
+    OSError,  # TimeoutError is one
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InternalClientError,
+)
+"""After these nobody knows how far the server came with what it was asked."""
+
+_UNABLE = ("25", "28", "3D", "40", "53", "54", "55", "57", "58")
+"""SQLSTATE classes that say: not now, and nothing was written."""
+
+
+def meaning(error: Exception, *, committing: bool) -> OnefillError:
+    """The product's error for one of asyncpg's or of the operating system's.
+
+    committing: whether a COMMIT, or a statement that commits by itself, was on its way.
+    """
+    if isinstance(
+        error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError | ValueError
+    ):
+        return RowsRefused(str(error))
+    if isinstance(error, _LOST) or _is_broken(error):
+        kind = CommitUnknown if committing else StoreUnavailable
+        return kind(cause=repr(error))
+    if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in _UNABLE:
+        return StoreUnavailable(cause=repr(error))
+    return Bug(f"PostgreSQL does not understand onefill: {error!r}")
+
+
+@contextlib.contextmanager
+def translated(*, committing: bool = False) -> Iterator[None]:
+    """Let only the product's own errors out."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        raise meaning(error, committing=committing) from error
+
+
+def _is_broken(error: Exception) -> bool:
+    """asyncpg says only in words that a connection ended under it."""
+    return isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)

@@ -1,0 +1,86 @@
+"""Who led, from when until when, and why it changed. It never holds up whom it writes about."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from datetime import datetime
+
+from onefill.core.errors import OnefillError
+from onefill.core.ids import Epoch
+from onefill.ports.clock import Clock
+from onefill.ports.lease import Holder
+from onefill.postgres.connection import Held, Row
+
+_log = logging.getLogger(__name__)
+_RETRY_S = 1.0
+_KEPT_MAX = 1_000
+
+_BECAME = """
+INSERT INTO leadership_history (resource, epoch, instance, boot, hostname, became_at, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (resource, epoch) DO NOTHING"""
+_ENDED = """
+UPDATE leadership_history SET released_at = $3, end_reason = $4
+WHERE resource = $1 AND epoch = $2 AND released_at IS NULL"""
+_BETWEEN = """
+SELECT resource, epoch, instance, boot, hostname, became_at, released_at, reason, end_reason
+FROM leadership_history
+WHERE resource = $1 AND became_at < $3 AND coalesce(released_at, 'infinity') > $2
+ORDER BY epoch"""
+
+
+class LeadershipHistory:
+    """Written behind the back of those who lead, in order, again until it succeeds (CTL-18)."""
+
+    def __init__(self, held: Held, clock: Clock, hostname: str | None) -> None:
+        self._held = held
+        self._clock = clock
+        self._hostname = hostname
+        self._waiting: deque[tuple[str, tuple[object, ...]]] = deque(maxlen=_KEPT_MAX)
+        self._writer: asyncio.Task[None] | None = None
+        self.failures = 0
+
+    def became(self, resource: str, epoch: Epoch, holder: Holder, reason: str) -> None:
+        """Somebody leads from now on."""
+        facts = (resource, epoch, holder.instance, holder.boot, self._hostname)
+        self._add(_BECAME, (*facts, self._clock.wall(), reason))
+
+    def ended(self, resource: str, epoch: Epoch, reason: str) -> None:
+        """That epoch is over since now."""
+        self._add(_ENDED, (resource, epoch, self._clock.wall(), reason))
+
+    async def between(self, resource: str, start: datetime, end: datetime) -> list[Row]:
+        """The intervals of leadership that touch this time, in order."""
+        return await self._held.read(_BETWEEN, resource, start, end)
+
+    async def written(self) -> None:
+        """Return when all that was told is in the database."""
+        while self._writer is not None and not self._writer.done():
+            await self._writer
+
+    async def close(self) -> None:
+        """Stop trying; what could not be written is lost."""
+        if self._writer is not None:
+            self._writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writer
+        await self._held.close()
+
+    def _add(self, sql: str, facts: tuple[object, ...]) -> None:
+        self._waiting.append((sql, facts))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(), name="leadership history")
+
+    async def _write(self) -> None:
+        while self._waiting:
+            sql, facts = self._waiting[0]
+            try:
+                await self._held.write(sql, *facts)
+            except OnefillError as error:
+                self.failures += 1
+                _log.error("leadership history is not written yet: %s", error)
+                await self._clock.sleep(_RETRY_S)
+            else:
+                self._waiting.popleft()

@@ -1,0 +1,139 @@
+"""The lease as one row. Its epoch is part of a key, so that changing it waits for open fences."""
+
+from __future__ import annotations
+
+import contextlib
+
+from onefill.core.errors import OnefillError
+from onefill.core.ids import Epoch
+from onefill.ports.lease import Holder, Lease
+from onefill.postgres.connection import Held, Row, application_name
+from onefill.postgres.history import LeadershipHistory
+
+_READ = """
+SELECT epoch, holder, boot, barred,
+       coalesce(extract(epoch FROM lease_until - clock_timestamp()) * 1000, 0)::float8
+           AS remaining_ms
+FROM leases WHERE resource = $1"""
+
+# CTL-8: a store that lost everything must not hand out an epoch that somebody has seen before.
+_CREATE = """
+INSERT INTO leases (resource, epoch, holder, boot, lease_until)
+VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $2, $3,
+        clock_timestamp() + $4 * interval '1 millisecond')
+ON CONFLICT (resource) DO NOTHING RETURNING epoch"""
+
+_POLICY = """resource = $1 AND epoch = $2 AND (
+    holder IS NULL OR lease_until < clock_timestamp() OR (holder = $3 AND boot <> $4))"""
+
+_BAR = f"UPDATE leases SET barred = true WHERE {_POLICY} RETURNING holder, boot"
+
+_UNBAR = "UPDATE leases SET barred = false WHERE resource = $1 AND epoch = $2 AND barred"
+
+_TERMINATE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = $1 AND pid <> pg_backend_pid() AND pg_has_role(usesysid, 'USAGE')"""
+
+_TAKE = f"""
+UPDATE leases SET epoch = epoch + 1, holder = $3, boot = $4, barred = false,
+       lease_until = clock_timestamp() + $5 * interval '1 millisecond'
+WHERE {_POLICY} RETURNING epoch"""
+
+_RENEW = """
+UPDATE leases SET lease_until = clock_timestamp() + $4 * interval '1 millisecond'
+WHERE resource = $1 AND epoch = $2 AND boot = $3 RETURNING epoch"""
+
+_RELEASE = """
+UPDATE leases SET holder = NULL, boot = NULL, lease_until = NULL
+WHERE resource = $1 AND epoch = $2 AND boot = $3 RETURNING epoch"""
+
+
+class PostgresLeaseStore:
+    """ports.lease.LeaseStore on one row of PostgreSQL (CTL-1, CTL-2, CTL-6).
+
+    renewals: a connection with the short time-out of a lease call. takeovers: another one, since
+    a takeover may have to wait until the open transactions of the old epoch have ended.
+    """
+
+    def __init__(self, renewals: Held, takeovers: Held, history: LeadershipHistory) -> None:
+        self._renewals = renewals
+        self._takeovers = takeovers
+        self._history = history
+
+    async def read(self, resource: str) -> Lease | None:
+        """The lease now; None when nobody ever held it."""
+        rows = await self._renewals.read(_READ, resource)
+        return _lease(resource, rows[0]) if rows else None
+
+    async def acquire(
+        self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
+    ) -> Epoch | None:
+        """Take it, if it is vacant, expired, or an earlier boot's; None when it is not so."""
+        me = (claimant.instance, claimant.boot)
+        if expected == 0:
+            rows = await self._takeovers.write(_CREATE, resource, *me, ttl_ms)
+            return self._became(resource, rows, claimant, "election")
+        barred = await self._takeovers.write(_BAR, resource, expected, *me)
+        if not barred:
+            return None
+        previous = _holder(barred[0])
+        try:
+            if previous is not None and previous != claimant:
+                await self._takeovers.read(_TERMINATE, application_name(previous))
+            rows = await self._takeovers.write(_TAKE, resource, expected, *me, ttl_ms)
+        except BaseException:
+            await self._unbar(resource, expected)
+            raise
+        if not rows:
+            await self._unbar(resource, expected)
+            return None
+        if previous is not None:
+            self._history.ended(resource, expected, "failover")
+        return self._became(resource, rows, claimant, "failover" if previous else "election")
+
+    async def renew(self, resource: str, epoch: Epoch, holder: Holder, ttl_ms: int) -> bool:
+        """Prolong it; touches no key column, so it never waits for a fence."""
+        return bool(await self._renewals.write(_RENEW, resource, epoch, holder.boot, ttl_ms))
+
+    async def release(self, resource: str, epoch: Epoch, holder: Holder) -> bool:
+        """Give it up, keeping the epoch."""
+        released = bool(await self._renewals.write(_RELEASE, resource, epoch, holder.boot))
+        if released:
+            self._history.ended(resource, epoch, "release")
+        return released
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._renewals.close()
+        await self._takeovers.close()
+        await self._history.close()
+
+    async def _unbar(self, resource: str, expected: Epoch) -> None:
+        # Where even this fails, the holder finds itself fenced, steps down, and a taker follows.
+        with contextlib.suppress(OnefillError):
+            await self._renewals.write(_UNBAR, resource, expected)
+
+    def _became(
+        self, resource: str, rows: list[Row], claimant: Holder, reason: str
+    ) -> Epoch | None:
+        if not rows:
+            return None
+        epoch = Epoch(rows[0]["epoch"])
+        self._history.became(resource, epoch, claimant, reason)
+        return epoch
+
+
+def _holder(row: Row) -> Holder | None:
+    if row["holder"] is None:
+        return None
+    return Holder(instance=row["holder"], boot=row["boot"])
+
+
+def _lease(resource: str, row: Row) -> Lease:
+    return Lease(
+        resource=resource,
+        epoch=Epoch(row["epoch"]),
+        holder=_holder(row),
+        remaining_ms=row["remaining_ms"],
+        barred=row["barred"],
+    )
