@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
-from onefill.core.errors import StoreUnavailable
+from onefill.core.errors import OnefillError, StoreUnavailable
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.backoff import Backoff
 from onefill.flow.intake import Intake
@@ -64,7 +64,7 @@ class Parts:
     takes_in: bool
     prepare: Callable[[], Awaitable[None]]
     listening: Callable[[int], None]
-    warm: Callable[[], Awaitable[None]]
+    warm: Callable[[], Coroutine[Any, Any, None]]
     close: Callable[[], Awaitable[None]]
     clock: Clock
 
@@ -112,9 +112,13 @@ class Instance:
             for loop in loops:
                 loop.cancel()
 
-    def _loops(self) -> list[Awaitable[None]]:  # type: ignore[type-arg]
+    def _loops(self) -> list[Coroutine[Any, Any, None]]:
         parts = self._parts
-        loops = [parts.intake.run(), parts.awaiting.run(), parts.pulse.run()]
+        loops: list[Coroutine[Any, Any, None]] = [
+            parts.intake.run(),
+            parts.awaiting.run(),
+            parts.pulse.run(),
+        ]
         if parts.executing is not None:
             executing = parts.executing
             loops += [
@@ -127,8 +131,6 @@ class Instance:
 
     async def _start_broker(self, broker: Broker) -> None:
         """Reach the broker as soon as it can be had; until then nothing is sent there."""
-        from onefill.core.errors import OnefillError
-
         backoff = Backoff(self._parts.clock)
         while True:
             try:
@@ -153,4 +155,6 @@ class Instance:
                     await parts.executing.settler.drained()
                     await parts.executing.elector.release()
         except TimeoutError:
-            log.error("instance.stopped_unfinished", remedy="Nothing to do: the next start does it.")
+            log.error(
+                "instance.stopped_unfinished", remedy="Nothing to do: the next start does it."
+            )
