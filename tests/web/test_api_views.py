@@ -88,10 +88,10 @@ def test_a_synthetic_future_is_priced_as_one_and_not_at_all_when_its_legs_differ
 async def test_equity_is_closed_open_and_blended(pool: Any, viewer: Any) -> None:
     await pool.execute(TRADE)
     portfolio = await good(viewer, "/api/portfolio", portfolio="main")
-    assert portfolio["closed_equity"] == "5001000.5"
-    assert portfolio["open_equity"] == "5002950.5"
-    assert portfolio["blended_equity"] == "5001975.5"
-    assert portfolio["unpriced"] == 0
+    assert portfolio["closed_equity"] == "5000000"
+    assert portfolio["open_equity"] == "5001950"
+    assert portfolio["blended_equity"] == "5000975"
+    assert (portfolio["total_risk_percent"], portfolio["unpriced"]) == ("0.32", 0)
 
 
 @pytest.mark.req("PF-5")
