@@ -22,6 +22,7 @@ from onefill.core.instrument import EquityBase
 
 NOTHING = SecretStr("")
 PAPER_ACCOUNT = "paper"
+BROKERS = ("binance", "openalgo")
 
 
 class Topology(enum.StrEnum):
@@ -227,7 +228,7 @@ class Settings(Section):
     )
     webhook_secret: SecretStr = Field(
         default=NOTHING,
-        description="The secret that an alert must carry; without any, all are refused.",
+        description="The secret that an alert must carry; without any, only this machine may send.",
     )
     webhook_secrets: Mapping[str, SecretStr] = Field(
         default_factory=dict,

@@ -240,6 +240,7 @@ def test_a_close_that_ends_short_is_issued_again() -> None:
     first = only(send(store, CLOSE, 2).intents)
     store.claim(first)
     store.word(first, NotPlaced(code="-2019", message="margin"))
+    assert send(store, BUY, 3, quantity=d(1)).wait  # else the exit would take it off again
     store.advance(1)
     again = continue_exits(store.seen(), RULES)
     assert again is not None
