@@ -44,4 +44,5 @@ async def writing(pool: Any) -> AsyncIterator[Connection]:
             ):
                 yield connection
     except CommitUnknown as unknown:
-        raise CommitUnknown(remedy=_LOOK_FIRST, **unknown.facts) from unknown
+        unknown.remedy = _LOOK_FIRST
+        raise
