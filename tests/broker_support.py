@@ -1,4 +1,4 @@
-"""What the tests of brokers share: intents, a paper venue as a process, a server on a raw socket."""
+"""What the tests of brokers share: intents, a paper venue as a process, a raw-socket server."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -24,14 +25,14 @@ from onefill.core.intent import IntentState, OrderIntent, OrderRequest, Side
 from onefill.ports.broker import Prepared
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
-OPTION = "BANKNIFTY27JAN2660000CE"
+OPTION = "BANKNIFTY29JAN3060000CE"
 _numbers = itertools.count(1)
 
 
 async def eventually(condition: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
     """Ask again and again until the answer is true, and return it; fails after the deadline."""
     async with asyncio.timeout(seconds):
-        while not (value := await condition()):
+        while not (value := await condition()):  # noqa: ASYNC110  other processes set no event
             await asyncio.sleep(0.005)
         return value
 
@@ -81,6 +82,7 @@ class ManualClock:
         self.now_ms = 1_000.0
         self.wall_clock = datetime(2026, 1, 5, 4, 0, tzinfo=UTC)
         self.sleepers: list[asyncio.Future[None]] = []
+        self.asleep = asyncio.Event()
 
     def wall(self) -> datetime:
         return self.wall_clock
@@ -91,6 +93,7 @@ class ManualClock:
     async def sleep(self, seconds: float) -> None:
         sleeper = asyncio.get_running_loop().create_future()
         self.sleepers.append(sleeper)
+        self.asleep.set()
         await sleeper
 
     def advance(self, milliseconds: float) -> None:
@@ -103,6 +106,7 @@ class ManualClock:
         for sleeper in self.sleepers:
             sleeper.set_result(None)
         self.sleepers.clear()
+        self.asleep.clear()
 
 
 class PaperVenue:
@@ -122,8 +126,8 @@ class PaperVenue:
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310
+        request = urllib.request.Request(self.url + path, data, method=method)
+        with urllib.request.urlopen(request, timeout=10) as reply:
             return json.load(reply)
 
     def fault(self, kind: str, **fields: Any) -> None:
@@ -169,6 +173,11 @@ def http_reply(status: int, body: bytes | dict[str, Any] | list[Any]) -> bytes:
     return b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n%b" % (status, len(content), content)
 
 
+def address_of(listener: socket.socket) -> str:
+    """The URL of a listener on this machine."""
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
 HANG_UP = b""
 """For RawServer.replies: close the connection without an answer."""
 
@@ -187,6 +196,7 @@ class RawServer:
     replies: list[bytes | None] = field(default_factory=list)
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
+    ended: int = 0
     url: str = ""
 
     def posts_to(self, path: str) -> list[bytes]:
@@ -197,33 +207,45 @@ class RawServer:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[RawServer]:
         server = await asyncio.start_server(self._converse, "127.0.0.1", 0)
-        self.url = "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        self.url = address_of(server.sockets[0])
         self._talks: set[asyncio.Task[None]] = set()
         try:
             yield self
         finally:
             server.close()
-            for talk in self._talks:
+            talks = list(self._talks)
+            for talk in talks:
                 talk.cancel()
-            await asyncio.gather(*self._talks, return_exceptions=True)
+            await asyncio.gather(*talks, return_exceptions=True)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._talks.add(task)
         self.connections += 1
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                path = await self._request(reader)
-                reply = self.fixed[path] if path in self.fixed else self.replies.pop(0)
-                if reply is SILENCE:
-                    await asyncio.Event().wait()
-                if not reply:
-                    break
-                writer.write(reply)
-                await writer.drain()
-        self._talks.discard(task)
-        writer.close()
+        try:
+            await self._answer(reader, writer)
+        except asyncio.IncompleteReadError as error:
+            self.requests += [error.partial] if error.partial else []
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            self.ended += 1
+            writer.close()
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                await writer.wait_closed()
+            self._talks.discard(task)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            path = await self._request(reader)
+            reply = self.fixed[path] if path in self.fixed else self.replies.pop(0)
+            if reply is SILENCE:
+                await asyncio.Event().wait()
+            if not reply:
+                return
+            writer.write(reply)
+            await writer.drain()
 
     async def _request(self, reader: asyncio.StreamReader) -> str:
         head = await reader.readuntil(b"\r\n\r\n")

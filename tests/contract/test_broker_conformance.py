@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from broker_support import PaperVenue, eventually, in_doubt, intent_for, paper_venues
 
+from broker_support import PaperVenue, eventually, in_doubt, intent_for, paper_venues
 from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
 from onefill.brokers.binance import BinanceBroker
-from onefill.brokers.registry import build_brokers
+from onefill.brokers.registry import Account, build_brokers
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import OrderIntent, OrderType, Side
@@ -72,7 +72,7 @@ async def desk_at(venue: PaperVenue, name: str, window_ms: int = WINDOW_MS) -> A
     async def known(_: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
         return {number: owners[number] for number in ids if number in owners}
 
-    accounts = {
+    accounts: dict[str, Account] = {
         "binance": BinanceAccount(
             base_url=venue.url, recv_window_ms=window_ms, send_within_ms=5_000
         ),

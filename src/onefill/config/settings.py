@@ -235,6 +235,20 @@ class Settings(Section):
         description="More secrets by name, each as good as the first: one for each sender, or "
         "the old and the new one during a rotation.",
     )
+    webhook_senders: tuple[str, ...] = Field(
+        default=(),
+        description="From where alerts may come: addresses, networks, or tradingview for its "
+        "four addresses; empty is everywhere.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses or networks of proxies whose X-Forwarded-For is believed.",
+    )
+    standby_signals: Literal["accept", "reject"] = Field(
+        default="accept",
+        description="reject lets a standby answer alerts with not_leader, which destroys them; "
+        "accept takes them in for whoever leads.",
+    )
     operator_token: SecretStr = Field(
         default=NOTHING,
         description="The bearer token for reading and acting; empty allows no action.",

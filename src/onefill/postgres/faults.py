@@ -36,7 +36,9 @@ def meaning(error: Exception, *, committing: bool) -> OnefillError:
 
     committing: whether a COMMIT, or a statement that commits by itself, was on its way.
     """
-    if isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError | ValueError):
+    if isinstance(
+        error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError | ValueError
+    ):
         return RowsRefused(str(error))
     if isinstance(error, _LOST) or _is_broken(error):
         kind = CommitUnknown if committing else StoreUnavailable

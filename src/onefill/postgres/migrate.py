@@ -86,9 +86,7 @@ async def pending(url: str, migrations: tuple[Migration, ...] | None = None) -> 
     return [migration.name for migration in _pending(wanted, applied)]
 
 
-def _pending(
-    wanted: tuple[Migration, ...], applied: Mapping[str, str]
-) -> tuple[Migration, ...]:
+def _pending(wanted: tuple[Migration, ...], applied: Mapping[str, str]) -> tuple[Migration, ...]:
     for migration in wanted:
         if applied.get(migration.name, migration.checksum) != migration.checksum:
             raise MigrationChanged(migration=migration.name)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 
 from onefill.core.book import Account, Sizing, TimeBasis
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.intent import IntentState, OrderIntent, OrderRequest, OrderType, Side, Verb
-from onefill.core.money import ZERO
+from onefill.core.portfolio.equity import exposure
 from onefill.core.position import Leg, Position, PositionStatus
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row
@@ -45,8 +44,8 @@ POSITION: Columns[Position] = Columns(
         Column("exit_signal_id", "bigint", lambda p: p.exit_signal_id),
         Column("reason", "text", lambda p: p.reason),
         Column("realised_pnl", "numeric", lambda p: p.realised),
-        Column("risk_amount", "numeric", lambda p: risk_of(p)),
-        Column("vol_amount", "numeric", lambda p: volatility_of(p)),
+        Column("risk_amount", "numeric", lambda p: exposure(p).risk),
+        Column("vol_amount", "numeric", lambda p: exposure(p).volatility),
         Column("version", "bigint", lambda p: p.version + 1),
     )
 )
@@ -117,21 +116,6 @@ INTENT_CHANGE: Columns[OrderIntent] = Columns(
     )
 )
 """What a settlement changes in an intent."""
-
-
-def risk_of(position: Position) -> Decimal:
-    """Currency units lost between the newest price and the stop (PF-6)."""
-    price = position.last_price or position.entry_price or position.signal_price
-    if price is None or position.stop is None or not position.is_live:
-        return ZERO
-    return max(ZERO, price - position.stop) * position.lots * position.point_value
-
-
-def volatility_of(position: Position) -> Decimal:
-    """Currency units that one ATR moves (PF-6)."""
-    if position.atr is None or not position.is_live:
-        return ZERO
-    return position.atr * position.lots * position.point_value
 
 
 def intent_of(row: Row) -> OrderIntent:

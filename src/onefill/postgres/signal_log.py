@@ -103,7 +103,7 @@ class PostgresSignalLog:
         rows = await self._appends.write(_APPEND, *columns, self._instance)
         reach(Failpoint.INTAKE_AFTER_COMMIT)
         found: dict[bytes, Logged | Unloggable] = {
-            fingerprint: Logged(signal_id, True) for signal_id, fingerprint in rows
+            row["fingerprint"]: Logged(row["id"], True) for row in rows
         }
         if len(found) < len(arrived):
             missing = [s.fingerprint for s in arrived if s.fingerprint not in found]

@@ -8,6 +8,7 @@ CREATE TABLE leases (
     boot        uuid,
     barred      boolean NOT NULL DEFAULT false,
     lease_until timestamptz,
+    acquired_at timestamptz NOT NULL,
     -- The epoch is part of a key, so that changing it waits for open fences (FOR KEY SHARE),
     -- while renewals, which touch no key column, never wait.
     CONSTRAINT leases_resource_epoch_key UNIQUE (resource, epoch),
@@ -136,15 +137,6 @@ CREATE TABLE capital_ledger (
     actor     text NOT NULL
 );
 
-CREATE TABLE pyramiding_state (
-    portfolio          text NOT NULL,
-    instrument         text NOT NULL,
-    last_pyramid_price numeric,
-    base_position_id   text, -- null once the base is closed
-    version            bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (portfolio, instrument)
-);
-
 -- A lane is a row, locked by whoever decides its next step.
 CREATE TABLE lanes (
     lane          text PRIMARY KEY,
@@ -196,6 +188,15 @@ CREATE INDEX portfolio_positions_lane ON portfolio_positions (lane) WHERE status
 CREATE INDEX portfolio_positions_exits_due
     ON portfolio_positions (coalesce(next_exit_at, '-infinity')) WHERE status = 'closing';
 CREATE INDEX portfolio_positions_live ON portfolio_positions (portfolio) WHERE status <> 'closed';
+
+-- Derived, so that it can't disagree with the positions.
+CREATE VIEW pyramiding_state AS
+SELECT portfolio, instrument,
+       (array_agg(signal_price ORDER BY opened_at DESC, slot DESC))[1] AS last_pyramid_price,
+       max(position_id) FILTER (WHERE is_base_position) AS base_position_id,
+       sum(version) AS version
+FROM portfolio_positions WHERE status <> 'closed' AND slot <> 'Net'
+GROUP BY portfolio, instrument;
 
 CREATE TABLE position_legs (
     position_id     text NOT NULL REFERENCES portfolio_positions (position_id),

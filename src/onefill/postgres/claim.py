@@ -1,0 +1,208 @@
+"""Stage two: NEW becomes SENDING, once. Only who wins this compare-and-set may send (ORD-3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from onefill.core.ids import ClientOrderId
+from onefill.core.position import PositionStatus
+from onefill.core.signal import SignalStatus
+from onefill.ports.lease import Holder
+from onefill.ports.trading import Claim
+from onefill.postgres.books import (
+    PositionChange,
+    SignalNews,
+    Teller,
+    positions_by_id,
+    tell_signals,
+    write_positions,
+)
+from onefill.postgres.columns import Column, Columns
+from onefill.postgres.connection import Held, Row, Transaction
+
+CLAIMED, TAKEN, EXPIRED, PAUSED, WAITING = "claimed", "taken", "expired", "paused", "waiting"
+
+# Plain reads are enough: valid_until never changes, FILLED is final, and the compare-and-set
+# judges the rest. `doubtful`: new exposure waits while its lane is blocked or has another
+# action's order in doubt (ORD-8); completing a started action, of the same source, does not.
+_LOOK = """
+SELECT i.client_order_id, i.lane, i.state, i.attempt, i.adds_exposure, clock_timestamp() AS now,
+       i.valid_until < clock_timestamp() AS is_late,
+       i.after IS NULL OR before.state = 'FILLED' AS is_ready,
+       i.adds_exposure AND (l.blocked IS NOT NULL OR EXISTS (
+           SELECT FROM order_intents d
+           WHERE d.lane = i.lane AND d.source <> i.source
+             AND d.state IN ('IN_DOUBT', 'QUARANTINED', 'SENDING')
+             AND (d.state <> 'SENDING' OR d.send_by < clock_timestamp()))) AS is_doubtful,
+       coalesce((SELECT value = 'true' FROM settings WHERE key = 'trading_paused'), false)
+           AS is_paused
+FROM order_intents i JOIN lanes l USING (lane)
+LEFT JOIN order_intents before ON before.client_order_id = i.after
+WHERE i.client_order_id = ANY($1)"""
+
+_CLAIM: Columns[Claim] = Columns(
+    (
+        Column("client_order_id", "text", lambda c: c.client_order_id),
+        Column("attempt", "integer", lambda c: c.attempt),
+        Column("signed_at", "timestamptz", lambda c: c.signed_at),
+        Column("expires_at", "timestamptz", lambda c: c.expires_at),
+        Column("send_within_ms", "integer", lambda c: c.send_within_ms),
+        Column("request_hash", "bytea", lambda c: c.request_hash),
+        Column("witnessed", "text", lambda c: json.dumps(c.witnessed)),
+    )
+)
+_TAKE = f"""
+WITH asked AS (SELECT * FROM {_CLAIM.unnest()}),
+locked AS (
+    SELECT i.client_order_id FROM order_intents i JOIN asked USING (client_order_id)
+    WHERE i.state = 'NEW' AND i.attempt = asked.attempt - 1
+    ORDER BY 1 FOR NO KEY UPDATE OF i),
+claimed AS (
+    UPDATE order_intents i
+    SET state = 'SENDING', attempt = asked.attempt, instance = $8, boot = $9, epoch = $10,
+        signed_at = asked.signed_at, expires_at = asked.expires_at, witnessed = asked.witnessed,
+        send_by = clock_timestamp() + asked.send_within_ms * interval '1 millisecond',
+        updated_at = clock_timestamp()
+    FROM asked JOIN locked USING (client_order_id)
+    WHERE i.client_order_id = asked.client_order_id
+      AND i.state = 'NEW' AND i.attempt = asked.attempt - 1
+    RETURNING i.client_order_id, i.signal_id, i.attempt, i.signed_at, i.expires_at, i.send_by,
+              asked.request_hash),
+attempts AS (
+    INSERT INTO order_attempts (client_order_id, attempt, instance, boot, epoch, claimed_at,
+                                signed_at, expires_at, send_by, request_hash)
+    SELECT client_order_id, attempt, $8, $9, $10, clock_timestamp(),
+           signed_at, expires_at, send_by, request_hash FROM claimed)
+SELECT client_order_id, signal_id FROM claimed"""
+
+_MINE = """
+SELECT a.client_order_id FROM order_attempts a
+JOIN unnest($1::text[], $2::integer[]) AS asked (client_order_id, attempt)
+    USING (client_order_id, attempt)
+WHERE a.boot = $3"""
+
+_LOCK_LANES = "SELECT FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE"
+
+_LOCK_INTENTS = """
+WITH RECURSIVE dead (client_order_id) AS (
+    SELECT unnest($1::text[])
+    UNION SELECT i.client_order_id FROM order_intents i JOIN dead ON i.after = dead.client_order_id)
+SELECT client_order_id, client_order_id IN (SELECT client_order_id FROM dead) AS is_dead
+FROM order_intents
+WHERE client_order_id IN (SELECT unnest($2::text[]) UNION SELECT client_order_id FROM dead)
+ORDER BY 1 FOR NO KEY UPDATE"""
+
+_EXPIRE = """
+UPDATE order_intents SET state = 'EXPIRED', reason = 'too_old', updated_at = clock_timestamp()
+WHERE client_order_id = ANY($1) AND state = 'NEW'
+RETURNING client_order_id, signal_id, position_id"""
+
+_DONE_SIGNALS = """
+SELECT signal_id, bool_or(filled_quantity > 0) AS is_filled FROM order_intents
+WHERE signal_id = ANY($1) GROUP BY signal_id
+HAVING bool_and(state IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED', 'NOT_PLACED'))"""
+
+_UNTOUCHED_POSITIONS = """
+SELECT position_id FROM portfolio_positions p
+WHERE position_id = ANY($1) AND status = 'pending' AND NOT EXISTS (
+    SELECT FROM order_intents i WHERE i.position_id = p.position_id AND (
+        i.filled_quantity > 0
+        OR i.state NOT IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED', 'NOT_PLACED')))"""
+
+
+async def claim_group(
+    transaction: Transaction, claims: Sequence[Claim], me: Holder, teller: Teller
+) -> Mapping[ClientOrderId, str]:
+    """The verdict on each claim; those `claimed` are SENDING when the transaction commits."""
+    seen = {row["client_order_id"]: row for row in await _look(transaction, claims)}
+    verdicts = {c.client_order_id: _verdict(c, seen.get(c.client_order_id)) for c in claims}
+    late = [seen[name] for name, verdict in verdicts.items() if verdict == EXPIRED]
+    if late:
+        expired = await _expire(transaction, late, sorted(verdicts), teller)
+        taken = {row["client_order_id"] for row in late} - expired
+        verdicts.update((ClientOrderId(name), TAKEN) for name in taken)
+    wanted = [claim for claim in claims if verdicts[claim.client_order_id] == CLAIMED]
+    won = await _take(transaction, wanted, me, teller)
+    lost = {claim.client_order_id for claim in wanted} - won
+    verdicts.update((name, TAKEN) for name in lost)
+    return verdicts
+
+
+async def mine(held: Held, claims: Sequence[Claim], me: Holder) -> set[ClientOrderId]:
+    """Which of these attempts this very process has committed."""
+    names = [claim.client_order_id for claim in claims]
+    attempts = [claim.attempt for claim in claims]
+    rows = await held.read(_MINE, names, attempts, me.boot)
+    return {ClientOrderId(row["client_order_id"]) for row in rows}
+
+
+async def _look(transaction: Transaction, claims: Sequence[Claim]) -> list[Row]:
+    return await transaction.fetch(_LOOK, [claim.client_order_id for claim in claims])
+
+
+def _verdict(claim: Claim, seen: Row | None) -> str:
+    if seen is None or seen["state"] != "NEW" or seen["attempt"] != claim.attempt - 1:
+        return TAKEN
+    if seen["is_late"]:
+        return EXPIRED
+    if seen["is_paused"] and seen["adds_exposure"]:
+        return PAUSED
+    if seen["is_doubtful"] or not seen["is_ready"]:
+        return WAITING
+    return CLAIMED
+
+
+async def _take(
+    transaction: Transaction, claims: Sequence[Claim], me: Holder, teller: Teller
+) -> set[ClientOrderId]:
+    if not claims:
+        return set()
+    arrays = _CLAIM.arrays(claims)
+    rows = await transaction.fetch(_TAKE, *arrays, me.instance, me.boot, teller.epoch)
+    signals = {row["signal_id"] for row in rows if row["signal_id"] is not None}
+    news = [SignalNews(signal, SignalStatus.EXECUTING) for signal in sorted(signals)]
+    await tell_signals(transaction, news, teller)
+    return {ClientOrderId(row["client_order_id"]) for row in rows}
+
+
+async def _expire(
+    transaction: Transaction, late: Sequence[Row], asked: Sequence[str], teller: Teller
+) -> set[str]:
+    """End what is too old, what waited for it, and what was to come of it; says which ended.
+
+    Under the lanes' locks, since a position may end with its only order.
+    """
+    await transaction.fetch(_LOCK_LANES, sorted({row["lane"] for row in late}))
+    names = [row["client_order_id"] for row in late]
+    locked = await transaction.fetch(_LOCK_INTENTS, names, asked)
+    dead = [row["client_order_id"] for row in locked if row["is_dead"]]
+    ended = await transaction.fetch(_EXPIRE, dead)
+    untouched = await transaction.fetch(_UNTOUCHED_POSITIONS, [row["position_id"] for row in ended])
+    await _close_positions(transaction, [row["position_id"] for row in untouched], late[0])
+    signals = await transaction.fetch(_DONE_SIGNALS, [row["signal_id"] for row in ended])
+    await tell_signals(transaction, [_end(row) for row in signals], teller)
+    return {row["client_order_id"] for row in ended}
+
+
+async def _close_positions(transaction: Transaction, ids: Sequence[str], moment: Row) -> None:
+    changes = [
+        PositionChange(
+            before,
+            replace(
+                before,
+                status=PositionStatus.CLOSED,
+                closed_at=moment["now"],
+                reason="too_old",
+            ),
+        )
+        for before in await positions_by_id(transaction, ids)
+    ]
+    await write_positions(transaction, changes)
+
+
+def _end(row: Row) -> SignalNews:
+    if row["is_filled"]:
+        return SignalNews(row["signal_id"], SignalStatus.EXECUTED)
+    return SignalNews(row["signal_id"], SignalStatus.EXPIRED, "too_old")

@@ -1,0 +1,90 @@
+"""The registry of instances: who runs, where, and since when it was last heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from onefill.ports.lease import Holder
+from onefill.postgres.connection import Held, Row
+
+_BEAT = """
+INSERT INTO instance_metadata AS m (instance, boot, started_at, last_heartbeat, is_leader,
+    leader_acquired_at, state, hostname, port, url, version, last_signal_processed)
+VALUES ($1, $2, $3, clock_timestamp(), $4, CASE WHEN $4 THEN clock_timestamp() END,
+        $5, $6, $7, $8, $9, $10)
+ON CONFLICT (instance) DO UPDATE
+SET boot = EXCLUDED.boot, started_at = EXCLUDED.started_at,
+    last_heartbeat = EXCLUDED.last_heartbeat, is_leader = EXCLUDED.is_leader,
+    leader_acquired_at = CASE
+        WHEN NOT EXCLUDED.is_leader THEN NULL
+        WHEN m.is_leader AND m.boot = EXCLUDED.boot THEN m.leader_acquired_at
+        ELSE EXCLUDED.leader_acquired_at END,
+    state = EXCLUDED.state, status = 'active', hostname = EXCLUDED.hostname,
+    port = EXCLUDED.port, url = EXCLUDED.url, version = EXCLUDED.version,
+    last_signal_processed = coalesce(EXCLUDED.last_signal_processed, m.last_signal_processed)"""
+_INSTANCES = """
+SELECT *, extract(epoch FROM clock_timestamp() - last_heartbeat)::float8 AS stale_s
+FROM instance_metadata WHERE status = 'active' ORDER BY instance"""
+_STALE = """
+SELECT *, extract(epoch FROM clock_timestamp() - last_heartbeat)::float8 AS stale_s
+FROM instance_metadata
+WHERE status = 'active' AND last_heartbeat < clock_timestamp() - $1 * interval '1 second'
+ORDER BY last_heartbeat"""
+_ARCHIVE = """
+UPDATE instance_metadata SET status = 'archived', is_leader = false
+WHERE status = 'active' AND last_heartbeat < clock_timestamp() - $1 * interval '1 second'
+RETURNING instance"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """What an instance tells of itself. state: of the control machine (CTL-9)."""
+
+    state: str
+    is_leader: bool
+    version: str
+    started_at: datetime
+    hostname: str | None = None
+    port: int | None = None
+    url: str | None = None
+    last_signal_processed: datetime | None = None
+
+
+class PostgresInstances:
+    """The table of instances, by the database's clock (CTL-4, CTL-17)."""
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+
+    async def beat(self, holder: Holder, presence: Presence) -> None:
+        """Say that it lives, and how it is: one round trip."""
+        await self._held.write(
+            _BEAT,
+            holder.instance,
+            holder.boot,
+            presence.started_at,
+            presence.is_leader,
+            presence.state,
+            presence.hostname,
+            presence.port,
+            presence.url,
+            presence.version,
+            presence.last_signal_processed,
+        )
+
+    async def all(self) -> list[Row]:
+        """Every instance that is not archived, with `stale_s` since its last heartbeat."""
+        return await self._held.read(_INSTANCES)
+
+    async def stale(self, timeout_s: float) -> list[Row]:
+        """Those not heard of for longer than that."""
+        return await self._held.read(_STALE, timeout_s)
+
+    async def archive(self, timeout_s: float) -> list[str]:
+        """Put aside those not heard of for longer than that; says which."""
+        return [row["instance"] for row in await self._held.write(_ARCHIVE, timeout_s)]
+
+    async def close(self) -> None:
+        """Let the connection go."""
+        await self._held.close()

@@ -1,0 +1,163 @@
+"""What a group of decisions amounts to, gathered in memory before anything is written. Pure."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from onefill.core.book import Decision, Mark, Situation
+from onefill.core.ids import ClientOrderId, Lane, PositionId
+from onefill.core.intent import IntentState, OrderIntent
+from onefill.core.position import Position, PositionStatus
+from onefill.core.signal import END_STATUSES, LoggedSignal, SignalStatus
+from onefill.ports.trading import ContinueExits, Decide, Decided, Read
+from onefill.postgres.books import PositionChange, SignalNews
+from onefill.postgres.connection import Row
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The rules that a group is decided by. read: a payload back into a Signal."""
+
+    read: Read
+    decide: Decide
+    exits: ContinueExits
+
+
+@dataclass(slots=True)
+class Plan:
+    """All that one group is going to write. positions: of whole portfolios, as they stand."""
+
+    positions: dict[PositionId, Position]
+    read_positions: dict[PositionId, Position] = field(default_factory=dict)
+    changed: set[PositionId] = field(default_factory=set)
+    intents: dict[ClientOrderId, OrderIntent] = field(default_factory=dict)
+    withdrawn: dict[ClientOrderId, str] = field(default_factory=dict)
+    news: list[SignalNews] = field(default_factory=list)
+    lanes: list[tuple[Lane, datetime | None, tuple[Mark, ...]]] = field(default_factory=list)
+    waiting: list[Lane] = field(default_factory=list)
+    again: list[Lane] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, positions: Sequence[Position]) -> Plan:
+        """An empty plan over these positions."""
+        by_id = {position.id: position for position in positions}
+        return cls(positions=dict(by_id), read_positions=by_id)
+
+    @property
+    def position_changes(self) -> list[PositionChange]:
+        """Each changed position once, as it is in the end."""
+        return [
+            PositionChange(self.read_positions.get(name), self.positions[name])
+            for name in sorted(self.changed)
+        ]
+
+    def of_portfolio(self, portfolio: str) -> list[Position]:
+        """The live positions of a portfolio, with what this group has decided so far."""
+        live = (position for position in self.positions.values() if position.is_live)
+        return [position for position in live if position.portfolio == portfolio]
+
+    @property
+    def outcome(self) -> Decided:
+        """What the caller is told."""
+        ready = (i for i in self.intents.values() if i.state is IntentState.NEW)
+        return Decided(
+            intents=tuple(intent for intent in ready if intent.after is None),
+            ended=tuple(
+                (item.signal_id, item.status, item.reason)
+                for item in self.news
+                if item.status in END_STATUSES
+            ),
+            waiting=tuple(self.waiting),
+            again=tuple(self.again),
+        )
+
+    def take(self, decision: Decision) -> None:
+        """Add one decision. Raises nothing: a decision is checked by the database, as a whole."""
+        for position in decision.positions:
+            self.positions[position.id] = position
+            self.changed.add(position.id)
+        self.intents.update((intent.client_order_id, intent) for intent in decision.intents)
+        reason = decision.reason or "overtaken"
+        self.withdrawn.update((name, reason) for name in decision.withdraw)
+        self.news += [
+            SignalNews(change.signal_id, change.status, change.reason)
+            for change in decision.signals
+        ]
+
+
+def plan_lane(
+    plan: Plan, situation: Situation, rows: Sequence[Row], policy: Policy, *, limit: int
+) -> None:
+    """Decide a lane: first exits that are to go on, then its signals until one must wait."""
+    seen = situation
+    situation = _continue_exits(plan, situation, policy)
+    waits = False
+    for row in rows:
+        after = _decide_next(plan, situation, row, policy)
+        if after is None:
+            waits = True
+            break
+        situation = after
+    if waits:
+        plan.waiting.append(situation.lane)
+    elif len(rows) == limit:
+        plan.again.append(situation.lane)
+    if (seen.last_decided, seen.marks) != (situation.last_decided, situation.marks):
+        plan.lanes.append((situation.lane, situation.last_decided, situation.marks))
+
+
+def _continue_exits(plan: Plan, situation: Situation, policy: Policy) -> Situation:
+    if not any(position.status is PositionStatus.CLOSING for position in situation.here):
+        return situation
+    try:
+        decision = policy.exits(situation)
+    except Exception:
+        _log.exception("exits of a lane can't be continued", extra={"lane": situation.lane})
+        return situation
+    if decision is None:
+        return situation
+    plan.take(decision)
+    return situation.after(decision)
+
+
+def _decide_next(plan: Plan, situation: Situation, row: Row, policy: Policy) -> Situation | None:
+    """The situation after the signal of this row; None when it must wait.
+
+    A payload that can't be read, or rules that break on it, end this one signal as failed.
+    """
+    try:
+        logged = _logged(row, policy.read)
+    except Exception as error:
+        return _failed(plan, situation, row, f"the payload can't be read: {error}")
+    try:
+        decision = policy.decide(logged, situation)
+        after = situation.after(decision, logged.signal)
+    except Exception as error:
+        _log.exception("a signal can't be decided", extra={"signal_id": logged.id})
+        return _failed(plan, situation, row, str(error))
+    if decision.wait:
+        return None
+    plan.take(decision)
+    numbers = json.dumps(dict(decision.numbers)) if decision.numbers else None
+    plan.news.append(SignalNews(logged.id, decision.status, decision.reason, numbers))
+    return after
+
+
+def _failed(plan: Plan, situation: Situation, row: Row, reason: str) -> Situation:
+    plan.news.append(SignalNews(row["id"], SignalStatus.FAILED, reason))
+    return situation
+
+
+def _logged(row: Row, read: Read) -> LoggedSignal:
+    return LoggedSignal(
+        id=row["id"],
+        fingerprint=row["fingerprint"],
+        signal=read(row["payload"]),
+        received_at=row["received_at"],
+    )

@@ -1,0 +1,233 @@
+"""Stage three: what brokers said becomes fills, positions, money, and the ends of signals."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from onefill.core.hearing import Fill, Told
+from onefill.core.ids import ClientOrderId, Lane
+from onefill.core.intent import OrderIntent
+from onefill.core.position import Position
+from onefill.core.report import Placed, Trade
+from onefill.core.settlement import LaneBooks, Settlement
+from onefill.core.signal import SignalStatus
+from onefill.ports.trading import Settle, Settled
+from onefill.postgres.books import (
+    PositionChange,
+    SignalNews,
+    Teller,
+    live_positions,
+    positions_by_id,
+    tell_signals,
+    write_positions,
+)
+from onefill.postgres.columns import Column, Columns
+from onefill.postgres.connection import Row, Transaction
+from onefill.postgres.evidence import keep
+from onefill.postgres.rows import INTENT_CHANGE, INTENT_READ, intent_of
+
+_log = logging.getLogger(__name__)
+
+_LOCK_LANES = """
+SELECT lane, clock_timestamp() AS now FROM lanes
+WHERE lane IN (SELECT lane FROM order_intents WHERE client_order_id = ANY($1))
+ORDER BY lane FOR NO KEY UPDATE"""
+
+# Those told of, every live one of their lanes, and all of the signals of these: in one statement,
+# sorted, as a claim locks them.
+_INTENTS = f"""
+WITH base AS (
+    SELECT client_order_id, signal_id FROM order_intents WHERE client_order_id = ANY($1)
+    UNION
+    SELECT client_order_id, signal_id FROM order_intents
+    WHERE lane = ANY($2)
+      AND state IN ('NEW', 'SENDING', 'IN_DOUBT', 'ACKED', 'PARTIALLY_FILLED', 'QUARANTINED'))
+SELECT {INTENT_READ} FROM order_intents WHERE client_order_id IN (
+    SELECT client_order_id FROM base
+    UNION SELECT i.client_order_id FROM order_intents i JOIN base USING (signal_id))
+ORDER BY client_order_id FOR NO KEY UPDATE"""
+
+_CHANGE_INTENTS = f"""
+UPDATE order_intents i
+SET {INTENT_CHANGE.assignments("row", "client_order_id")}, updated_at = clock_timestamp()
+FROM {INTENT_CHANGE.unnest()} WHERE i.client_order_id = row.client_order_id"""
+
+_BLOCK_LANES = """
+UPDATE lanes l SET blocked = row.reason, blocked_at = clock_timestamp()
+FROM unnest($1::text[], $2::text[]) AS row (lane, reason)
+WHERE l.lane = row.lane AND l.blocked IS NULL"""
+
+_Booking = tuple[Fill, OrderIntent]
+_FILL: Columns[_Booking] = Columns(
+    (
+        Column("client_order_id", "text", lambda row: row[0].client_order_id),
+        Column("cumulative_quantity", "numeric", lambda row: row[0].cumulative_quantity),
+        Column("position_id", "text", lambda row: row[1].position_id),
+        Column("broker", "text", lambda row: row[1].order.broker),
+        Column("account", "text", lambda row: row[1].order.account),
+        Column("symbol", "text", lambda row: row[1].order.symbol),
+        Column("side", "text", lambda row: row[1].order.side),
+        Column("quantity", "numeric", lambda row: row[0].quantity),
+        Column("value", "numeric", lambda row: row[0].value),
+        Column("price", "numeric", lambda row: row[0].price),
+        Column("trade_ids", "text", lambda row: json.dumps(row[0].trade_ids)),
+    )
+)
+# No ON CONFLICT: a quantity that is booked twice would be a position that is not there.
+_WRITE_FILLS = f"INSERT INTO fills ({_FILL.names}) SELECT * FROM {_FILL.unnest()}"
+
+_Execution = tuple[OrderIntent, Trade]
+_TRADE: Columns[_Execution] = Columns(
+    (
+        Column("broker", "text", lambda row: row[0].order.broker),
+        Column("account", "text", lambda row: row[0].order.account),
+        Column("symbol", "text", lambda row: row[0].order.symbol),
+        Column("trade_id", "text", lambda row: row[1].trade_id),
+        Column("client_order_id", "text", lambda row: row[0].client_order_id),
+        Column("quantity", "numeric", lambda row: row[1].quantity),
+        Column("price", "numeric", lambda row: row[1].price),
+    )
+)
+_WRITE_TRADES = f"""
+INSERT INTO broker_trades ({_TRADE.names}) SELECT * FROM {_TRADE.unnest()}
+ORDER BY broker, account, symbol, trade_id ON CONFLICT DO NOTHING"""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """All that one group is going to write."""
+
+    intents: dict[ClientOrderId, OrderIntent] = field(default_factory=dict)
+    positions: list[PositionChange] = field(default_factory=list)
+    fills: list[_Booking] = field(default_factory=list)
+    trades: list[_Execution] = field(default_factory=list)
+    news: list[SignalNews] = field(default_factory=list)
+    blocks: dict[Lane, str] = field(default_factory=dict)
+    alarms: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _LaneDesk:
+    """One lane's books and words."""
+
+    now: datetime
+    intents: list[OrderIntent] = field(default_factory=list)
+    positions: list[Position] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+
+
+async def settle_group(
+    transaction: Transaction, told: Sequence[Told], settle: Settle, teller: Teller
+) -> Settled:
+    """Lock, read, settle and write. A lane whose rules break is blocked, its words are kept.
+
+    Raises RowsRefused when the database refuses what the rules settled.
+    """
+    names = sorted({word.client_order_id for word in told})
+    lanes = await transaction.fetch(_LOCK_LANES, names)
+    desks = await _desks(transaction, names, lanes, told)
+    outcome = Outcome()
+    _note_strangers(outcome, desks, names)
+    for lane, desk in desks.items():
+        _settle_lane(outcome, lane, desk, settle)
+    ended = await _write(transaction, outcome, told, teller)
+    return Settled(
+        intents=tuple(outcome.intents.values()),
+        signals=tuple(
+            (row["signal_id"], SignalStatus(row["status"]), row["reason"]) for row in ended
+        ),
+        lanes=tuple(desks),
+        alarms=tuple(outcome.alarms),
+    )
+
+
+async def _desks(
+    transaction: Transaction, names: Sequence[str], lanes: Sequence[Row], told: Sequence[Told]
+) -> dict[Lane, _LaneDesk]:
+    desks = {Lane(row["lane"]): _LaneDesk(row["now"]) for row in lanes}
+    rows = await transaction.fetch(_INTENTS, names, list(desks))
+    intents = {row["client_order_id"]: intent_of(row) for row in rows}
+    for intent in intents.values():
+        if intent.lane in desks:
+            desks[intent.lane].intents.append(intent)
+    positions = await live_positions(transaction, list(desks), [])
+    seen = {position.id for position in positions}
+    theirs = {intent.position_id for intent in intents.values() if intent.position_id is not None}
+    positions += await positions_by_id(transaction, theirs - seen)
+    for position in positions:
+        if position.lane in desks:
+            desks[position.lane].positions.append(position)
+    for word in told:
+        if word.client_order_id in intents:
+            desks[intents[word.client_order_id].lane].told.append(word)
+    return desks
+
+
+def _note_strangers(outcome: Outcome, desks: dict[Lane, _LaneDesk], names: Iterable[str]) -> None:
+    known = {word.client_order_id for desk in desks.values() for word in desk.told}
+    outcome.alarms += [
+        f"a broker spoke of order {name}, which is not in our books"
+        for name in names
+        if name not in known
+    ]
+
+
+def _settle_lane(outcome: Outcome, lane: Lane, desk: _LaneDesk, settle: Settle) -> None:
+    books = LaneBooks(now=desk.now, intents=tuple(desk.intents), positions=tuple(desk.positions))
+    try:
+        settlement = settle(books, desk.told)
+    except Exception as error:
+        _log.exception("a lane can't be settled", extra={"lane": lane})
+        outcome.blocks[lane] = "settlement_failed"
+        outcome.alarms.append(f"{lane}: what the broker said can't be booked: {error}")
+        return
+    _take(outcome, lane, desk, settlement)
+
+
+def _take(outcome: Outcome, lane: Lane, desk: _LaneDesk, settlement: Settlement) -> None:
+    before = {position.id: position for position in desk.positions}
+    after = {intent.client_order_id: intent for intent in desk.intents}
+    after.update((intent.client_order_id, intent) for intent in settlement.intents)
+    outcome.intents.update((intent.client_order_id, intent) for intent in settlement.intents)
+    outcome.positions += [PositionChange(before.get(p.id), p) for p in settlement.positions]
+    outcome.fills += [(fill, after[fill.client_order_id]) for fill in settlement.fills]
+    outcome.trades += _executions(settlement.fills, desk.told, after)
+    outcome.news += [SignalNews(*signal) for signal in settlement.signals]
+    outcome.alarms += settlement.alarms
+    if settlement.block is not None:
+        outcome.blocks[lane] = settlement.block
+
+
+def _executions(
+    fills: Sequence[Fill], told: Sequence[Told], intents: dict[ClientOrderId, OrderIntent]
+) -> Iterable[_Execution]:
+    """The trades that the new fills name: those of a poll that brought nothing are in already."""
+    new = {(fill.client_order_id, name) for fill in fills for name in fill.trade_ids}
+    for word in told:
+        if isinstance(word.word, Placed):
+            for trade in word.word.report.trades:
+                if (word.client_order_id, trade.trade_id) in new:
+                    yield intents[word.client_order_id], trade
+
+
+async def _write(
+    transaction: Transaction, outcome: Outcome, told: Sequence[Told], teller: Teller
+) -> list[Row]:
+    if outcome.intents:
+        arrays = INTENT_CHANGE.arrays(list(outcome.intents.values()))
+        await transaction.fetch(_CHANGE_INTENTS, *arrays)
+    await keep(transaction, told)
+    if outcome.fills:
+        await transaction.fetch(_WRITE_FILLS, *_FILL.arrays(outcome.fills))
+    if outcome.trades:
+        await transaction.fetch(_WRITE_TRADES, *_TRADE.arrays(outcome.trades))
+    if outcome.blocks:
+        blocks = outcome.blocks
+        await transaction.fetch(_BLOCK_LANES, list(blocks), list(blocks.values()))
+    moved = await tell_signals(transaction, outcome.news, teller, reopen=True)
+    await write_positions(transaction, outcome.positions)
+    return moved

@@ -1,0 +1,243 @@
+"""ports.trading.TradingStore on PostgreSQL: one transaction for each stage and group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from onefill.core.book import Decision, Situation
+from onefill.core.errors import Bug
+from onefill.core.ids import ClientOrderId, Epoch, Lane
+from onefill.core.intent import OrderIntent
+from onefill.core.settlement import LaneBooks, Settlement, Told
+from onefill.core.signal import LoggedSignal
+from onefill.ports.failpoints import Failpoint
+from onefill.ports.lease import Holder
+from onefill.ports.trading import (
+    Claim,
+    ContinueExits,
+    Decide,
+    Decided,
+    Read,
+    Settle,
+    Settled,
+)
+from onefill.postgres import worklists
+from onefill.postgres.books import Teller
+from onefill.postgres.claim import claim_group, mine
+from onefill.postgres.connection import Connecting, Held, Surroundings
+from onefill.postgres.decide import ClaimedMeanwhile, Desk, decide_group
+from onefill.postgres.faults import RowsRefused
+from onefill.postgres.planning import Policy
+from onefill.postgres.settle import settle_group
+
+_INTRODUCE = """
+WITH fresh AS (
+    SELECT DISTINCT ON (lane) lane, portfolio, instrument FROM signal_log
+    WHERE lane = ANY($1) AND processing_status = 'received'),
+portfolios AS (
+    INSERT INTO portfolio_state (portfolio, initial_capital, equity_high)
+    SELECT DISTINCT portfolio, $2::numeric, $2::numeric FROM fresh ORDER BY 1
+    ON CONFLICT (portfolio) DO NOTHING)
+INSERT INTO lanes (lane, portfolio, instrument)
+SELECT lane, portfolio, instrument FROM fresh ORDER BY lane ON CONFLICT (lane) DO NOTHING"""
+
+_ATTEMPTS_MAX = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the store must be told of the world.
+
+    read: a logged payload back into a Signal. initial_capital: of a portfolio that nobody
+    configured. live: `broker/account` pairs of real money; all others are paper (ORD-14).
+    signals_a_lane: how many are decided in one go, so that no lane holds up the group.
+    """
+
+    read: Read
+    initial_capital: Decimal
+    live: tuple[str, ...] = ()
+    signals_a_lane: int = 16
+
+
+@dataclass(slots=True)
+class _Connections:
+    """One for each stage, so that none waits for another."""
+
+    decide: Held
+    claim: Held
+    settle: Held
+    read: Held
+
+    def all(self) -> tuple[Held, ...]:
+        return (self.decide, self.claim, self.settle, self.read)
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Several groups' answers as one."""
+
+    parts: list[Decided] = field(default_factory=list)
+
+    @property
+    def whole(self) -> Decided:
+        return Decided(
+            intents=tuple(i for part in self.parts for i in part.intents),
+            ended=tuple(e for part in self.parts for e in part.ended),
+            waiting=tuple(lane for part in self.parts for lane in part.waiting),
+            again=tuple(lane for part in self.parts for lane in part.again),
+        )
+
+
+class PostgresTradingStore:
+    """The store of the trade path (ORD-1 to ORD-4, ORD-8). Belongs to one event loop."""
+
+    def __init__(self, connecting: Connecting, around: Surroundings, terms: Terms) -> None:
+        self._me: Holder = connecting.holder
+        self._terms = terms
+        self._held = _Connections(*(Held(connecting, around) for _ in range(4)))
+        self._known: set[Lane] = set()
+
+    async def lanes_with_work(self, limit: int) -> Sequence[Lane]:
+        """Lanes with undecided signals, or with a closing position whose next exit is due."""
+        return await worklists.lanes_with_work(self._held.read, limit)
+
+    async def decide(
+        self, epoch: Epoch, lanes: Sequence[Lane], decide: Decide, exits: ContinueExits
+    ) -> Decided:
+        """Decide the next signals of those lanes that are idle."""
+        policy = Policy(read=self._terms.read, decide=decide, exits=exits)
+        await self._introduce(lanes)
+        return await self._decide(epoch, sorted(set(lanes)), policy, self._terms.signals_a_lane)
+
+    async def claimable(self, limit: int) -> Sequence[OrderIntent]:
+        """NEW intents whose predecessor, if any, is FILLED; oldest first."""
+        return await worklists.claimable(self._held.read, limit)
+
+    async def claim(self, epoch: Epoch, claims: Sequence[Claim]) -> Mapping[ClientOrderId, str]:
+        """For each claim: `claimed`, `taken`, `expired`, `paused` or `waiting`."""
+        if not claims:
+            return {}
+        before, after = Failpoint.CLAIM_BEFORE_COMMIT, Failpoint.CLAIM_AFTER_COMMIT
+        async with self._held.claim.guarded(epoch, before, after) as transaction:
+            return await claim_group(transaction, claims, self._me, self._teller(epoch))
+
+    async def claimed_by_me(self, claims: Sequence[Claim]) -> set[ClientOrderId]:
+        """After CommitUnknown: which of these attempts are this process's own."""
+        return await mine(self._held.read, claims, self._me)
+
+    async def settle(self, told: Sequence[Told], settle: Settle) -> Settled:
+        """Write what brokers said; one bad lane is set apart, the others are written."""
+        if not told:
+            return Settled()
+        try:
+            return await self._settle(told, settle)
+        except RowsRefused:
+            return await self._settle_apart(told, settle)
+
+    async def unresolved(self, limit: int) -> Sequence[OrderIntent]:
+        """IN_DOUBT; and SENDING past its send_by, or made by an earlier boot of this instance."""
+        return await worklists.unresolved(self._held.read, self._me, limit)
+
+    async def working(self, limit: int) -> Sequence[OrderIntent]:
+        """ACKED and PARTIALLY_FILLED: orders whose fills are still to come."""
+        return await worklists.working(self._held.read, limit)
+
+    async def nameless(self, limit: int) -> Sequence[OrderIntent]:
+        """Sent, or perhaps sent, without a broker order id yet."""
+        return await worklists.nameless(self._held.read, limit)
+
+    async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
+        """Which of these broker order ids belong to which of our intents."""
+        return await worklists.known_orders(self._held.read, broker, ids)
+
+    async def now(self) -> datetime:
+        """The database's clock."""
+        return await worklists.now(self._held.read)
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        for held in self._held.all():
+            await held.close()
+
+    def _teller(self, epoch: Epoch | None = None) -> Teller:
+        return Teller(instance=self._me.instance, epoch=epoch)
+
+    async def _introduce(self, lanes: Iterable[Lane]) -> None:
+        """Make the rows of lanes and portfolios that are new here, before anything is locked."""
+        new = sorted(set(lanes) - self._known)
+        if new:
+            await self._held.decide.write(_INTRODUCE, new, self._terms.initial_capital)
+            self._known.update(new)
+
+    async def _decide(
+        self, epoch: Epoch, lanes: Sequence[Lane], policy: Policy, limit: int
+    ) -> Decided:
+        """Split the group when the database refuses it, until the signal at fault is alone."""
+        try:
+            return await self._decide_once(epoch, lanes, policy, limit)
+        except RowsRefused as refused:
+            if len(lanes) == 1 and limit == 1:
+                return await self._decide_once(epoch, lanes, _refusing(policy, refused), limit)
+        if len(lanes) == 1:
+            part = await self._decide(epoch, lanes, policy, 1)
+            return Decided(intents=part.intents, ended=part.ended, again=tuple(lanes))
+        parts = [await self._decide(epoch, [lane], policy, limit) for lane in lanes]
+        return _Gathered(parts).whole
+
+    async def _decide_once(
+        self, epoch: Epoch, lanes: Sequence[Lane], policy: Policy, limit: int
+    ) -> Decided:
+        desk = Desk(teller=self._teller(epoch), live=self._terms.live, signals_a_lane=limit)
+        before, after = Failpoint.DECIDE_BEFORE_COMMIT, Failpoint.DECIDE_AFTER_COMMIT
+        for _ in range(_ATTEMPTS_MAX):
+            try:
+                async with self._held.decide.guarded(epoch, before, after) as transaction:
+                    plan, locked = await decide_group(transaction, lanes, policy, desk)
+            except ClaimedMeanwhile:
+                continue
+            # Busy now, or gone with a database that was restored: looked for again next time.
+            self._known.difference_update(set(lanes) - locked)
+            return plan.outcome
+        return Decided(again=tuple(lanes))
+
+    async def _settle(self, told: Sequence[Told], settle: Settle) -> Settled:
+        before, after = Failpoint.SETTLE_BEFORE_COMMIT, Failpoint.SETTLE_AFTER_COMMIT
+        async with self._held.settle.transaction(before, after) as transaction:
+            return await settle_group(transaction, told, settle, self._teller())
+
+    async def _settle_apart(self, told: Sequence[Told], settle: Settle) -> Settled:
+        """Each order's words alone; where even that is refused, they are kept and it blocks."""
+        parts = []
+        for name in sorted({word.client_order_id for word in told}):
+            words = [word for word in told if word.client_order_id == name]
+            try:
+                parts.append(await self._settle(words, settle))
+            except RowsRefused as refused:
+                parts.append(await self._settle(words, _unsettling(refused)))
+        return Settled(
+            intents=tuple(i for part in parts for i in part.intents),
+            signals=tuple(s for part in parts for s in part.signals),
+            lanes=tuple(dict.fromkeys(lane for part in parts for lane in part.lanes)),
+            alarms=tuple(alarm for part in parts for alarm in part.alarms),
+        )
+
+
+def _refusing(policy: Policy, refused: RowsRefused) -> Policy:
+    """The same, but for rules that fail the next signal for what the database said."""
+
+    def decide(logged: LoggedSignal, situation: Situation) -> Decision:
+        raise Bug(f"the database refuses the decision: {refused}")
+
+    return Policy(read=policy.read, decide=decide, exits=lambda situation: None)
+
+
+def _unsettling(refused: RowsRefused) -> Settle:
+    """Rules that settle nothing, for what the database said."""
+
+    def settle(books: LaneBooks, told: Sequence[Told]) -> Settlement:
+        raise Bug(f"the database refuses the settlement: {refused}")
+
+    return settle

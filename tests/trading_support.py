@@ -1,0 +1,277 @@
+"""Signals, rules and stores for tests of the trade path, on a real database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID, uuid5
+
+from onefill.core.book import Decision, Situation
+from onefill.core.closing import continue_exits
+from onefill.core.decide import decide as decide_signal
+from onefill.core.defaults import INSTRUMENTS
+from onefill.core.ids import Epoch, Lane
+from onefill.core.instrument import Rules
+from onefill.core.intent import OrderIntent
+from onefill.core.report import OrderReport, OrderStatus, Placed, Trade
+from onefill.core.settlement import Told
+from onefill.core.signal import Engine, LoggedSignal, Signal, SignalKind, fingerprint
+from onefill.ports.clock import RealClock
+from onefill.ports.lease import Holder, LeaseStore
+from onefill.ports.signal_log import Logged, NewSignal, SignalLog
+from onefill.ports.trading import Claim, TradingStore
+from onefill.postgres.connection import Connecting, Held, Surroundings
+from onefill.postgres.history import LeadershipHistory
+from onefill.postgres.lease import PostgresLeaseStore
+from onefill.postgres.settings import PostgresSettings
+from onefill.postgres.signal_log import PostgresSignalLog
+from onefill.postgres.trading import PostgresTradingStore, Terms
+
+RULES = Rules(deployment="tst", instruments=INSTRUMENTS)
+CAPITAL = Decimal(5_000_000)
+TTL_MS = 60_000
+
+
+def boot(name: str) -> UUID:
+    """A boot id that is the same for the same name."""
+    return uuid5(UUID(int=0), name)
+
+
+def holder(instance: str, start: int = 1) -> Holder:
+    """An instance at its first, second, … start."""
+    return Holder(instance=instance, boot=boot(f"{instance} {start}"))
+
+
+class Authority(Protocol):
+    """One store under test, through as many instances as a test wants."""
+
+    def leases(self, me: Holder) -> LeaseStore:
+        """The leases, as this instance sees them."""
+        ...
+
+    def signals(self, me: Holder) -> SignalLog:
+        """The signal log."""
+        ...
+
+    def trading(self, me: Holder) -> TradingStore:
+        """The trade path."""
+        ...
+
+    async def pause(self, paused: bool) -> None:
+        """Pause trading, or resume it."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+class PostgresAuthority:
+    """PostgreSQL behind all ports; also open to tests that look into its tables."""
+
+    def __init__(self, url: str, **timing: int) -> None:
+        self.url = url
+        self._timing = timing
+        self._closers: list[Callable[[], object]] = []
+        self.around = Surroundings(RealClock(), lambda: 0.0)
+
+    def connecting(self, me: Holder) -> Connecting:
+        """How this instance connects."""
+        return replace(Connecting(url=self.url, holder=me), **self._timing)
+
+    def held(self, me: Holder) -> Held:
+        """A connection of this instance."""
+        held = Held(self.connecting(me), self.around)
+        self._closers.append(held.close)
+        return held
+
+    def leases(self, me: Holder) -> PostgresLeaseStore:
+        """The leases."""
+        history = LeadershipHistory(self.held(me), self.around.clock, None)
+        store = PostgresLeaseStore(self.held(me), self.held(me), history)
+        self._closers.append(store.close)
+        return store
+
+    def signals(self, me: Holder) -> PostgresSignalLog:
+        """The signal log."""
+        return PostgresSignalLog(self.held(me), self.held(me), me.instance)
+
+    def trading(self, me: Holder) -> PostgresTradingStore:
+        """The trade path."""
+        terms = Terms(read=read_payload, initial_capital=CAPITAL)
+        store = PostgresTradingStore(self.connecting(me), self.around, terms)
+        self._closers.append(store.close)
+        return store
+
+    async def pause(self, paused: bool) -> None:
+        """Pause trading, or resume it."""
+        settings = PostgresSettings(self.held(holder("operator")))
+        await settings.set("trading_paused", "true" if paused else "false", "a test")
+
+    async def rows(self, sql: str, *arguments: object) -> list[dict[str, object]]:
+        """What a table holds."""
+        rows = await self.held(holder("looker")).write(sql, *arguments)
+        return [dict(row) for row in rows]
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        for closer in reversed(self._closers):
+            await closer()  # type: ignore[misc]
+
+
+def buy(instrument: str, time: datetime, order_id: str, quantity: int = 1) -> Signal:
+    """A signal of the direct policy; the order id tells equal ones apart."""
+    return _direct(SignalKind.BUY, instrument, time, order_id, quantity=Decimal(quantity))
+
+
+def close(instrument: str, time: datetime, order_id: str) -> Signal:
+    """Close whatever the lane holds."""
+    return _direct(SignalKind.CLOSE, instrument, time, order_id)
+
+
+def base_entry(instrument: str, time: datetime, order_id: str) -> Signal:
+    """An entry of the portfolio engine, that its rules take."""
+    return Signal(
+        engine=Engine.PORTFOLIO,
+        kind=SignalKind.BASE_ENTRY,
+        portfolio="main",
+        instrument=instrument,
+        time=time,
+        position="Long_1",
+        price=Decimal(52_000),
+        stop=Decimal(51_650),
+        atr=Decimal(350),
+        er=Decimal("0.82"),
+        supertrend=Decimal(51_650),
+        lots=1,
+        order_id=order_id,
+    )
+
+
+def _direct(
+    kind: SignalKind,
+    instrument: str,
+    time: datetime,
+    order_id: str,
+    quantity: Decimal | None = None,
+) -> Signal:
+    return Signal(
+        engine=Engine.DIRECT,
+        kind=kind,
+        portfolio="main",
+        instrument=instrument,
+        time=time,
+        quantity=quantity,
+        order_id=order_id,
+    )
+
+
+_NUMBERS = ("price", "stop", "atr", "er", "supertrend", "quantity")
+
+
+def payload_of(signal: Signal) -> str:
+    """A payload that `read_payload` understands."""
+    facts: dict[str, object] = {
+        "engine": signal.engine,
+        "kind": signal.kind,
+        "portfolio": signal.portfolio,
+        "instrument": signal.instrument,
+        "time": signal.time.isoformat(),
+        "position": signal.position,
+        "order_id": signal.order_id,
+        "lots": signal.lots,
+    }
+    for name in _NUMBERS:
+        value = getattr(signal, name)
+        facts[name] = None if value is None else str(value)
+    return json.dumps(facts)
+
+
+def read_payload(payload: str) -> Signal:
+    """A logged payload back as a signal."""
+    facts = json.loads(payload)
+    for name in _NUMBERS:
+        facts[name] = None if facts[name] is None else Decimal(facts[name])
+    facts["engine"] = Engine(facts["engine"])
+    facts["kind"] = SignalKind(facts["kind"])
+    facts["time"] = datetime.fromisoformat(facts["time"])
+    return Signal(**facts)
+
+
+def new_signal(signal: Signal, payload: str | None = None) -> NewSignal:
+    """A signal as intake would log it."""
+    return NewSignal(
+        fingerprint=fingerprint(signal),
+        lane=signal.lane,
+        engine=signal.engine,
+        kind=signal.kind,
+        portfolio=signal.portfolio,
+        instrument=signal.instrument,
+        signal_time=signal.time,
+        payload=payload_of(signal) if payload is None else payload,
+    )
+
+
+async def log_all(log: SignalLog, *signals: Signal) -> list[int]:
+    """Log them in one group; their ids in that order."""
+    logged = await log.append([new_signal(signal) for signal in signals])
+    assert all(isinstance(item, Logged) for item in logged)
+    return [item.signal_id for item in logged if isinstance(item, Logged)]
+
+
+def decide(logged: LoggedSignal, situation: Situation) -> Decision:
+    """The product's own rules."""
+    return decide_signal(logged, situation, RULES)
+
+
+def exits(situation: Situation) -> Decision | None:
+    """The product's own rules."""
+    return continue_exits(situation, RULES)
+
+
+async def lead(authority: Authority, me: Holder) -> Epoch:
+    """Become the leader of an empty store."""
+    epoch = await authority.leases(me).acquire("leader", Epoch(0), me, TTL_MS)
+    assert epoch is not None
+    return epoch
+
+
+def claim_of(intent: OrderIntent, now: datetime, attempt: int = 1) -> Claim:
+    """A claim on an intent's next attempt."""
+    return Claim(
+        client_order_id=intent.client_order_id,
+        attempt=attempt,
+        signed_at=now,
+        expires_at=None,
+        send_within_ms=5_000,
+        request_hash=b"\0" * 32,
+    )
+
+
+def filled(intent: OrderIntent, price: int = 100, quantity: Decimal | None = None) -> Told:
+    """The venue filled it, wholly or in part."""
+    whole = intent.order.quantity
+    done = whole if quantity is None else quantity
+    report = OrderReport(
+        broker_order_id=f"b-{intent.client_order_id}",
+        status=OrderStatus.FILLED if done == whole else OrderStatus.PARTIALLY_FILLED,
+        filled_quantity=done,
+        filled_value=done * price,
+        trades=(
+            Trade(
+                trade_id=f"t-{intent.client_order_id}-{done}", quantity=done, price=Decimal(price)
+            ),
+        ),
+    )
+    return Told(client_order_id=intent.client_order_id, attempt=1, word=Placed(report=report))
+
+
+async def decide_lanes(
+    store: TradingStore, epoch: Epoch, lanes: Sequence[Lane]
+) -> tuple[OrderIntent, ...]:
+    """Decide with the product's rules; the intents that may be claimed at once."""
+    return (await store.decide(epoch, lanes, decide, exits)).intents
