@@ -61,7 +61,7 @@ POSITIONS = (
 ORDERS = (
     Column("client order id", text("client_order_id")),
     Column("created", moment("created_at")),
-    Column("money", lambda row: output.badge(row.get("venue") == "live")),
+    Column("venue", lambda row: output.badge(row.get("venue") == "live")),
     Column("symbol", text("symbol")),
     Column("side", text("side")),
     Column("quantity", money("quantity"), right=True),

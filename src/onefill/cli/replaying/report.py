@@ -28,6 +28,7 @@ class Recording:
     steps: Sequence[Step]
     filled_in: Sequence[str]
     trades: int = 0
+    parts: int = 0
     still_open: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
@@ -69,6 +70,11 @@ def notes(recording: Recording, fill_in: FillIn) -> list[str]:
         )
     sizes = "the file's own lots" if fill_in.lots_from_file else "the engine's rules"
     lines.append(f"Sizes are {sizes}.")
+    if recording.parts:
+        lines.append(
+            f"{recording.parts} entry rows are further parts of an order that the export splits: "
+            "the first part carries the whole size, the others find their slot taken."
+        )
     if recording.still_open:
         lines.append(f"Still open in the file, so without an exit: {_listed(recording.still_open)}")
     if recording.skipped:
