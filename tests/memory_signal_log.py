@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from onefill.core.signal import SignalStatus
 from onefill.ports.signal_log import Logged, NewSignal, Progress
+from turns import turn
 
 
 class MemorySignalLog:
@@ -33,7 +34,7 @@ class MemorySignalLog:
     async def append(self, batch: Sequence[NewSignal]) -> Sequence[Logged]:
         self.statements.append(len(batch))
         await self.gate.wait()
-        await asyncio.sleep(0)
+        await turn()
         if self.failures:
             raise self.failures.pop(0)
         if any(new.instrument == self.poison for new in batch):
@@ -44,13 +45,13 @@ class MemorySignalLog:
         return logged
 
     async def count_duplicates(self, counts: Mapping[int, int]) -> None:
-        await asyncio.sleep(0)
+        await turn()
         if self.count_failures:
             raise self.count_failures.pop(0)
         self.duplicates.update(counts)
 
     async def progress(self, signal_ids: Sequence[int]) -> Mapping[int, Progress]:
-        await asyncio.sleep(0)
+        await turn()
         if self.failures:
             raise self.failures.pop(0)
         return {one: self.states[one] for one in signal_ids if one in self.states}
