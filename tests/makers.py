@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from onefill.core.book import Account, Decision, Situation
+from onefill.core.decide import decide
 from onefill.core.defaults import INSTRUMENTS
 from onefill.core.hearing import Fill, Told
 from onefill.core.ids import ClientOrderId, PositionId, lane_of
@@ -16,8 +17,8 @@ from onefill.core.instrument import Rules
 from onefill.core.intent import IntentEvent, IntentState, OrderIntent, step
 from onefill.core.invariants import violations
 from onefill.core.position import Position
-from onefill.core.report import OrderReport, OrderStatus, Outcome, Placed
-from onefill.core.settlement import LaneBooks, Settlement, settle
+from onefill.core.report import Absent, OrderReport, OrderStatus, Outcome, Placed
+from onefill.core.settlement import LaneBooks, Settlement, Unsettled, settle
 from onefill.core.signal import Engine, LoggedSignal, Signal, SignalKind, SignalStatus, fingerprint
 
 NOW = datetime(2025, 12, 1, 4, 30, tzinfo=UTC)
@@ -188,3 +189,33 @@ def report(
 def only(intents: Sequence[OrderIntent]) -> OrderIntent:
     assert len(intents) == 1
     return intents[0]
+
+
+def buying(quantity: int = 10) -> tuple[Store, OrderIntent]:
+    """A store with one direct BUY that is being sent."""
+    store = Store(situation("BTCUSDT"))
+    signal = direct_signal(SignalKind.BUY, quantity=d(quantity))
+    intent = only(store.write(decide(logged(signal), store.seen(), RULES), 1).intents)
+    store.claim(intent)
+    return store, intent
+
+
+def entering() -> tuple[Store, OrderIntent, OrderIntent]:
+    """A store with the two legs of a synthetic future, the first being sent."""
+    store = Store(situation())
+    signal = portfolio_signal(SignalKind.BASE_ENTRY)
+    call, put = store.write(decide(logged(signal), store.seen(), RULES), 1).intents
+    store.claim(call)
+    return store, call, put
+
+
+def state_of(store: Store, intent: OrderIntent) -> IntentState:
+    return store.intents[intent.client_order_id].state
+
+
+def position_of(store: Store) -> Position:
+    return next(iter(store.positions.values()))
+
+
+def told(intent: OrderIntent, word: Outcome | Absent | Unsettled, attempt: int = 1) -> Told:
+    return Told(client_order_id=intent.client_order_id, attempt=attempt, word=word)

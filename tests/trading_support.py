@@ -119,7 +119,7 @@ class PostgresAuthority:
 
     async def close(self) -> None:
         """Let go of everything."""
-        for closer in self._closers:
+        for closer in reversed(self._closers):
             await closer()  # type: ignore[misc]
 
 

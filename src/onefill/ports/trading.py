@@ -110,6 +110,13 @@ class TradingStore(Protocol):
         """ACKED and PARTIALLY_FILLED: orders whose fills are still to come."""
         ...
 
+    async def nameless(self, limit: int) -> Sequence[OrderIntent]:
+        """Sent, or perhaps sent, without a broker order id yet: SENDING, IN_DOUBT, QUARANTINED.
+
+        Any of them may be the owner of an order that is found by its looks.
+        """
+        ...
+
     async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
         """Which of these broker order ids belong to which of our intents."""
         ...

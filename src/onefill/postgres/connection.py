@@ -152,11 +152,12 @@ class Held:
             yield transaction
 
     async def close(self) -> None:
-        """Let the connection go; the next use opens another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
-                await connection.close(timeout=1)
+        """Let the connection go, after whoever uses it now; the next use opens another."""
+        async with self._turn:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                with contextlib.suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+                    await connection.close(timeout=1)
 
     @contextlib.asynccontextmanager
     async def _opened(

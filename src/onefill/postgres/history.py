@@ -16,14 +16,20 @@ from onefill.postgres.connection import Held, Row
 
 _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
+_LAST_TRY_S = 1.0
 _KEPT_MAX = 1_000
 
 _BECAME = """
 INSERT INTO leadership_history (resource, epoch, instance, boot, hostname, became_at, reason)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (resource, epoch) DO NOTHING"""
+# Whoever ends an epoch knows its holder: one that died before it could write is in here too.
 _ENDED = """
-UPDATE leadership_history SET released_at = $3, end_reason = $4
-WHERE resource = $1 AND epoch = $2 AND released_at IS NULL"""
+INSERT INTO leadership_history AS h
+    (resource, epoch, instance, boot, became_at, reason, released_at, end_reason)
+VALUES ($1, $2, $3, $4, $5, 'election', $6, $7)
+ON CONFLICT (resource, epoch) DO UPDATE
+SET released_at = coalesce(h.released_at, EXCLUDED.released_at),
+    end_reason = coalesce(h.end_reason, EXCLUDED.end_reason)"""
 _BETWEEN = """
 SELECT resource, epoch, instance, boot, hostname, became_at, released_at, reason, end_reason
 FROM leadership_history
@@ -42,14 +48,19 @@ class LeadershipHistory:
         self._writer: asyncio.Task[None] | None = None
         self.failures = 0
 
-    def became(self, resource: str, epoch: Epoch, holder: Holder, reason: str) -> None:
-        """Somebody leads from now on."""
+    def became(
+        self, resource: str, epoch: Epoch, holder: Holder, at: datetime, reason: str
+    ) -> None:
+        """Somebody leads since then."""
         facts = (resource, epoch, holder.instance, holder.boot, self._hostname)
-        self._add(_BECAME, (*facts, self._clock.wall(), reason))
+        self._add(_BECAME, (*facts, at, reason))
 
-    def ended(self, resource: str, epoch: Epoch, reason: str) -> None:
+    def ended(
+        self, resource: str, epoch: Epoch, holder: Holder, became_at: datetime, reason: str
+    ) -> None:
         """That epoch is over since now."""
-        self._add(_ENDED, (resource, epoch, self._clock.wall(), reason))
+        facts = (resource, epoch, holder.instance, holder.boot, became_at)
+        self._add(_ENDED, (*facts, self._clock.wall(), reason))
 
     async def between(self, resource: str, start: datetime, end: datetime) -> list[Row]:
         """The intervals of leadership that touch this time, in order."""
@@ -61,11 +72,10 @@ class LeadershipHistory:
             await self._writer
 
     async def close(self) -> None:
-        """Stop trying; what could not be written is lost."""
+        """Try a last time; what can't be written within a second is lost."""
         if self._writer is not None:
-            self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._writer, _LAST_TRY_S)
         await self._held.close()
 
     def _add(self, sql: str, facts: tuple[object, ...]) -> None:

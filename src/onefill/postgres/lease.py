@@ -18,15 +18,15 @@ FROM leases WHERE resource = $1"""
 
 # CTL-8: a store that lost everything must not hand out an epoch that somebody has seen before.
 _CREATE = """
-INSERT INTO leases (resource, epoch, holder, boot, lease_until)
+INSERT INTO leases (resource, epoch, holder, boot, lease_until, acquired_at)
 VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $2, $3,
-        clock_timestamp() + $4 * interval '1 millisecond')
-ON CONFLICT (resource) DO NOTHING RETURNING epoch"""
+        clock_timestamp() + $4 * interval '1 millisecond', clock_timestamp())
+ON CONFLICT (resource) DO NOTHING RETURNING epoch, acquired_at"""
 
 _POLICY = """resource = $1 AND epoch = $2 AND (
     holder IS NULL OR lease_until < clock_timestamp() OR (holder = $3 AND boot <> $4))"""
 
-_BAR = f"UPDATE leases SET barred = true WHERE {_POLICY} RETURNING holder, boot"
+_BAR = f"UPDATE leases SET barred = true WHERE {_POLICY} RETURNING holder, boot, acquired_at"
 
 _UNBAR = "UPDATE leases SET barred = false WHERE resource = $1 AND epoch = $2 AND barred"
 
@@ -36,8 +36,9 @@ WHERE application_name = $1 AND pid <> pg_backend_pid() AND pg_has_role(usesysid
 
 _TAKE = f"""
 UPDATE leases SET epoch = epoch + 1, holder = $3, boot = $4, barred = false,
-       lease_until = clock_timestamp() + $5 * interval '1 millisecond'
-WHERE {_POLICY} RETURNING epoch"""
+       lease_until = clock_timestamp() + $5 * interval '1 millisecond',
+       acquired_at = clock_timestamp()
+WHERE {_POLICY} RETURNING epoch, acquired_at"""
 
 _RENEW = """
 UPDATE leases SET lease_until = clock_timestamp() + $4 * interval '1 millisecond'
@@ -45,7 +46,7 @@ WHERE resource = $1 AND epoch = $2 AND boot = $3 RETURNING epoch"""
 
 _RELEASE = """
 UPDATE leases SET holder = NULL, boot = NULL, lease_until = NULL
-WHERE resource = $1 AND epoch = $2 AND boot = $3 RETURNING epoch"""
+WHERE resource = $1 AND epoch = $2 AND boot = $3 RETURNING acquired_at"""
 
 
 class PostgresLeaseStore:
@@ -88,7 +89,7 @@ class PostgresLeaseStore:
             await self._unbar(resource, expected)
             return None
         if previous is not None:
-            self._history.ended(resource, expected, "failover")
+            self._history.ended(resource, expected, previous, barred[0]["acquired_at"], "failover")
         return self._became(resource, rows, claimant, "failover" if previous else "election")
 
     async def renew(self, resource: str, epoch: Epoch, holder: Holder, ttl_ms: int) -> bool:
@@ -97,10 +98,10 @@ class PostgresLeaseStore:
 
     async def release(self, resource: str, epoch: Epoch, holder: Holder) -> bool:
         """Give it up, keeping the epoch."""
-        released = bool(await self._renewals.write(_RELEASE, resource, epoch, holder.boot))
-        if released:
-            self._history.ended(resource, epoch, "release")
-        return released
+        released = await self._renewals.write(_RELEASE, resource, epoch, holder.boot)
+        for row in released:
+            self._history.ended(resource, epoch, holder, row["acquired_at"], "release")
+        return bool(released)
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -119,7 +120,7 @@ class PostgresLeaseStore:
         if not rows:
             return None
         epoch = Epoch(rows[0]["epoch"])
-        self._history.became(resource, epoch, claimant, reason)
+        self._history.became(resource, epoch, claimant, rows[0]["acquired_at"], reason)
         return epoch
 
 

@@ -192,6 +192,19 @@ def test_a_late_target_changes_nothing() -> None:
     assert net(store) == 2
 
 
+@pytest.mark.req("SIG-12")
+@pytest.mark.parametrize("kind", [CLOSE, TARGET])
+def test_a_trade_older_than_a_decided_close_or_target_is_overtaken(kind: SignalKind) -> None:
+    store = holding(2)
+    signal = direct_signal(kind, time=store.now, target=d(0) if kind is TARGET else None)
+    decision = decide(logged(signal, 2), store.seen(), RULES)
+    seen = store.seen().after(decision, signal)
+    late = direct_signal(BUY, quantity=d(1), time=store.now - timedelta(seconds=1))
+    assert decide(logged(late, 3), seen, RULES).reason == "overtaken"
+    same = direct_signal(BUY, quantity=d(1), time=store.now)
+    assert decide(logged(same, 3), seen, RULES).reason is None
+
+
 @pytest.mark.req("SIG-23")
 def test_a_target_waits_for_orders_on_their_way() -> None:
     store = lane()
@@ -240,6 +253,7 @@ def test_a_close_that_ends_short_is_issued_again() -> None:
     first = only(send(store, CLOSE, 2).intents)
     store.claim(first)
     store.word(first, NotPlaced(code="-2019", message="margin"))
+    assert send(store, BUY, 3, quantity=d(1)).wait  # else the exit would take it off again
     store.advance(1)
     again = continue_exits(store.seen(), RULES)
     assert again is not None

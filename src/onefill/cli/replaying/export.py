@@ -15,7 +15,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
-from onefill.cli.replaying.fill_in import FillIn
+from onefill.cli.fill_in import FillIn
 from onefill.cli.replaying.step import Place, Step, Unreadable
 
 COLUMNS: Mapping[str, re.Pattern[str]] = {
@@ -83,7 +83,7 @@ def _add_trade(export: Export, trade: str, rows: Sequence[Row], fill_in: FillIn)
     is_base = slot == "Long_1"
     place = Place.ENTRY if is_base else Place.PYRAMID
     kind = "BASE_ENTRY" if is_base else "PYRAMID"
-    export.steps.append(_step(export, entry, kind, place, slot, fill_in))
+    export.steps.append(_step(export, entry, fill_in, kind=kind, place=place, slot=slot))
     for row in rows:
         if row.is_entry:
             continue
@@ -91,12 +91,10 @@ def _add_trade(export: Export, trade: str, rows: Sequence[Row], fill_in: FillIn)
             export.still_open.append(trade)
             continue
         place = Place.EXIT if row.at > entry.at else Place.EXIT_OF_SAME_MOMENT
-        export.steps.append(_step(export, row, "EXIT", place, slot, fill_in))
+        export.steps.append(_step(export, row, fill_in, kind="EXIT", place=place, slot=slot))
 
 
-def _step(
-    export: Export, row: Row, kind: str, place: Place, slot: str, fill_in: FillIn
-) -> Step:
+def _step(export: Export, row: Row, fill_in: FillIn, *, kind: str, place: Place, slot: str) -> Step:
     body: dict[str, object] = {
         "type": kind,
         "instrument": fill_in.instrument,

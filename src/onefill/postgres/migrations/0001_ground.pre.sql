@@ -8,6 +8,7 @@ CREATE TABLE leases (
     boot        uuid,
     barred      boolean NOT NULL DEFAULT false,
     lease_until timestamptz,
+    acquired_at timestamptz NOT NULL,
     -- The epoch is part of a key, so that changing it waits for open fences (FOR KEY SHARE),
     -- while renewals, which touch no key column, never wait.
     CONSTRAINT leases_resource_epoch_key UNIQUE (resource, epoch),

@@ -1,0 +1,109 @@
+"""The contract of ports.lease.LeaseStore."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from onefill.core.ids import Epoch
+from support import until
+from trading_support import TTL_MS, Authority, holder
+
+A, B = holder("a"), holder("b")
+
+
+@pytest.mark.req("CTL-8")
+async def test_the_first_epoch_of_an_empty_store_is_its_time_in_microseconds(
+    authority: Authority,
+) -> None:
+    leases, store = authority.leases(A), authority.trading(A)
+    assert await leases.read("leader") is None
+    before = await store.now()
+    epoch = await leases.acquire("leader", Epoch(0), A, TTL_MS)
+    after = await store.now()
+    assert epoch is not None
+    assert before.timestamp() * 1e6 - 1 <= epoch <= after.timestamp() * 1e6 + 1
+
+
+@pytest.mark.req("CTL-1", "CTL-15")
+async def test_of_many_that_start_at_once_one_leads(authority: Authority) -> None:
+    all_of_them = [holder(f"i{n}") for n in range(6)]
+    stores = [authority.leases(me) for me in all_of_them]
+    epochs = await asyncio.gather(
+        *(
+            store.acquire("leader", Epoch(0), me, TTL_MS)
+            for store, me in zip(stores, all_of_them, strict=True)
+        )
+    )
+    assert len([epoch for epoch in epochs if epoch is not None]) == 1
+
+
+@pytest.mark.req("CTL-2")
+async def test_a_live_holder_is_not_displaced(authority: Authority) -> None:
+    leases = authority.leases(A)
+    epoch = await leases.acquire("leader", Epoch(0), A, TTL_MS)
+    assert epoch is not None
+    assert await authority.leases(B).acquire("leader", epoch, B, TTL_MS) is None
+    seen = await leases.read("leader")
+    assert seen is not None
+    assert (seen.holder, seen.epoch, seen.barred) == (A, epoch, False)
+    assert 0 < seen.remaining_ms <= TTL_MS
+
+
+@pytest.mark.req("CTL-2", "CTL-5")
+async def test_an_expired_lease_goes_to_the_next_with_a_higher_epoch(authority: Authority) -> None:
+    leases, others = authority.leases(A), authority.leases(B)
+    epoch = await leases.acquire("leader", Epoch(0), A, 1)
+    assert epoch is not None
+
+    async def taken() -> Epoch | None:
+        return await others.acquire("leader", epoch, B, TTL_MS)
+
+    assert await until(taken) == epoch + 1
+    assert await leases.renew("leader", epoch, A, TTL_MS) is False
+    assert await leases.release("leader", epoch, A) is False
+
+
+@pytest.mark.req("CTL-2")
+async def test_of_two_takers_of_one_epoch_one_wins(authority: Authority) -> None:
+    leases = authority.leases(A)
+    epoch = await leases.acquire("leader", Epoch(0), A, TTL_MS)
+    assert epoch is not None
+    assert await leases.release("leader", epoch, A)
+    takers = [holder(f"t{n}") for n in range(4)]
+    got = await asyncio.gather(
+        *(authority.leases(me).acquire("leader", epoch, me, TTL_MS) for me in takers)
+    )
+    assert sorted(e for e in got if e is not None) == [epoch + 1]
+
+
+@pytest.mark.req("CTL-2")
+async def test_release_keeps_the_epoch_and_names_nobody(authority: Authority) -> None:
+    leases = authority.leases(A)
+    epoch = await leases.acquire("leader", Epoch(0), A, TTL_MS)
+    assert epoch is not None
+    assert await leases.release("leader", epoch, A)
+    seen = await leases.read("leader")
+    assert seen is not None
+    assert (seen.epoch, seen.holder) == (epoch, None)
+    assert await leases.release("leader", epoch, A) is False
+
+
+@pytest.mark.req("CTL-6")
+async def test_a_restarted_instance_follows_itself_at_once(authority: Authority) -> None:
+    epoch = await authority.leases(A).acquire("leader", Epoch(0), A, TTL_MS)
+    assert epoch is not None
+    again = holder("a", start=2)
+    assert await authority.leases(again).acquire("leader", epoch, again, TTL_MS) == epoch + 1
+
+
+async def test_renewing_prolongs_and_another_boot_cannot(authority: Authority) -> None:
+    leases = authority.leases(A)
+    epoch = await leases.acquire("leader", Epoch(0), A, 1_000)
+    assert epoch is not None
+    assert await leases.renew("leader", epoch, A, TTL_MS)
+    seen = await leases.read("leader")
+    assert seen is not None
+    assert seen.remaining_ms > 1_000
+    assert await leases.renew("leader", epoch, holder("a", start=2), TTL_MS) is False

@@ -1,0 +1,101 @@
+"""The contract of ports.signal_log.SignalLog."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from onefill.core.signal import SignalStatus
+from onefill.ports.signal_log import Logged, NewSignal, Unloggable
+from trading_support import Authority, buy, holder, log_all, new_signal
+
+ME = holder("a")
+BAR = datetime(2026, 1, 5, 4, 0, tzinfo=UTC)
+
+
+def signals(count: int, name: str = "o") -> list[NewSignal]:
+    """So many different signals of one lane and bar."""
+    return [new_signal(buy("SIM001", BAR, f"{name}{n}")) for n in range(count)]
+
+
+def logged(answers: object) -> list[Logged]:
+    """The answers, all of which are Logged."""
+    assert isinstance(answers, list)
+    assert all(isinstance(answer, Logged) for answer in answers)
+    return answers
+
+
+@pytest.mark.req("SIG-10", "SIG-15")
+async def test_a_group_is_answered_in_its_order_and_a_repeat_is_a_duplicate(
+    authority: Authority,
+) -> None:
+    log = authority.signals(ME)
+    group = signals(20)
+    first = logged(await log.append(group))
+    assert all(answer.fresh for answer in first)
+    again = logged(await log.append(list(reversed(group))))
+    assert not any(answer.fresh for answer in again)
+    assert [answer.signal_id for answer in reversed(again)] == [a.signal_id for a in first]
+
+
+@pytest.mark.req("SIG-12")
+async def test_ids_of_a_group_follow_its_order_of_arrival(authority: Authority) -> None:
+    ids = [answer.signal_id for answer in logged(await authority.signals(ME).append(signals(50)))]
+    assert ids == sorted(ids)
+
+
+@pytest.mark.req("SIG-10")
+async def test_equal_signals_inside_a_group_are_one(authority: Authority) -> None:
+    one, two = signals(2)
+    answers = logged(await authority.signals(ME).append([one, two, one, one]))
+    assert [answer.fresh for answer in answers] == [True, True, False, False]
+    assert len({answer.signal_id for answer in answers}) == 2
+
+
+@pytest.mark.req("SIG-15")
+async def test_one_bad_row_fails_itself_alone(authority: Authority) -> None:
+    group = signals(9)
+    group[4] = replace(group[4], payload="a \0 that no text may hold")
+    group[7] = replace(group[7], fingerprint=b"too short")
+    answers = await authority.signals(ME).append(group)
+    kinds = [type(answer) for answer in answers]
+    assert [n for n, kind in enumerate(kinds) if kind is Unloggable] == [4, 7]
+    assert len({a.signal_id for a in answers if isinstance(a, Logged)}) == 7
+
+
+@pytest.mark.req("SIG-10")
+async def test_overlapping_unsorted_groups_of_two_instances_never_deadlock(
+    authority: Authority,
+) -> None:
+    logs = [authority.signals(holder(name)) for name in ("a", "b")]
+    chance = random.Random(8142)
+    fresh = 0
+    for turn in range(40):
+        group = signals(32, f"{turn}-")
+        shuffled = [chance.sample(group, len(group)) for _ in logs]
+        answers = await asyncio.gather(
+            *(log.append(mixed) for log, mixed in zip(logs, shuffled, strict=True))
+        )
+        fresh += sum(answer.fresh for answer in logged(answers[0]) + logged(answers[1]))
+    assert fresh == 40 * 32
+
+
+async def test_duplicates_are_counted_and_progress_is_told(authority: Authority) -> None:
+    log = authority.signals(ME)
+    one, two = await log_all(log, buy("SIM001", BAR, "1"), buy("SIM001", BAR, "2"))
+    await log.count_duplicates({two: 2, one: 1})
+    await log.count_duplicates({two: 3})
+    await log.count_duplicates({})
+    progress = await log.progress([one, two, 10**9])
+    assert {key: value.status for key, value in progress.items()} == {
+        one: SignalStatus.RECEIVED,
+        two: SignalStatus.RECEIVED,
+    }
+
+
+async def test_an_empty_group_is_answered_with_nothing(authority: Authority) -> None:
+    assert list(await authority.signals(ME).append([])) == []
