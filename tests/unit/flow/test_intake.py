@@ -245,6 +245,13 @@ async def test_a_row_that_the_database_refuses_fails_alone(world: World) -> None
     assert "refuses" in await refusal_of(bad)
 
 
+@pytest.mark.req("SIG-2")
+async def test_a_defect_of_the_log_costs_one_group_and_ends_nothing(world: World) -> None:
+    world.log.failures.append(ValueError("a defect"))
+    await refusal_of(world.send(1))
+    assert not (await world.send(1)).duplicate
+
+
 @pytest.mark.req("SIG-10")
 async def test_duplicates_are_counted_in_groups_in_the_background(world: World) -> None:
     for number in (1, 1, 1, 2, 2):
