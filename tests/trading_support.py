@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -73,15 +72,16 @@ class Authority(Protocol):
 class PostgresAuthority:
     """PostgreSQL behind all ports; also open to tests that look into its tables."""
 
-    def __init__(self, url: str, **timing: int) -> None:
+    def __init__(self, url: str, call_timeout_ms: int = 5_000) -> None:
         self.url = url
-        self._timing = timing
+        self._call_timeout_ms = call_timeout_ms
+        self._looker: Held | None = None
         self._closers: list[Callable[[], object]] = []
         self.around = Surroundings(RealClock(), lambda: 0.0)
 
     def connecting(self, me: Holder) -> Connecting:
         """How this instance connects."""
-        return replace(Connecting(url=self.url, holder=me), **self._timing)
+        return Connecting(url=self.url, holder=me, call_timeout_ms=self._call_timeout_ms)
 
     def held(self, me: Holder) -> Held:
         """A connection of this instance."""
@@ -114,7 +114,9 @@ class PostgresAuthority:
 
     async def rows(self, sql: str, *arguments: object) -> list[dict[str, object]]:
         """What a table holds."""
-        rows = await self.held(holder("looker")).write(sql, *arguments)
+        if self._looker is None:
+            self._looker = self.held(holder("looker"))
+        rows = await self._looker.write(sql, *arguments)
         return [dict(row) for row in rows]
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from onefill.core.book import WAIT, Decision, Situation
 from onefill.core.errors import Bug, Fenced
-from onefill.core.ids import Epoch, Lane
+from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.report import NotPlaced, Unknown
 from onefill.core.settlement import LaneBooks, Settlement, Told, settle
@@ -369,7 +369,7 @@ async def test_a_lane_that_cannot_be_settled_is_blocked_and_the_others_are_writt
 
 async def test_a_word_about_an_unknown_order_alarms_and_changes_nothing(desk: Desk) -> None:
     intent = await desk.sent()
-    stranger = replace(filled(intent), client_order_id="of0000000000000000000")
+    stranger = replace(filled(intent), client_order_id=ClientOrderId("of000000000000000000"))
     settled = await desk.store.settle([stranger], settle)
     assert (len(settled.alarms), settled.intents) == (1, ())
 

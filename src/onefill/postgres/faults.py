@@ -27,6 +27,14 @@ _LOST = (
 )
 """After these nobody knows how far the server came with what it was asked."""
 
+_ALL = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    ValueError,
+)
+
 _UNABLE = ("25", "28", "3D", "40", "53", "54", "55", "57", "58")
 """SQLSTATE classes that say: not now, and nothing was written."""
 
@@ -53,7 +61,7 @@ def translated(*, committing: bool = False) -> Iterator[None]:
     """Let only the product's own errors out."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+    except _ALL as error:
         raise meaning(error, committing=committing) from error
 
 

@@ -1,0 +1,130 @@
+"""Instances, settings, portfolios and history on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from onefill.core.book import Sizing, TimeBasis
+from onefill.postgres.connection import open_views
+from onefill.postgres.heartbeat import PostgresInstances, Presence
+from onefill.postgres.history import LeadershipHistory
+from onefill.postgres.portfolios import PostgresPortfolios
+from onefill.postgres.settings import TRADING_PAUSED, PostgresSettings
+from trading_support import TTL_MS, PostgresAuthority, holder, lead
+
+A, B = holder("a"), holder("b")
+STARTED = datetime(2026, 1, 5, 4, 0, tzinfo=UTC)
+LEADING = Presence(state="ACTIVE", is_leader=True, version="1", started_at=STARTED)
+FOLLOWING = Presence(state="STANDBY", is_leader=False, version="1", started_at=STARTED)
+
+
+@pytest.fixture
+async def postgres(database_url: str) -> AsyncIterator[PostgresAuthority]:
+    """A fresh database with everything on it."""
+    authority = PostgresAuthority(database_url)
+    yield authority
+    await authority.close()
+
+
+@pytest.mark.req("CTL-17")
+async def test_instances_show_when_they_were_last_heard_and_since_when_they_lead(
+    postgres: PostgresAuthority,
+) -> None:
+    instances = PostgresInstances(postgres.held(A))
+    await instances.beat(A, LEADING)
+    await instances.beat(B, FOLLOWING)
+    first, other = await instances.all()
+    assert (first["is_leader"], other["is_leader"]) == (True, False)
+    assert other["leader_acquired_at"] is None
+    await instances.beat(A, LEADING)
+    again = (await instances.all())[0]
+    assert again["leader_acquired_at"] == first["leader_acquired_at"]
+    assert again["last_heartbeat"] > first["last_heartbeat"]
+    await instances.beat(A, FOLLOWING)
+    assert (await instances.all())[0]["leader_acquired_at"] is None
+
+
+@pytest.mark.req("CTL-17")
+async def test_an_instance_that_is_silent_is_stale_then_archived_then_back(
+    postgres: PostgresAuthority,
+) -> None:
+    instances = PostgresInstances(postgres.held(A))
+    await instances.beat(A, LEADING)
+    await instances.beat(B, FOLLOWING)
+    assert await instances.stale(30) == []
+    await postgres.rows(
+        "UPDATE instance_metadata SET last_heartbeat = last_heartbeat - interval '2 hours'"
+        " WHERE instance = 'a'"
+    )
+    assert [row["instance"] for row in await instances.stale(30)] == ["a"]
+    assert await instances.archive(3600) == ["a"]
+    assert [row["instance"] for row in await instances.all()] == ["b"]
+    await instances.beat(A, FOLLOWING)
+    assert [row["instance"] for row in await instances.all()] == ["a", "b"]
+
+
+async def test_a_setting_is_what_was_set_last_and_actions_are_recorded(
+    postgres: PostgresAuthority,
+) -> None:
+    settings = PostgresSettings(postgres.held(A))
+    assert await settings.get(TRADING_PAUSED) is None
+    for value in ("true", "false"):
+        await settings.set(TRADING_PAUSED, value, "ravi")
+        assert await settings.get(TRADING_PAUSED) == value
+    await settings.audit("ravi", "resume", {"reason": "lunch is over"}, "10.0.0.1")
+    (entry,) = await postgres.rows("SELECT actor, address, action, details FROM audit_log")
+    assert entry == {
+        "actor": "ravi",
+        "address": "10.0.0.1",
+        "action": "resume",
+        "details": '{"reason": "lunch is over"}',
+    }
+
+
+@pytest.mark.req("PF-5")
+async def test_capital_moves_through_the_ledger_and_the_high_water_mark_with_it(
+    postgres: PostgresAuthority,
+) -> None:
+    portfolios = PostgresPortfolios(postgres.held(A))
+    assert await portfolios.read("main") is None
+    assert await portfolios.move_capital("main", Decimal(1), "", "ravi") is None
+    made = await portfolios.configure("main", Decimal(1000), Sizing.OWN, TimeBasis.NOW)
+    again = await portfolios.configure("main", Decimal(7), Sizing.SIGNAL, TimeBasis.SIGNAL)
+    assert (made.closed_equity, again.closed_equity) == (1000, 1000)
+    assert (again.sizing, again.time_basis) == (Sizing.SIGNAL, TimeBasis.SIGNAL)
+    after = await portfolios.move_capital("main", Decimal("-250.50"), "tax", "ravi")
+    assert after is not None
+    assert (after.closed_equity, after.high_water) == (Decimal("749.50"), Decimal("749.50"))
+    assert await portfolios.read("main") == after
+    assert await postgres.rows("SELECT amount, note, actor FROM capital_ledger") == [
+        {"amount": Decimal("-250.50"), "note": "tax", "actor": "ravi"}
+    ]
+
+
+@pytest.mark.req("CTL-18")
+async def test_who_led_between_two_moments_is_one_question(postgres: PostgresAuthority) -> None:
+    leases = postgres.leases(A)
+    history = LeadershipHistory(postgres.held(A), postgres.around.clock, None)
+    before = await postgres.trading(A).now()
+    epoch = await lead(postgres, A)
+    assert await leases.release("leader", epoch, A)
+    assert await leases.acquire("leader", epoch, B, TTL_MS)
+    await leases.close()
+    after = await postgres.trading(A).now() + timedelta(minutes=1)
+    reigns = await history.between("leader", before, after)
+    assert [(row["instance"], row["released_at"] is None) for row in reigns] == [
+        ("a", False),
+        ("b", True),
+    ]
+    assert await history.between("leader", before - timedelta(hours=1), before) == []
+
+
+async def test_views_have_a_pool_of_their_own(postgres: PostgresAuthority) -> None:
+    pool = await open_views(postgres.connecting(A), 1, 3)
+    assert (pool.get_min_size(), pool.get_max_size()) == (1, 3)
+    assert await pool.fetchval("SHOW enable_seqscan") == "on"
+    await pool.close()

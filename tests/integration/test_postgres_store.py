@@ -1,0 +1,384 @@
+"""PostgreSQL as the authority, among enemies: pauses, cuts, crowds."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+
+import asyncpg
+import pytest
+
+from onefill.core.errors import CommitUnknown, Fenced, OnefillError, StoreUnavailable
+from onefill.core.ids import Epoch, Lane
+from onefill.core.intent import IntentState, OrderIntent
+from onefill.core.settlement import settle
+from onefill.core.signal import SignalKind
+from onefill.ports.clock import RealClock
+from onefill.postgres.connection import Held, Surroundings
+from severed import Cut, severed
+from support import script, until
+from trading_support import (
+    TTL_MS,
+    PostgresAuthority,
+    base_entry,
+    buy,
+    claim_of,
+    decide,
+    decide_lanes,
+    exits,
+    filled,
+    holder,
+    lead,
+    log_all,
+)
+
+A, B = holder("a"), holder("b")
+BUSY_CONNECTIONS = 6
+
+
+@pytest.fixture
+async def postgres(database_url: str) -> AsyncIterator[PostgresAuthority]:
+    """A fresh database with everything on it."""
+    authority = PostgresAuthority(database_url)
+    yield authority
+    await authority.close()
+
+
+@pytest.mark.req("CTL-6", "CTL-1")
+async def test_a_takeover_beside_a_busy_holder_is_not_starved(postgres: PostgresAuthority) -> None:
+    """Guarded transactions of the old holder overlap all the time; none of them is killed."""
+    epoch = await lead(postgres, A)
+    crowd = [postgres.held(holder("a", start=9)) for _ in range(BUSY_CONNECTIONS)]
+    done = 0
+
+    async def work(held: Held) -> None:
+        nonlocal done
+        while True:
+            async with held.guarded(epoch) as transaction:
+                await transaction.fetch("SELECT pg_sleep(0.02)")
+            done += 1
+
+    tasks = [asyncio.create_task(work(held)) for held in crowd]
+    await until(lambda: done > BUSY_CONNECTIONS)
+    await postgres.leases(A).release("leader", epoch, A)
+    async with asyncio.timeout(5):
+        assert await postgres.leases(B).acquire("leader", epoch, B, TTL_MS) == epoch + 1
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(end) for end in ends] == [Fenced] * BUSY_CONNECTIONS
+
+
+@pytest.mark.req("CTL-6")
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_a_holder_stopped_inside_a_guarded_transaction_does_not_hold_up_its_successor(
+    postgres: PostgresAuthority, restarted: bool
+) -> None:
+    """A restarted one may follow itself at once; the others when the lease has expired."""
+    with script("tests/integration/stopped_decider.py", postgres.url) as stopped:
+        assert stopped.stdout is not None
+        epoch = Epoch(int(await asyncio.to_thread(stopped.stdout.readline)))
+        await until(lambda: is_open_transaction(postgres))
+        taker = holder("stopped", start=2) if restarted else B
+        if not restarted:
+            await postgres.rows("UPDATE leases SET lease_until = clock_timestamp()")
+        async with asyncio.timeout(0.4):
+            taken = await postgres.leases(taker).acquire("leader", epoch, taker, TTL_MS)
+        assert taken == epoch + 1
+        signals = await postgres.rows("SELECT processing_status AS status FROM signal_log")
+        assert signals == [{"status": "received"}]
+
+
+async def is_open_transaction(postgres: PostgresAuthority) -> bool:
+    """Whether somebody is idle inside a transaction."""
+    return bool(
+        await postgres.rows("SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction'")
+    )
+
+
+@pytest.mark.req("CTL-6")
+async def test_a_takeover_ends_the_sessions_of_the_old_boot_and_of_no_other(
+    postgres: PostgresAuthority,
+) -> None:
+    epoch = await lead(postgres, A)
+    old, other, again = postgres.held(A), postgres.held(B), postgres.held(holder("a", start=2))
+    before = [await backend(held) for held in (old, other, again)]
+    taker = holder("a", start=2)
+    assert await postgres.leases(taker).acquire("leader", epoch, taker, TTL_MS)
+    after = [await backend(held) for held in (old, other, again)]
+    assert [a == b for a, b in zip(after, before, strict=True)] == [False, True, True]
+
+
+async def backend(held: Held) -> int:
+    """The server process behind a connection; of a new one, where the old one was ended."""
+
+    async def pid() -> int | None:
+        try:
+            (row,) = await held.read("SELECT pg_backend_pid() AS pid")
+        except StoreUnavailable:
+            return None
+        found: int = row["pid"]
+        return found
+
+    return await until(pid)
+
+
+@pytest.mark.req("CTL-18")
+async def test_each_reign_is_in_history_even_of_those_who_died_before_they_could_write_it(
+    postgres: PostgresAuthority,
+) -> None:
+    leases = postgres.leases(A)
+    epoch = await leases.acquire("leader", Epoch(0), A, 1)
+    assert epoch is not None
+    await leases.close()
+    await postgres.rows("DELETE FROM leadership_history")
+    others = postgres.leases(B)
+    assert await others.acquire("leader", epoch, B, TTL_MS) == epoch + 1
+    assert await others.release("leader", Epoch(epoch + 1), B)
+    await others.close()
+    reigns = await postgres.rows(
+        "SELECT instance, end_reason, released_at >= became_at AS ended"
+        " FROM leadership_history ORDER BY epoch"
+    )
+    assert reigns == [
+        {"instance": "a", "end_reason": "failover", "ended": True},
+        {"instance": "b", "end_reason": "release", "ended": True},
+    ]
+
+
+@pytest.mark.req("ORD-3", "IF-9")
+@pytest.mark.parametrize(("cut", "is_mine"), [(Cut.BEFORE, False), (Cut.AFTER, True)])
+async def test_a_claim_whose_commit_was_cut_off_is_read_again_rightly(
+    postgres: PostgresAuthority, cut: Cut, is_mine: bool
+) -> None:
+    epoch = await lead(postgres, A)
+    intent = await decided(postgres, epoch)
+    async with severed(postgres.url) as line:
+        through = PostgresAuthority(line.url)
+        store = through.trading(A)
+        claims = [claim_of(intent, await store.now())]
+        line.cut = cut
+        with pytest.raises(CommitUnknown):
+            await store.claim(epoch, claims)
+        mine = {intent.client_order_id} if is_mine else set()
+        assert await store.claimed_by_me(claims) == mine
+        assert await postgres.trading(B).claimed_by_me(claims) == set()
+        verdicts = await store.claim(epoch, claims)
+        assert verdicts == {intent.client_order_id: "taken" if is_mine else "claimed"}
+        await through.close()
+
+
+@pytest.mark.req("SIG-2", "SIG-10")
+@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
+async def test_a_signal_whose_answer_was_cut_off_is_logged_once_by_its_resend(
+    postgres: PostgresAuthority, cut: Cut
+) -> None:
+    async with severed(postgres.url) as line:
+        line.needle = b"needle in the payload"
+        through = PostgresAuthority(line.url)
+        log = through.signals(A)
+        signal = buy("SIM001", await postgres.trading(A).now(), "needle in the payload")
+        line.cut = cut
+        with pytest.raises(CommitUnknown):
+            await log_all(log, signal)
+        await log_all(log, signal)
+        assert await postgres.rows("SELECT count(*) AS n FROM signal_log") == [{"n": 1}]
+        await through.close()
+
+
+@pytest.mark.req("ORD-2", "P-3")
+async def test_crowds_on_the_same_lanes_never_deadlock(postgres: PostgresAuthority) -> None:
+    epoch = await lead(postgres, A)
+    names = [f"SIM{n:03}" for n in range(24)]
+    crowd = [postgres.trading(holder(name)) for name in ("a", "b", "c")]
+    lanes = [Lane(f"main/{name}") for name in names]
+    chance = random.Random(8142)
+    sent: list[OrderIntent] = []
+
+    async def trade(turn: int) -> list[OrderIntent]:
+        """Claim this turn's orders while the last turn's are filled and the next are decided."""
+        now = await crowd[0].now()
+        await log_all(postgres.signals(A), *[buy(name, now, f"{turn}") for name in names])
+        await asyncio.gather(
+            *(decide_lanes(store, epoch, chance.sample(lanes, len(lanes))) for store in crowd)
+        )
+        await decide_lanes(crowd[0], epoch, lanes)
+        intents = list(await crowd[0].claimable(100))
+        claims = [claim_of(intent, now) for intent in intents]
+        words = [filled(intent) for intent in sent]
+        await asyncio.gather(
+            *(store.claim(epoch, chance.sample(claims, len(claims))) for store in crowd),
+            *(store.settle(chance.sample(words, len(words)), settle) for store in crowd),
+            crowd[0].decide(epoch, lanes, decide, exits),
+        )
+        return intents
+
+    for turn in range(13):
+        sent = await trade(turn)
+        assert len(sent) == len(names)
+    assert await postgres.rows(
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    ) == [{"deadlocks": 0}]
+    held = await postgres.rows("SELECT DISTINCT bought_quantity AS n FROM position_legs")
+    assert held == [{"n": Decimal(12)}]
+
+
+@pytest.mark.req("PF-5", "PF-6", "PF-20")
+async def test_a_portfolio_s_sums_follow_its_positions_there_and_back(
+    postgres: PostgresAuthority,
+) -> None:
+    epoch = await lead(postgres, A)
+    store, log = postgres.trading(A), postgres.signals(A)
+    entry = base_entry("BANK_NIFTY", await store.now(), "in")
+    await log_all(log, entry)
+    (call,) = await decide_lanes(store, epoch, [entry.lane])
+    lots = (await postgres.rows("SELECT lots FROM portfolio_positions"))[0]["lots"]
+    assert isinstance(lots, int)
+    assert lots > 0
+    sums = "SELECT margin_used, total_risk_amount, realised_pnl, closed_equity FROM portfolio_state"
+    (during,) = await postgres.rows(sums)
+    assert during["margin_used"] == 270_000 * lots
+    assert during["total_risk_amount"] == 350 * 30 * lots
+    await fill(store, epoch, call, price=400)
+    (put,) = await store.claimable(9)
+    await fill(store, epoch, put, price=300)
+    assert await postgres.rows(
+        "SELECT base_position_id = position_id AS same, last_pyramid_price AS price"
+        " FROM pyramiding_state, portfolio_positions"
+    ) == [{"same": True, "price": 52_000}]
+    out = replace(entry, kind=SignalKind.EXIT, order_id="out", time=await store.now())
+    await log_all(log, out)
+    (buy_back,) = await decide_lanes(store, epoch, [entry.lane])
+    await fill(store, epoch, buy_back, price=290)
+    (sell,) = await store.claimable(9)
+    await fill(store, epoch, sell, price=420)
+    profit = call.order.quantity * (420 - 400 + 300 - 290)
+    (after,) = await postgres.rows(sums)
+    assert after == {
+        "margin_used": 0,
+        "total_risk_amount": 0,
+        "realised_pnl": profit,
+        "closed_equity": 5_000_000 + profit,
+    }
+
+
+async def fill(store: object, epoch: Epoch, intent: OrderIntent, price: int) -> None:
+    """Claim and fill one order."""
+    now = await store.now()  # type: ignore[attr-defined]
+    await store.claim(epoch, [claim_of(intent, now)])  # type: ignore[attr-defined]
+    settled = await store.settle([filled(intent, price)], settle)  # type: ignore[attr-defined]
+    assert IntentState.FILLED in {changed.state for changed in settled.intents}
+
+
+async def decided(postgres: PostgresAuthority, epoch: Epoch) -> OrderIntent:
+    """One order, ready to be claimed."""
+    store = postgres.trading(A)
+    signal = buy("SIM001", await store.now(), "o")
+    await log_all(postgres.signals(A), signal)
+    (intent,) = await decide_lanes(store, epoch, [signal.lane])
+    return intent
+
+
+@pytest.mark.req("IF-9")
+async def test_a_server_that_is_away_is_tried_ever_less_often(database_url: str) -> None:
+    """The clock stands still, so that only what was let in at once is let in at all."""
+    tried = 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tried
+        tried += 1
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    clock = StandingClock()
+    port = server.sockets[0].getsockname()[1]
+    connecting = PostgresAuthority(f"postgresql://u@127.0.0.1:{port}/d?sslmode=disable").connecting(
+        A
+    )
+    held = Held(connecting, Surroundings(clock, lambda: 0.5))
+    seen = []
+    for _ in range(400):
+        with pytest.raises(StoreUnavailable):
+            await held.read("SELECT 1")
+        seen.append(tried)
+        clock.now_ms += 10
+    gaps = [b - a for a, b in zip(starts(seen), starts(seen)[1:], strict=False)]
+    assert gaps == sorted(gaps)
+    assert gaps[-1] * 10 <= connecting.backoff_max_ms
+    assert len(gaps) < 12
+    server.close()
+
+
+def starts(seen: list[int]) -> list[int]:
+    """At which calls a new attempt was made."""
+    return [0, *(n for n in range(1, len(seen)) if seen[n] > seen[n - 1])]
+
+
+class StandingClock(RealClock):
+    """Boot time that moves only by hand."""
+
+    now_ms = 0.0
+
+    def boottime_ms(self) -> float:
+        """What was set."""
+        return self.now_ms
+
+
+@pytest.mark.req("IF-9")
+async def test_a_broken_statement_leaves_the_connection_usable_and_a_broken_line_is_mended(
+    postgres: PostgresAuthority,
+) -> None:
+    held = postgres.held(A)
+    with pytest.raises(OnefillError):
+        await held.read("SELECT no_such_column")
+    before = await backend(held)
+    await postgres.rows("SELECT pg_terminate_backend($1)", before)
+    assert await backend(held) != before
+
+
+async def test_a_cancelled_transaction_is_not_written_and_its_connection_not_used_again(
+    postgres: PostgresAuthority,
+) -> None:
+    held = postgres.held(A)
+    inside = asyncio.Event()
+
+    async def hang() -> None:
+        async with held.transaction() as transaction:
+            await transaction.fetch(
+                "INSERT INTO settings (key, value, changed_by) VALUES ('k', 'v', 'a test')"
+            )
+            inside.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(hang())
+    await inside.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await held.read("SELECT * FROM settings") == []
+
+
+@pytest.mark.req("IF-9")
+async def test_sessions_are_durable_named_and_bounded(postgres: PostgresAuthority) -> None:
+    held = postgres.held(holder("an instance with a name much longer than usual"))
+    shown = {}
+    for name in ("application_name", "synchronous_commit", "timezone", "statement_timeout"):
+        (row,) = await held.read(f"SHOW {name}")
+        shown[name] = next(iter(row.values()))
+    boot = holder("an instance with a name much longer than usual").boot.hex
+    assert shown == {
+        "application_name": f"onefill:an instance with a nam:{boot}",
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+        "statement_timeout": "5s",
+    }
+
+
+async def test_an_idle_open_transaction_is_ended_by_the_server(database_url: str) -> None:
+    connecting = replace(PostgresAuthority(database_url).connecting(A), idle_timeout_ms=100)
+    connection = await connecting.connect()
+    await connection.execute("BEGIN")
+    await until(connection.is_closed)
+    with pytest.raises(asyncpg.InterfaceError):
+        await connection.execute("COMMIT")
