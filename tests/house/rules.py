@@ -19,6 +19,8 @@ FLOORS = {
 }
 WINGS = ({"flow", "lead", "jobs"}, {"postgres", "redis", "brokers", "notify"})
 """Rooms of one floor that may know each other; the loops and the outside meet in ports."""
+FLOW_HELPERS = {"flow.backoff"}
+"""Files of flow that are no loops and know nothing of trading; the loops may share them."""
 
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_USUAL = 35
@@ -66,6 +68,8 @@ TEST_BANS = {
 }
 MOCK_BANS = {"unittest.mock": _REAL, "mock": _REAL}
 SLEEPING_FILES = {"support.py"}
+REAL_TIME_ROOMS = {"chaos"}
+"""Where real processes run on real time: killers have a pace there, and senders a clock."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +152,8 @@ def _forbidden_way(source: Source, name: str) -> str | None:
 
 
 def _forbidden_inside(source: Source, rest: str) -> str | None:
-    own = ".".join(source.parts)
-    if source.room == "flow" and rest != own and not rest.startswith(f"{own}."):
+    shared = {".".join(source.parts), *FLOW_HELPERS}
+    if source.room == "flow" and not {rest, rest.rpartition(".")[0]} & shared:
         return "files of flow never import each other: they meet in the store"
     return None
 
@@ -260,7 +264,7 @@ def long_file(source: Source) -> Iterator[str]:
 
 def test_habits(source: Source) -> Iterator[str]:
     """Sleeps, wall clocks, mocks, and asserts that cannot fail."""
-    if source.path not in SLEEPING_FILES:
+    if source.path not in SLEEPING_FILES and source.room not in REAL_TIME_ROOMS:
         yield from uses_of(source, TEST_BANS)
     if source.room != "web":
         yield from _mocks(source)

@@ -102,6 +102,7 @@ def test_a_planted_violation_is_found(rule: Rule, path: str, text: str, words: s
         (rules.floor_violations, "wiring.py", "from onefill.postgres.store import a"),
         (rules.floor_violations, "__main__.py", "from onefill.cli.main import main"),
         (rules.floor_violations, "lead/a.py", "from onefill.flow.b import c"),
+        (rules.floor_violations, "flow/a.py", "from onefill.flow.backoff import Backoff"),
         (rules.floor_violations, "postgres/a.py", "from onefill.ports.lease import b"),
         (rules.floor_violations, "web/a.py", "from onefill import __version__"),
         (rules.clock_and_chance, "ports/clock.py", "import time\ntime.time()"),
@@ -109,6 +110,7 @@ def test_a_planted_violation_is_found(rule: Rule, path: str, text: str, words: s
         (rules.long_functions, "web/a.py", "def f():\n" + "    pass\n" * 59),
         (rules.test_habits, "web/a.py", "mocker.patch('x')"),
         (rules.test_habits, "support.py", "import asyncio\nasyncio.sleep(1)"),
+        (rules.test_habits, "chaos/a.py", "import asyncio\nasyncio.sleep(1)"),
     ],
 )
 def test_what_is_allowed_is_not_complained_about(rule: Rule, path: str, text: str) -> None:

@@ -93,6 +93,8 @@ TRANSITIONS: dict[tuple[IntentState, IntentEvent], IntentState] = {
     (S.SENDING, E.UNSETTLED): S.QUARANTINED,
     **{(S.IN_DOUBT, event): state for event, state in _PLACED.items()},
     (S.IN_DOUBT, E.LOST): S.IN_DOUBT,
+    (S.IN_DOUBT, E.CLAIMED): S.SENDING,  # class A only: the same id is sent again
+    (S.SENDING, E.CLAIMED): S.SENDING,  # the same, where the sender died with the outcome
     (S.IN_DOUBT, E.ABSENT): S.NEW,
     (S.IN_DOUBT, E.UNSETTLED): S.QUARANTINED,
     (S.IN_DOUBT, E.NOT_SENT): S.NEW,  # the sender itself says so, only late

@@ -57,6 +57,7 @@ class EmbeddedPostgres:
         self._settings = {**SETTINGS, **(settings or {})}
         self._lock: int | None = None
         self._server: asyncio.subprocess.Process | None = None
+        self._wanted = False
         self._one_at_a_time = asyncio.Lock()
 
     async def start(self) -> None:
@@ -71,6 +72,7 @@ class EmbeddedPostgres:
             try:
                 with refusals_explained(self._layout):
                     await self._start()
+                self._wanted = True
             except BaseException:
                 await self._end()
                 raise
@@ -78,11 +80,15 @@ class EmbeddedPostgres:
     async def stop(self) -> None:
         """End the server, its data durable, within 20 s; again is harmless."""
         async with self._one_at_a_time:
+            self._wanted = False
             await self._end()
 
     async def restart_if_dead(self) -> bool:
-        """Start a server that ended by itself; says whether it had. Never started: not dead."""
-        died = self._server is not None and not self._alive()
+        """Start a server that ended by itself; says whether it had. A stopped one is not dead.
+
+        Raises what start raises, and may then be called again.
+        """
+        died = self._wanted and not self._alive()
         if died:
             await self.start()
         return died

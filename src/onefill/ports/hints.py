@@ -22,6 +22,10 @@ class Inbox(Generic[T]):
         if self._items:
             self._filled.set()
 
+    def wake(self) -> None:
+        """Wake the reader even if there is nothing: something else wants to be looked at."""
+        self._filled.set()
+
     def take(self, limit: int) -> list[T]:
         """Take out up to `limit` items, oldest first."""
         taken = list(self._items)[:limit]
@@ -32,15 +36,16 @@ class Inbox(Generic[T]):
         return taken
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait until there is something, or the time is up; whether there is."""
-        if self._items:
-            return True
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._filled.wait()
-        except TimeoutError:
-            return False
-        return True
+        """Wait until there is something, a wake, or the end of the time; whether there is some."""
+        if not self._items:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._filled.wait()
+            except TimeoutError:
+                return False
+            if not self._items:
+                self._filled.clear()
+        return bool(self._items)
 
     def __len__(self) -> int:
         return len(self._items)

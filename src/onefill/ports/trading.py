@@ -43,7 +43,9 @@ class Claim:
     """One attempt about to be made: NEW becomes SENDING, if it is still NEW at attempt - 1.
 
     Times are the venue's (signed_at, expires_at) and the database's clock's (send_by is counted
-    from the claim: send_within_ms). hash: SHA-256 of the bytes to be sent.
+    from the claim: send_within_ms). hash: SHA-256 of the bytes to be sent. resend: the attempt
+    before is in doubt and the broker is of class A, so the same id may be sent again; it never
+    expires, because its first attempt may still arrive.
     """
 
     client_order_id: ClientOrderId
@@ -53,6 +55,7 @@ class Claim:
     send_within_ms: int
     request_hash: bytes
     witnessed: tuple[str, ...] = ()
+    resend: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,222 @@
+"""Intents → claimed → sent once → what the broker said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
+from onefill.core.ids import ClientOrderId, Epoch
+from onefill.core.intent import IntentState, OrderIntent
+from onefill.core.report import Unknown
+from onefill.core.settlement import Told
+from onefill.flow.backoff import Backoff
+from onefill.ports.broker import Broker, Prepared
+from onefill.ports.claims import claim_of
+from onefill.ports.clock import Clock
+from onefill.ports.hints import Inbox
+from onefill.ports.trading import Claim, TradingStore
+
+SWEEP_EVERY_MS = 1000
+INTENTS_A_SWEEP = 1024
+
+log = structlog.get_logger()
+
+BrokerOf = Callable[[OrderIntent], Broker | None]
+
+
+class Executor:
+    """Claims while its instance leads; a send that was claimed goes to its end in any case.
+
+    in_flight_max: how many requests may be prepared, claimed or sent at the same time, so that
+    nothing is claimed that could not reach a socket before its `send_by`.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: TradingStore,
+        broker_of: BrokerOf,
+        tell: Callable[[Told], None],
+        clock: Clock,
+        in_flight_max: int = 128,
+    ) -> None:
+        self._store = store
+        self._broker_of = broker_of
+        self._tell = tell
+        self._clock = clock
+        self._free = in_flight_max
+        self._offered: dict[ClientOrderId, OrderIntent] = {}
+        self._todo: Inbox[ClientOrderId] = Inbox()
+        self._held: dict[ClientOrderId, list[OrderIntent]] = {}
+        self._ready: dict[ClientOrderId, Prepared] = {}
+        self._claimable: Inbox[ClientOrderId] = Inbox()
+        self._preparing: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._slot_freed = asyncio.Event()
+        self._slot_freed.set()
+
+    # What others hand in -----------------------------------------------------------------------
+
+    def offer(self, intents: Sequence[OrderIntent]) -> None:
+        """Take new intents; those that wait for another one are kept until that one is filled."""
+        ready = []
+        for intent in intents:
+            if intent.after is not None:
+                self._held.setdefault(intent.after, []).append(intent)
+            else:
+                ready.append(intent)
+        self._queue(ready)
+
+    def settled(self, intents: Sequence[OrderIntent]) -> None:
+        """Take note of changed intents: what waited for a filled one may go now."""
+        for intent in intents:
+            if intent.state is IntentState.FILLED:
+                self._queue(self._held.pop(intent.client_order_id, ()))
+            elif not intent.is_live:
+                self._held.pop(intent.client_order_id, None)
+
+    def _queue(self, intents: Sequence[OrderIntent]) -> None:
+        for intent in intents:
+            self._offered[intent.client_order_id] = intent
+        self._todo.add([intent.client_order_id for intent in intents])
+
+    # While leading -----------------------------------------------------------------------------
+
+    async def run(self, epoch: Epoch) -> None:
+        """Claim and send until cancelled. Raises Fenced when the epoch is over."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._prepare_loop())
+            loops.create_task(self._claim_loop(epoch))
+
+    async def drained(self) -> None:
+        """Return when every request that was claimed has its outcome told."""
+        while self._sending:
+            await asyncio.wait(self._sending)
+
+    def abandon(self) -> None:
+        """Forget what is not claimed: whoever leads next finds it in the store."""
+        for task in self._preparing:
+            task.cancel()
+        self._offered.clear()
+        self._held.clear()
+        self._todo.take(len(self._todo))
+        for name in self._claimable.take(len(self._claimable)):
+            if self._ready.pop(name, None) is not None:
+                self._release()
+
+    async def _prepare_loop(self) -> None:
+        swept_ms = float("-inf")
+        backoff = Backoff(self._clock)
+        while True:
+            await self._slot_freed.wait()
+            try:
+                if self._clock.boottime_ms() - swept_ms >= SWEEP_EVERY_MS:
+                    self._queue(self._fresh(await self._store.claimable(INTENTS_A_SWEEP)))
+                    swept_ms = self._clock.boottime_ms()
+                backoff.reset()
+            except StoreUnavailable as error:
+                log.warning("executor.store_unavailable", error=str(error))
+                await backoff.wait()
+            if await self._todo.wait(SWEEP_EVERY_MS / 1000):
+                self._start_preparing(self._todo.take(self._free))
+
+    def _fresh(self, intents: Sequence[OrderIntent]) -> list[OrderIntent]:
+        return [i for i in intents if not self._is_here(i.client_order_id)]
+
+    def _is_here(self, name: ClientOrderId) -> bool:
+        return name in self._offered or name in self._ready
+
+    def _start_preparing(self, names: Sequence[ClientOrderId]) -> None:
+        for name in names:
+            intent = self._offered.get(name)
+            if intent is None:
+                continue
+            self._take_slot()
+            task = asyncio.create_task(self._prepare(intent))
+            self._preparing.add(task)
+            task.add_done_callback(self._preparing.discard)
+
+    async def _prepare(self, intent: OrderIntent) -> None:
+        prepared = None
+        try:
+            broker = self._broker_of(intent)
+            if broker is None:
+                log.error("executor.no_broker", broker=intent.order.broker)
+            else:
+                prepared = await broker.prepare(intent)
+        except OnefillError as error:
+            # Nothing was claimed, so nothing is in doubt: the sweep brings it again.
+            log.warning("executor.not_prepared", intent=intent.client_order_id, error=str(error))
+        finally:
+            self._offered.pop(intent.client_order_id, None)
+            if prepared is None:
+                self._release()
+        if prepared is not None:
+            self._ready[intent.client_order_id] = prepared
+            self._claimable.add([intent.client_order_id])
+
+    async def _claim_loop(self, epoch: Epoch) -> None:
+        backoff = Backoff(self._clock)
+        while True:
+            await self._claimable.wait(3600)
+            names = self._claimable.take(len(self._claimable))
+            group = {name: self._ready[name] for name in names if name in self._ready}
+            try:
+                await self._claim_group(epoch, group)
+                backoff.reset()
+            except StoreUnavailable as error:
+                log.warning("executor.not_claimed", count=len(group), error=str(error))
+                await backoff.wait()
+
+    async def _claim_group(self, epoch: Epoch, group: Mapping[ClientOrderId, Prepared]) -> None:
+        mine: set[ClientOrderId] = set()
+        try:
+            mine = await self._claim(epoch, [claim_of(prepared) for prepared in group.values()])
+        finally:
+            for name, prepared in group.items():
+                self._ready.pop(name, None)
+                if name in mine:
+                    self._start_sending(prepared)
+                else:
+                    self._release()
+
+    async def _claim(self, epoch: Epoch, claims: Sequence[Claim]) -> set[ClientOrderId]:
+        try:
+            answers = await self._store.claim(epoch, claims)
+        except CommitUnknown:
+            return await self._store.claimed_by_me(claims)
+        return {name for name, answer in answers.items() if answer == "claimed"}
+
+    # Claimed: to the end in any case -----------------------------------------------------------
+
+    def _start_sending(self, prepared: Prepared) -> None:
+        task = asyncio.create_task(self._send(prepared))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self, prepared: Prepared) -> None:
+        intent = prepared.intent
+        broker = self._broker_of(intent)
+        try:
+            assert broker is not None
+            outcome = await broker.send(prepared)
+        except Exception as error:  # whatever it was, the order may be out there
+            log.exception("executor.send_failed", intent=intent.client_order_id)
+            outcome = Unknown(detail=f"{type(error).__name__}: {error}")
+        finally:
+            self._release()
+        self._tell(
+            Told(client_order_id=intent.client_order_id, attempt=prepared.attempt, word=outcome)
+        )
+
+    def _take_slot(self) -> None:
+        self._free -= 1
+        if self._free <= 0:
+            self._slot_freed.clear()
+
+    def _release(self) -> None:
+        self._free += 1
+        self._slot_freed.set()

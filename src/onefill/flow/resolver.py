@@ -1,0 +1,135 @@
+"""Orders in doubt → what became of them, as each broker's class allows (ORD-7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
+from onefill.core.ids import Epoch
+from onefill.core.intent import IntentState, OrderIntent
+from onefill.core.report import Absent, Found, NoAnswer, Placed
+from onefill.core.settlement import Told, Unsettled
+from onefill.ports.broker import Broker, OrderClass
+from onefill.ports.claims import claim_of
+from onefill.ports.clock import Clock
+from onefill.ports.failpoints import Failpoint, reach
+from onefill.ports.trading import TradingStore
+
+LOOK_EVERY_S = 0.25
+INTENTS_A_ROUND = 256
+LOOK_UPS_AT_ONCE = 16
+
+log = structlog.get_logger()
+
+
+class Resolver:
+    """Looks up what is in doubt, while its instance leads, until it is known or a person's."""
+
+    def __init__(
+        self,
+        *,
+        store: TradingStore,
+        broker_of: Callable[[OrderIntent], Broker | None],
+        tell: Callable[[Told], None],
+        clock: Clock,
+        quarantine_after_s: float,
+    ) -> None:
+        self._store = store
+        self._broker_of = broker_of
+        self._tell = tell
+        self._clock = clock
+        self._quarantine_after = timedelta(seconds=quarantine_after_s)
+        self._places = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
+
+    async def run(self, epoch: Epoch) -> None:
+        """Resolve until cancelled. Raises Fenced when the epoch is over."""
+        while True:
+            try:
+                await self._round(epoch)
+            except StoreUnavailable as error:
+                log.warning("resolver.store_unavailable", error=str(error))
+            await self._clock.sleep(LOOK_EVERY_S)
+
+    async def _round(self, epoch: Epoch) -> None:
+        intents = await self._store.unresolved(INTENTS_A_ROUND)
+        if not intents:
+            return
+        now = await self._store.now()
+        async with asyncio.TaskGroup() as tasks:
+            for intent in intents:
+                tasks.create_task(self._resolve(epoch, intent, _rivals(intent, intents), now))
+
+    async def _resolve(
+        self, epoch: Epoch, intent: OrderIntent, rivals: Sequence[OrderIntent], now: datetime
+    ) -> None:
+        broker = self._broker_of(intent)
+        if broker is None:
+            return
+        async with self._places:
+            reach(Failpoint.LOOK_UP_BEFORE)
+            answer = await broker.look_up(intent, rivals)
+            reach(Failpoint.LOOK_UP_AFTER)
+        match answer:
+            case Found(report=report):
+                self._say(intent, Placed(report=report))
+            case Absent(conclusive=True):
+                self._say(intent, answer)
+            case Absent() if _may_be_resent(broker, intent, now):
+                await self._resend(epoch, broker, intent)
+            case Absent(detail=detail) | NoAnswer(detail=detail):
+                self._quarantine_if_hopeless(broker, intent, now, detail)
+
+    def _say(self, intent: OrderIntent, word: Placed | Absent | Unsettled) -> None:
+        log.info("resolver.settled", intent=intent.client_order_id, word=type(word).__name__)
+        self._tell(Told(client_order_id=intent.client_order_id, attempt=intent.attempt, word=word))
+
+    def _quarantine_if_hopeless(
+        self, broker: Broker, intent: OrderIntent, now: datetime, detail: str
+    ) -> None:
+        if broker.capabilities.order_class is OrderClass.B:
+            return  # it becomes conclusive by itself; a silent venue is asked again
+        sent_by = intent.send_by or now
+        if intent.state is not IntentState.QUARANTINED and now - sent_by > self._quarantine_after:
+            log.critical("resolver.quarantined", intent=intent.client_order_id, detail=detail)
+            self._say(intent, Unsettled(detail=detail))
+
+    async def _resend(self, epoch: Epoch, broker: Broker, intent: OrderIntent) -> None:
+        """Class A: the same id again; if the first one arrived, the venue says «duplicate»."""
+        try:
+            prepared = await broker.prepare(intent)
+        except OnefillError as error:
+            log.warning("resolver.not_prepared", intent=intent.client_order_id, error=str(error))
+            return
+        claim = claim_of(prepared, resend=True)
+        try:
+            claimed = (await self._store.claim(epoch, [claim])).get(intent.client_order_id)
+            mine = claimed == "claimed"
+        except CommitUnknown:
+            mine = bool(await self._store.claimed_by_me([claim]))
+        if mine:
+            outcome = await broker.send(prepared)
+            self._tell(
+                Told(client_order_id=intent.client_order_id, attempt=prepared.attempt, word=outcome)
+            )
+
+
+def _may_be_resent(broker: Broker, intent: OrderIntent, now: datetime) -> bool:
+    """Class A only, and an entry only while it is fresh: a late one would trade an old price."""
+    fresh = intent.valid_until is None or now <= intent.valid_until
+    return broker.capabilities.order_class is OrderClass.A and fresh
+
+
+def _rivals(intent: OrderIntent, others: Sequence[OrderIntent]) -> tuple[OrderIntent, ...]:
+    """Other intents in doubt that an order found at the broker might be as well."""
+    return tuple(
+        other
+        for other in others
+        if other.client_order_id != intent.client_order_id
+        and (other.order.broker, other.order.account) == (intent.order.broker, intent.order.account)
+        and (other.order.symbol, other.order.side, other.order.quantity)
+        == (intent.order.symbol, intent.order.side, intent.order.quantity)
+    )

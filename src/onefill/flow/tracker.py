@@ -1,0 +1,116 @@
+"""Orders at the broker → their fills, by polling; streams, where there are any, come beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from onefill.core.errors import StoreUnavailable
+from onefill.core.ids import ClientOrderId
+from onefill.core.intent import AT_BROKER, OrderIntent
+from onefill.core.report import Found, Placed
+from onefill.core.settlement import Told
+from onefill.ports.broker import Broker
+from onefill.ports.clock import Clock
+from onefill.ports.trading import TradingStore
+
+SWEEP_EVERY_MS = 1000
+ORDERS_A_SWEEP = 1024
+FIRST_POLL_MS = 5
+SLOWEST_POLL_MS = 1000
+POLLS_AT_ONCE = 16
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Watched:
+    intent: OrderIntent
+    due_ms: float
+    every_ms: float
+
+
+class Tracker:
+    """Polls each working order while its instance leads: soon at first, then once a second."""
+
+    def __init__(
+        self,
+        *,
+        store: TradingStore,
+        broker_of: Callable[[OrderIntent], Broker | None],
+        tell: Callable[[Told], None],
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._broker_of = broker_of
+        self._tell = tell
+        self._clock = clock
+        self._watched: dict[ClientOrderId, _Watched] = {}
+        self._changed = asyncio.Event()
+        self._places = asyncio.Semaphore(POLLS_AT_ONCE)
+
+    def settled(self, intents: Sequence[OrderIntent]) -> None:
+        """Watch what is working at the broker now, and no longer what is not."""
+        now_ms = self._clock.boottime_ms()
+        for intent in intents:
+            name = intent.client_order_id
+            if intent.state not in AT_BROKER:
+                self._watched.pop(name, None)
+            elif (watched := self._watched.get(name)) is not None:
+                watched.intent = intent
+            else:
+                self._watched[name] = _Watched(intent, now_ms + FIRST_POLL_MS, FIRST_POLL_MS)
+                self._changed.set()
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        swept_ms = float("-inf")
+        while True:
+            if self._clock.boottime_ms() - swept_ms >= SWEEP_EVERY_MS:
+                await self._sweep()
+                swept_ms = self._clock.boottime_ms()
+            now_ms = self._clock.boottime_ms()
+            due = [watched for watched in self._watched.values() if watched.due_ms <= now_ms]
+            await asyncio.gather(*(self._poll(watched) for watched in due))
+            await self._wait_until_due(swept_ms + SWEEP_EVERY_MS)
+
+    async def _sweep(self) -> None:
+        try:
+            self.settled(await self._store.working(ORDERS_A_SWEEP))
+        except StoreUnavailable as error:
+            log.warning("tracker.store_unavailable", error=str(error))
+
+    async def _wait_until_due(self, latest_ms: float) -> None:
+        soonest_ms = min((w.due_ms for w in self._watched.values()), default=latest_ms)
+        wait_ms = max(min(soonest_ms, latest_ms) - self._clock.boottime_ms(), 1)
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(wait_ms / 1000):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    async def _poll(self, watched: _Watched) -> None:
+        watched.every_ms = min(watched.every_ms * 2, SLOWEST_POLL_MS)
+        watched.due_ms = self._clock.boottime_ms() + watched.every_ms
+        broker = self._broker_of(watched.intent)
+        if broker is None:
+            return
+        async with self._places:
+            answer = await broker.look_up(watched.intent, ())
+        if isinstance(answer, Found) and _says_more(watched.intent, answer):
+            told = Placed(report=answer.report)
+            intent = watched.intent
+            self._tell(
+                Told(client_order_id=intent.client_order_id, attempt=intent.attempt, word=told)
+            )
+
+
+def _says_more(intent: OrderIntent, answer: Found) -> bool:
+    report = answer.report
+    if report.filled_quantity > intent.filled_quantity:
+        return True
+    return report.status.value not in ("open", "partially_filled")

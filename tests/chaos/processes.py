@@ -1,0 +1,105 @@
+"""Real processes for chaos: started, killed, started again; each with a log of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import aiohttp
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+def free_port() -> int:
+    """A port that was free a moment ago; a process that is restarted has to keep its own."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`python -m onefill …` with a probe that says when it is up."""
+
+    def __init__(self, arguments: Sequence[str], url: str, probe: str, log: Path) -> None:
+        self.url = url
+        self.log = log
+        self._arguments = [sys.executable, "-m", "onefill", *arguments]
+        self._probe = url + probe
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process of the latest start."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start it, with these variables besides the ones of this process."""
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._arguments,
+                env={**os.environ, "PYTHONPATH": str(SOURCE), **(environment or {})},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    async def ended(self, seconds: float = 20) -> int:
+        """Wait until it ends; its exit code (negative: by that signal)."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, seconds)
+
+    def stop(self) -> int:
+        """SIGTERM, and wait for the end; kill it when it does not come."""
+        if self._process is None:
+            return 0
+        if self.is_running:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+        try:
+            return self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    async def up(self, seconds: float = 20) -> None:
+        """Wait until the probe answers 200. Fails with the end of the log when it dies first."""
+        assert self._process is not None
+        async with aiohttp.ClientSession() as session:
+            for _ in range(int(seconds / 0.02)):
+                if self._process.poll() is not None:
+                    raise AssertionError(f"it ended: {self.tail()}")
+                try:
+                    async with session.get(self._probe) as response:
+                        if response.status == 200:
+                            return
+                except aiohttp.ClientError:
+                    pass
+                await asyncio.sleep(0.02)
+        raise AssertionError(f"not up after {seconds} s: {self.tail()}")
+
+    def tail(self) -> str:
+        """The last lines of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+
+    def logged(self, pattern: str) -> bool:
+        """Whether a line of its log matches."""
+        return re.search(pattern, self.log.read_text(errors="replace")) is not None

@@ -1,0 +1,113 @@
+"""The process dies at each named place of the trade path; its next start must get it right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from chaos.world import direct, executions_by_order, send_until_accepted, world
+from onefill.ports.failpoints import Failpoint
+
+ON_THE_WAY = [
+    Failpoint.INTAKE_BEFORE_COMMIT,
+    Failpoint.INTAKE_AFTER_COMMIT,
+    Failpoint.DECIDE_BEFORE_COMMIT,
+    Failpoint.DECIDE_AFTER_COMMIT,
+    Failpoint.CLAIM_BEFORE_COMMIT,
+    Failpoint.CLAIM_AFTER_COMMIT,
+    Failpoint.SEND_BEFORE,
+    Failpoint.SEND_AFTER,
+    Failpoint.SETTLE_BEFORE_COMMIT,
+    Failpoint.SETTLE_AFTER_COMMIT,
+]
+CLAIMED_NOT_SENT = (Failpoint.CLAIM_AFTER_COMMIT, Failpoint.SEND_BEFORE)
+
+
+@pytest.mark.req("ORD-3", "ORD-5", "ORD-7", "ORD-13", "OPS-1", "SIG-2")
+@pytest.mark.parametrize("point", ON_THE_WAY, ids=lambda point: point.value)
+@pytest.mark.parametrize("order_class", ["A", "B", "C"])
+async def test_a_death_here_neither_doubles_nor_loses(
+    database_url: str, tmp_path: Path, order_class: str, point: Failpoint
+) -> None:
+    async with world(database_url, tmp_path, order_class=order_class) as here:
+        here.start(ONEFILL_FAILPOINT=point.value)
+        await here.instance.up()
+        async with aiohttp.ClientSession() as session:
+            body = direct("one", "SIM001")
+            try:
+                await session.post(f"{here.instance.url}/webhook", data=body)
+            except aiohttp.ClientError:
+                pass  # it died before it could answer
+            assert await here.instance.ended() == -9
+            here.start()
+            await here.instance.up()
+            await send_until_accepted(session, here.instance.url, body)
+        await here.until_all_ended(20, allowed=["in_doubt"])
+
+        executed = executions_by_order(await here.ledger())
+        (signal,) = await here.rows("SELECT processing_status AS status FROM signal_log")
+        if order_class == "C" and point in CLAIMED_NOT_SENT:
+            # Nobody can know that it was not sent: it goes to a person, and is never sent again.
+            await _until_quarantined(here)
+            assert executed == {}
+            assert signal["status"] == "in_doubt"
+        else:
+            assert list(executed.values()) == [1]
+            assert signal["status"] == "executed"
+            (position,) = await here.rows("SELECT bought_quantity AS held FROM position_legs")
+            assert position["held"] == 1
+
+
+@pytest.mark.req("ORD-7")
+@pytest.mark.parametrize("point", [Failpoint.LOOK_UP_BEFORE, Failpoint.LOOK_UP_AFTER])
+async def test_a_death_while_looking_up_changes_nothing(
+    database_url: str, tmp_path: Path, point: Failpoint
+) -> None:
+    async with world(database_url, tmp_path) as here:
+        await here.fault(kind="drop_reply", next=1)
+        here.start(ONEFILL_FAILPOINT=point.value)
+        await here.instance.up()
+        async with aiohttp.ClientSession() as session:
+            await send_until_accepted(session, here.instance.url, direct("one", "SIM001"))
+        assert await here.instance.ended() == -9
+        await here.restart()
+        await here.until_all_ended(20)
+        assert list(executions_by_order(await here.ledger()).values()) == [1]
+
+
+@pytest.mark.req("ORD-5", "ORD-7", "ORD-13")
+@pytest.mark.parametrize("kind", ["drop_reply", "error_before", "error_after", "lying_400"])
+@pytest.mark.parametrize("order_class", ["A", "B", "C"])
+async def test_a_lying_or_silent_broker_gets_each_order_once(
+    database_url: str, tmp_path: Path, order_class: str, kind: str
+) -> None:
+    async with world(database_url, tmp_path, order_class=order_class) as here:
+        await here.fault(kind=kind, next=1)
+        await here.restart()
+        async with aiohttp.ClientSession() as session:
+            await send_until_accepted(session, here.instance.url, direct("one", "SIM001"))
+        await here.until_all_ended(20, allowed=["in_doubt"])
+        executed = executions_by_order(await here.ledger())
+        assert all(times == 1 for times in executed.values())
+        (signal,) = await here.rows("SELECT processing_status AS status FROM signal_log")
+        if signal["status"] == "in_doubt":
+            assert order_class == "C"
+            await _until_quarantined(here)
+        else:
+            assert signal["status"] == "executed"
+            assert len(executed) == 1
+
+
+async def _until_quarantined(here: object) -> None:
+    from chaos.world import World
+    from support import until
+
+    assert isinstance(here, World)
+
+    async def quarantined() -> bool:
+        rows = await here.rows("SELECT state FROM order_intents")
+        return [row["state"] for row in rows] == ["QUARANTINED"]
+
+    await until(quarantined, 20)

@@ -1,0 +1,149 @@
+"""A database, the paper venue, one instance, and a sender that never gives up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+from chaos.processes import Server, free_port
+
+SECRET = "chaos-secret-4f1d"
+OPERATOR = "chaos-operator-77aa"
+
+
+@dataclass(frozen=True)
+class World:
+    """What a scenario drives. The environment is the instance's, the same at each start."""
+
+    database_url: str
+    venue: Server
+    instance: Server
+    environment: Mapping[str, str]
+
+    def start(self, **variables: str) -> None:
+        """Start the instance, with these variables on top."""
+        self.instance.start({**self.environment, **variables})
+
+    async def restart(self, **variables: str) -> None:
+        """Kill it if it lives, start it, wait until it is ready."""
+        self.instance.kill()
+        self.start(**variables)
+        await self.instance.up()
+
+    async def ledger(self) -> dict[str, list[dict[str, Any]]]:
+        """Everything the venue ever executed."""
+        async with aiohttp.ClientSession() as session, session.get(
+            f"{self.venue.url}/ledger"
+        ) as response:
+            return dict(await response.json())
+
+    async def fault(self, **fault: object) -> None:
+        """Arm a fault at the venue."""
+        async with aiohttp.ClientSession() as session, session.post(
+            f"{self.venue.url}/faults", json=fault
+        ) as response:
+            assert response.status < 300, await response.text()
+
+    async def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
+        """Rows straight from the database."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return [dict(row) for row in await connection.fetch(query, *arguments)]
+        finally:
+            await connection.close()
+
+    async def until_all_ended(self, seconds: float, allowed: Sequence[str] = ()) -> None:
+        """Wait until every signal has an end status (or one of the allowed ones)."""
+        ends = ["executed", "ignored", "rejected", "blocked", "expired", "failed", *allowed]
+        query = "SELECT processing_status AS status FROM signal_log"
+        open_ones: Counter[str] = Counter()
+        for _ in range(int(seconds / 0.05)):
+            rows = await self.rows(query)
+            open_ones = Counter(row["status"] for row in rows if row["status"] not in ends)
+            if rows and not open_ones:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"not ended after {seconds} s: {open_ones}; {self.instance.tail()}")
+
+
+@asynccontextmanager
+async def world(
+    database_url: str, folder: Path, *, order_class: str = "B", lag_ms: int = 200, **more: str
+) -> AsyncIterator[World]:
+    """A running venue and an instance that is not started yet; both are gone afterwards."""
+    venue_port, port = free_port(), free_port()
+    venue = Server(
+        ["exchange", "--port", str(venue_port), "--data", str(folder / "venue"),
+         "--class", order_class, "--lag", str(lag_ms)],
+        f"http://127.0.0.1:{venue_port}", "/healthz", folder / "venue.log",
+    )
+    instance = Server(
+        ["serve", "--port", str(port), "--instance-id", "prod", "--data", str(folder / "prod")],
+        f"http://127.0.0.1:{port}", "/ready", folder / "prod.log",
+    )
+    environment = {
+        "ONEFILL_DATABASE_URL": database_url,
+        "ONEFILL_VENUE_URL": venue.url,
+        "ONEFILL_WEBHOOK_SECRET": SECRET,
+        "ONEFILL_OPERATOR_TOKEN": OPERATOR,
+        "ONEFILL_RATE_LIMIT": "off",
+        "ONEFILL_MARKET_HOURS": "off",
+        "ONEFILL_LOG_FORMAT": "json",
+        "ONEFILL_BROKERS__BINANCE__RECV_WINDOW_MS": "1000",
+        "ONEFILL_ORDERS__SEND_WITHIN_MS": "500",
+        "ONEFILL_ORDERS__QUARANTINE_AFTER_S": "2",
+        **more,
+    }
+    venue.start()
+    try:
+        await venue.up()
+        yield World(database_url, venue, instance, environment)
+    finally:
+        instance.kill()
+        venue.kill()
+
+
+def direct(order_id: str, ticker: str, *, action: str = "buy", contracts: int = 1) -> bytes:
+    """The least body of the direct policy, of this moment."""
+    return json.dumps(
+        {
+            "secret": SECRET,
+            "action": action,
+            "ticker": ticker,
+            "contracts": contracts,
+            "timestamp": datetime.now(UTC).isoformat(),
+            "order_id": order_id,
+        }
+    ).encode()
+
+
+async def send_until_accepted(
+    session: aiohttp.ClientSession, url: str, body: bytes, tries: int = 2000
+) -> dict[str, Any]:
+    """Post like a sender that repeats on 5xx and on a broken connection; the 2xx answer."""
+    for _ in range(tries):
+        try:
+            async with session.post(f"{url}/webhook", data=body) as response:
+                if response.status < 300:
+                    return dict(await response.json())
+                assert response.status >= 500, (response.status, await response.text())
+        except (aiohttp.ClientError, TimeoutError):
+            pass
+        await asyncio.sleep(0.02)
+    raise AssertionError("never accepted")
+
+
+def executions_by_order(ledger: Mapping[str, Sequence[Mapping[str, Any]]]) -> Counter[str]:
+    """How often each client order id was executed at the venue: orders, not partial fills."""
+    orders = [o for o in ledger["orders"] if float(o["filled_quantity"]) > 0]
+    return Counter(str(order["client_order_id"]) for order in orders)
