@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,15 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
-SOURCE = Path(__file__).parents[2] / "src"
-
-
-def free_port() -> int:
-    """A port that was free a moment ago; a process that is restarted has to keep its own."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+import support
 
 
 class Server:
@@ -51,7 +41,7 @@ class Server:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._arguments,
-                env={**os.environ, "PYTHONPATH": str(SOURCE), **(environment or {})},
+                env=support.environment(**(environment or {})),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -82,19 +72,17 @@ class Server:
 
     async def up(self, seconds: float = 20) -> None:
         """Wait until the probe answers 200. Fails with the end of the log when it dies first."""
-        assert self._process is not None
         async with aiohttp.ClientSession() as session:
-            for _ in range(int(seconds / 0.02)):
-                if self._process.poll() is not None:
-                    raise AssertionError(f"it ended: {self.tail()}")
+
+            async def answers() -> bool:
+                assert self.is_running, f"it ended: {self.tail()}"
                 try:
                     async with session.get(self._probe) as response:
-                        if response.status == 200:
-                            return
+                        return response.status == 200
                 except aiohttp.ClientError:
-                    pass
-                await asyncio.sleep(0.02)
-        raise AssertionError(f"not up after {seconds} s: {self.tail()}")
+                    return False
+
+            await support.until(answers, seconds)
 
     def tail(self) -> str:
         """The last lines of its log."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from chaos.world import direct, executions_by_order, send_until_accepted, world
+from chaos.world import World, direct, executions_by_order, send_until_accepted, world
 from onefill.ports.failpoints import Failpoint
+from support import until
 
 ON_THE_WAY = [
     Failpoint.INTAKE_BEFORE_COMMIT,
@@ -36,10 +38,8 @@ async def test_a_death_here_neither_doubles_nor_loses(
         await here.instance.up()
         async with aiohttp.ClientSession() as session:
             body = direct("one", "SIM001")
-            try:
+            with contextlib.suppress(aiohttp.ClientError):  # it may die before it can answer
                 await session.post(f"{here.instance.url}/webhook", data=body)
-            except aiohttp.ClientError:
-                pass  # it died before it could answer
             assert await here.instance.ended() == -9
             here.start()
             await here.instance.up()
@@ -100,12 +100,7 @@ async def test_a_lying_or_silent_broker_gets_each_order_once(
             assert len(executed) == 1
 
 
-async def _until_quarantined(here: object) -> None:
-    from chaos.world import World
-    from support import until
-
-    assert isinstance(here, World)
-
+async def _until_quarantined(here: World) -> None:
     async def quarantined() -> bool:
         rows = await here.rows("SELECT state FROM order_intents")
         return [row["state"] for row in rows] == ["QUARANTINED"]

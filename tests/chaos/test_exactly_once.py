@@ -23,11 +23,11 @@ async def test_every_signal_fills_once_under_copies_and_kills(
     async with world(database_url, tmp_path, order_class=order_class) as here:
         here.start()
         await here.instance.up()
-        killer = asyncio.create_task(_kill_every_second(here))
-        try:
-            answers = await _send_all(here)
-        finally:
-            killer.cancel()
+        sending = asyncio.create_task(_send_all(here))
+        while not (await asyncio.wait({sending}, timeout=1))[0]:
+            here.instance.kill()
+            here.start()
+        answers = await sending
         await here.restart()
         await here.until_all_ended(60)
 
@@ -38,13 +38,6 @@ async def test_every_signal_fills_once_under_copies_and_kills(
         executed = executions_by_order(await here.ledger())
         assert len(executed) == SIGNALS
         assert set(executed.values()) == {1}
-
-
-async def _kill_every_second(here: World) -> None:
-    while True:
-        await asyncio.sleep(1)
-        here.instance.kill()
-        here.start()
 
 
 async def _send_all(here: World) -> list[dict[str, object]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,7 +14,8 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from chaos.processes import Server, free_port
+import support
+from chaos.processes import Server
 
 SECRET = "chaos-secret-4f1d"
 OPERATOR = "chaos-operator-77aa"
@@ -42,16 +42,18 @@ class World:
 
     async def ledger(self) -> dict[str, list[dict[str, Any]]]:
         """Everything the venue ever executed."""
-        async with aiohttp.ClientSession() as session, session.get(
-            f"{self.venue.url}/ledger"
-        ) as response:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.venue.url}/ledger") as response,
+        ):
             return dict(await response.json())
 
     async def fault(self, **fault: object) -> None:
         """Arm a fault at the venue."""
-        async with aiohttp.ClientSession() as session, session.post(
-            f"{self.venue.url}/faults", json=fault
-        ) as response:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.venue.url}/faults", json=fault) as response,
+        ):
             assert response.status < 300, await response.text()
 
     async def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
@@ -65,15 +67,12 @@ class World:
     async def until_all_ended(self, seconds: float, allowed: Sequence[str] = ()) -> None:
         """Wait until every signal has an end status (or one of the allowed ones)."""
         ends = ["executed", "ignored", "rejected", "blocked", "expired", "failed", *allowed]
-        query = "SELECT processing_status AS status FROM signal_log"
-        open_ones: Counter[str] = Counter()
-        for _ in range(int(seconds / 0.05)):
-            rows = await self.rows(query)
-            open_ones = Counter(row["status"] for row in rows if row["status"] not in ends)
-            if rows and not open_ones:
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"not ended after {seconds} s: {open_ones}; {self.instance.tail()}")
+        query = "SELECT bool_and(processing_status = ANY($1)) AS ended FROM signal_log"
+
+        async def ended() -> bool:
+            return bool((await self.rows(query, ends))[0]["ended"])
+
+        await support.until(ended, seconds)
 
 
 @asynccontextmanager
@@ -81,15 +80,28 @@ async def world(
     database_url: str, folder: Path, *, order_class: str = "B", lag_ms: int = 200, **more: str
 ) -> AsyncIterator[World]:
     """A running venue and an instance that is not started yet; both are gone afterwards."""
-    venue_port, port = free_port(), free_port()
+    venue_port, port = support.free_port(), support.free_port()
     venue = Server(
-        ["exchange", "--port", str(venue_port), "--data", str(folder / "venue"),
-         "--class", order_class, "--lag", str(lag_ms)],
-        f"http://127.0.0.1:{venue_port}", "/healthz", folder / "venue.log",
+        [
+            "exchange",
+            "--port",
+            str(venue_port),
+            "--data",
+            str(folder / "venue"),
+            "--class",
+            order_class,
+            "--lag",
+            str(lag_ms),
+        ],
+        f"http://127.0.0.1:{venue_port}",
+        "/healthz",
+        folder / "venue.log",
     )
     instance = Server(
         ["serve", "--port", str(port), "--instance-id", "prod", "--data", str(folder / "prod")],
-        f"http://127.0.0.1:{port}", "/ready", folder / "prod.log",
+        f"http://127.0.0.1:{port}",
+        "/ready",
+        folder / "prod.log",
     )
     environment = {
         "ONEFILL_DATABASE_URL": database_url,
@@ -128,19 +140,23 @@ def direct(order_id: str, ticker: str, *, action: str = "buy", contracts: int = 
 
 
 async def send_until_accepted(
-    session: aiohttp.ClientSession, url: str, body: bytes, tries: int = 2000
+    session: aiohttp.ClientSession, url: str, body: bytes, seconds: float = 60
 ) -> dict[str, Any]:
     """Post like a sender that repeats on 5xx and on a broken connection; the 2xx answer."""
-    for _ in range(tries):
+
+    async def accepted() -> dict[str, Any] | None:
         try:
             async with session.post(f"{url}/webhook", data=body) as response:
                 if response.status < 300:
                     return dict(await response.json())
                 assert response.status >= 500, (response.status, await response.text())
         except (aiohttp.ClientError, TimeoutError):
-            pass
-        await asyncio.sleep(0.02)
-    raise AssertionError("never accepted")
+            return None
+        return None
+
+    answer = await support.until(accepted, seconds)
+    assert answer is not None
+    return answer
 
 
 def executions_by_order(ledger: Mapping[str, Sequence[Mapping[str, Any]]]) -> Counter[str]:

@@ -1,0 +1,1 @@
+"""The command line: a verb or a family of verbs a file."""

@@ -1,0 +1,1 @@
+"""Settings: what may be set, where it comes from, and what is wrong with it."""

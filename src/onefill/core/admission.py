@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from onefill.core.book import Account, Situation, TimeBasis
 from onefill.core.instrument import Rules
 from onefill.core.refusal import Refusal
-from onefill.core.signal import ALL_SLOTS, Signal, SignalKind
+from onefill.core.signal import ALL_SLOTS, Engine, Signal, SignalKind
 
 _REPEATABLE = frozenset({SignalKind.BASE_ENTRY, SignalKind.PYRAMID})
 """Kinds for a slot: sizes and targets of the direct policy mean what they say (SIG-11)."""
@@ -42,9 +42,19 @@ def is_too_old(signal: Signal, situation: Situation, rules: Rules) -> bool:
 
 
 def is_overtaken(signal: Signal, situation: Situation) -> bool:
-    """Whether a later exit of this slot was decided already (SIG-12)."""
-    exits = (situation.mark(SignalKind.EXIT, slot) for slot in (signal.position, ALL_SLOTS))
-    return any(mark is not None and mark.time > signal.time for mark in exits)
+    """Whether a later signal that makes an end of it was decided already (SIG-12).
+
+    That is an exit of its slot; and for the direct policy a close, or a target, which says what
+    is to be held whatever came before it.
+    """
+    marks = (situation.mark(kind, slot) for kind, slot in _endings(signal))
+    return any(mark is not None and mark.time > signal.time for mark in marks)
+
+
+def _endings(signal: Signal) -> tuple[tuple[SignalKind, str | None], ...]:
+    if signal.engine is Engine.DIRECT:
+        return (SignalKind.CLOSE, None), (SignalKind.TARGET, None)
+    return (SignalKind.EXIT, signal.position), (SignalKind.EXIT, ALL_SLOTS)
 
 
 def is_repeat(signal: Signal, situation: Situation, rules: Rules) -> bool:

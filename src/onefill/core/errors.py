@@ -49,6 +49,12 @@ class CommitUnknown(StoreUnavailable):
     remedy = "Nothing to do: the outcome is read again before anything is repeated."
 
 
+class BrokerUnavailable(OnefillError):
+    """The broker did not answer, or not in a way that can be used; nothing was ordered by it."""
+
+    remedy = "Check the broker's address and login with `onefill doctor`; onefill asks again."
+
+
 class OutcomeUnknown(OnefillError):
     """The broker may or may not have the order."""
 

@@ -1,4 +1,4 @@
-"""What must hold of the whole book, whatever happened: asked at start, by the audit and by tests."""
+"""What must hold of the whole book, whatever happened: asked at start, by audits, by tests."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _positions_equal_their_fills(
     positions: Sequence[Position],
     fills: Iterable[Fill],
 ) -> Iterator[Violation]:
-    """I10: a position is the sum of its fills, leg by leg, in quantity and in money."""
+    """A position is the sum of its fills, leg by leg, in quantity and in money."""
     sums: dict[tuple[str, str, Side], list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
     for fill in fills:
         intent = intents.get(fill.client_order_id)

@@ -25,6 +25,11 @@ class Refusal(enum.Enum):
         _S.REJECTED,
         "Add a block for the instrument to the configuration.",
     )
+    WRONG_SLOT = (
+        "wrong_slot",
+        _S.REJECTED,
+        "Long_1 is the base and the others are pyramids; correct the alert's message.",
+    )
     PAUSED = ("paused", _S.REJECTED, "An operator paused trading; resume it first.")
     TOO_OLD = (
         "too_old",

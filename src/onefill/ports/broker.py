@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -49,14 +49,15 @@ class Prepared:
 
     signed_at, expires_at are venue time; send_within_ms bounds the wait for the socket, counted
     on the boot-time clock from `anchored_ms`; request_hash is SHA-256 over what will be sent.
+    Headers and body hold credentials, so a repr leaves them out.
     """
 
     intent: OrderIntent
     attempt: int
     method: str
     url: str
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     signed_at: datetime
     expires_at: datetime | None
     anchored_ms: float
@@ -96,7 +97,8 @@ class Broker(Protocol):
     async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
         """What the broker says of the intent's current attempt; never guesses.
 
-        rivals: other intents in doubt of the same shape, which a match might be as well.
+        rivals: other intents of the same account, symbol, side and quantity that have been sent
+        and have no broker order id yet; a match might be one of them as well.
         """
         ...
 

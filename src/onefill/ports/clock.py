@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+_BOOTTIME: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class Clock(Protocol):
     """Where everything learns what time it is, so that tests and simulations can say."""
@@ -33,8 +35,7 @@ class RealClock:
 
     def boottime_ms(self) -> float:
         """CLOCK_BOOTTIME where there is one (Linux), else the monotonic clock."""
-        clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-        return time.clock_gettime_ns(clock) / 1e6
+        return time.clock_gettime_ns(_BOOTTIME) / 1e6
 
     async def sleep(self, seconds: float) -> None:
         """Sleep in the running loop."""

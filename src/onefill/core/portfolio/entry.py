@@ -34,7 +34,7 @@ from onefill.core.portfolio.legs import new_legs, opening_intents
 from onefill.core.portfolio.sizing import LotTerms, Setup, Size, base_size, pyramid_size
 from onefill.core.position import Position, PositionStatus
 from onefill.core.refusal import Refusal
-from onefill.core.signal import LoggedSignal, Signal, SignalKind, SignalStatus
+from onefill.core.signal import BASE_SLOT, LoggedSignal, Signal, SignalKind, SignalStatus
 
 _SIGNAL_LIMITER = "signal"
 
@@ -85,6 +85,8 @@ def enter(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
     instrument = rules.instruments.get(logged.signal.instrument)
     if instrument is None:
         return refuse(Refusal.UNKNOWN_INSTRUMENT)
+    if (logged.signal.position == BASE_SLOT) is not (logged.signal.kind is SignalKind.BASE_ENTRY):
+        return refuse(Refusal.WRONG_SLOT)
     if (refusal := refusal_of_entry(logged.signal, situation, rules)) is not None:
         return refuse(refusal, _lateness(logged.signal, situation, rules))
     if situation.is_settling:

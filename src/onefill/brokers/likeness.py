@@ -1,0 +1,79 @@
+"""Finding an order that has no name: by what it looks like, where a broker keeps no client ids.
+
+A wrong match would give one order's fills to another intent, so a match must be the only one
+possible; anything less says so (ORD-7, class C).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from onefill.core.errors import StoreUnavailable
+from onefill.core.ids import ClientOrderId
+from onefill.core.intent import OrderIntent
+from onefill.core.report import Absent, NoAnswer
+
+KnownOrders = Callable[[str, Sequence[str]], Awaitable[Mapping[str, ClientOrderId]]]
+"""Which of these order ids at this broker belong to which of our intents (the store knows)."""
+
+
+async def nothing_known(_: str, __: Sequence[str]) -> Mapping[str, ClientOrderId]:
+    """For a broker without a store beside it: no order belongs to anybody yet."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """An order as a book lists it, as far as it identifies the order. quantity in units.
+
+    mark: the client id that the broker passed on, if it did.
+    """
+
+    broker_order_id: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    mark: str = ""
+
+
+def like(intent: OrderIntent, book: Iterable[Sighting]) -> list[Sighting]:
+    """The orders of the book that look like the intent's."""
+    order = intent.order
+    shape = (order.symbol, order.side.value, order.quantity)
+    return [seen for seen in book if (seen.symbol, seen.side, seen.quantity) == shape]
+
+
+async def recognise(
+    intent: OrderIntent,
+    rivals: Sequence[OrderIntent],
+    book: Sequence[Sighting],
+    known: KnownOrders,
+) -> str | Absent | NoAnswer:
+    """The broker order id of the one order of the book that can only be this intent's.
+
+    Orders that were there before the send, or that are known as another intent's, are not it.
+    """
+    marked = {seen.broker_order_id for seen in book if seen.mark == intent.client_order_id}
+    if len(marked) == 1:
+        return marked.pop()
+    witnessed = frozenset(intent.witnessed)
+    ids = [s.broker_order_id for s in like(intent, book) if s.broker_order_id not in witnessed]
+    try:
+        owners = await known(intent.order.broker, ids) if ids else {}
+    except StoreUnavailable as error:
+        return NoAnswer(detail=f"which orders are ours can't be told: {error}")
+    mine = intent.client_order_id
+    candidates = [number for number in ids if owners.get(number, mine) == mine]
+    owned = [number for number in candidates if number in owners]
+    if len(owned) == 1:
+        return owned[0]
+    if not candidates:
+        return Absent(conclusive=False, detail="no order like it in the broker's book")
+    if len(candidates) > 1 or rivals:
+        others = ", ".join(rival.client_order_id for rival in rivals) or "none"
+        return NoAnswer(
+            detail=f"orders like it: {', '.join(candidates)}; other intents like it: {others}"
+        )
+    return candidates[0]

@@ -1,0 +1,227 @@
+"""OpenAlgo: one interface to more than twenty Indian brokers, and the paper venue's dialect of it.
+
+Class C: nothing identifies an order but the id that the broker gives it. Our id travels as
+`strategy`, which real servers may drop, so that nothing relies on it. Before each order the book
+is read, so that a lost answer can be traced to the one order that was not there before (ORD-7).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from onefill.brokers import openalgo_words as words
+from onefill.brokers.accounts import OpenAlgoAccount
+from onefill.brokers.http import Http, Reply
+from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
+from onefill.brokers.outcome import Verdict, excerpt
+from onefill.brokers.paper import read_declaration
+from onefill.core.errors import BrokerUnavailable, invariant
+from onefill.core.intent import OrderIntent, Verb
+from onefill.core.money import plain
+from onefill.core.report import (
+    Absent,
+    Found,
+    LookUp,
+    NoAnswer,
+    NotPlaced,
+    OrderReport,
+    OrderStatus,
+    Outcome,
+    Placed,
+    Unknown,
+)
+from onefill.ports.broker import Capabilities, OrderClass, Prepared
+from onefill.ports.clock import Clock
+
+_PLACE = "/api/v1/placeorder"
+_HEADERS = {"Content-Type": "application/json"}
+_ASKER = "onefill"
+"""`strategy` where a question needs one, though it is about no order."""
+
+
+class OpenAlgoBroker:
+    """One account behind one OpenAlgo server."""
+
+    name = "openalgo"
+
+    def __init__(
+        self, account: OpenAlgoAccount, clock: Clock, known: KnownOrders = nothing_known
+    ) -> None:
+        self.account = account.account
+        self.is_paper = not account.live
+        self._login = account
+        self._clock = clock
+        self._known = known
+        self._units = words.UnitConverter(account)
+        self._http = Http(account.base_url, clock, account.http)
+        self._capabilities = _capabilities(account.visibility_lag_ms)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Class C always; the lag is the paper venue's own, once started."""
+        return self._capabilities
+
+    async def start(self) -> None:
+        """Learn the paper venue's lag, and that the key is good. Raises BrokerUnavailable."""
+        await self._http.start()
+        if self.is_paper:
+            self._capabilities = _capabilities((await read_declaration(self._http)).lag_ms)
+        await self._ask("funds")
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._http.close()
+
+    # Placing
+
+    async def prepare(self, intent: OrderIntent) -> Prepared:
+        """Read which like orders are there already, and build the request.
+
+        Raises BrokerUnavailable, and ConfigurationError for an MCX symbol of unknown size.
+        """
+        invariant(intent.verb is Verb.PLACE, "only orders are placed here", verb=intent.verb)
+        body = msgspec.json.encode(self._place_fields(intent))
+        book = [row.sighting for row in await self._order_book()]
+        witnessed = tuple(seen.broker_order_id for seen in like(intent, book))
+        url = self._http.base_url + _PLACE
+        return Prepared(
+            intent=intent,
+            attempt=intent.attempt + 1,
+            method="POST",
+            url=url,
+            headers=_HEADERS,
+            body=body,
+            signed_at=self._clock.wall(),
+            expires_at=None,
+            anchored_ms=self._clock.boottime_ms(),
+            send_within_ms=self._login.send_within_ms,
+            request_hash=hashlib.sha256(b"POST " + url.encode() + b"\n" + body).digest(),
+            witnessed=witnessed,
+        )
+
+    async def send(self, prepared: Prepared) -> Outcome:
+        """Write the request once and say what the answer proves."""
+        reply = await self._http.send_once(prepared)
+        if not isinstance(reply, Reply):
+            return reply
+        order_id = words.placed_id(reply)
+        if order_id is not None:
+            symbol = prepared.intent.order.symbol
+            return Placed(
+                report=OrderReport(broker_order_id=order_id, status=OrderStatus.OPEN, symbol=symbol)
+            )
+        found = words.rule_of(reply)
+        if found is None:
+            return Unknown(detail=self._quote(reply))
+        rule, message = found
+        retry = rule.verdict is not Verdict.REFUSED
+        return NotPlaced(code=f"HTTP {reply.status}", message=message, retry=retry)
+
+    def _place_fields(self, intent: OrderIntent) -> dict[str, str]:
+        order = intent.order
+        quantity = self._units.to_wire(order.quantity, order.symbol, order.exchange)
+        return {
+            "apikey": self._login.api_key,
+            "strategy": intent.client_order_id,
+            "exchange": order.exchange,
+            "symbol": order.symbol,
+            "action": order.side.value,
+            "product": self._login.product,
+            "pricetype": order.order_type.value,
+            "quantity": plain(quantity),
+            "price": plain(order.price) if order.price is not None else "0",
+            "trigger_price": "0",
+            "disclosed_quantity": "0",
+        }
+
+    # Looking
+
+    async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
+        """By the broker's id where it is known; else the only new order that looks like it."""
+        try:
+            if intent.broker_order_id is not None:
+                return await self._by_id(intent.broker_order_id)
+            rows = await self._order_book()
+            book = [row.sighting for row in rows]
+            match = await recognise(intent, rivals, book, self._known)
+            if not isinstance(match, str):
+                return match
+            row = next(row for row in rows if row.broker_order_id == match)
+            return Found(report=await self._report(row))
+        except BrokerUnavailable as error:
+            return NoAnswer(detail=str(error))
+
+    async def positions(self) -> Mapping[str, Decimal]:
+        """Net units by symbol, signed; only what is not flat. Raises BrokerUnavailable."""
+        reply = await self._ask("positionbook")
+        net = words.positions_of(words.data_of(reply), self._units)
+        if net is None:
+            raise self._unreadable(reply)
+        return net
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        """Orders still working. Raises BrokerUnavailable."""
+        working = [row for row in await self._order_book() if row.status is OrderStatus.OPEN]
+        return [words.report_of(row, None) for row in working]
+
+    async def _by_id(self, broker_order_id: str) -> LookUp:
+        reply = await self._post("orderstatus", strategy=_ASKER, orderid=broker_order_id)
+        row = words.row_of(words.data_of(reply), self._units)
+        if row is not None and row.broker_order_id == broker_order_id:
+            return Found(report=await self._report(row))
+        if reply.status == 404:
+            return Absent(conclusive=False, detail=self._quote(reply))
+        return NoAnswer(detail=self._quote(reply))
+
+    async def _report(self, row: words.Row) -> OrderReport:
+        """The order with its fills, which the trade book knows best."""
+        if row.status is OrderStatus.REJECTED:
+            return words.report_of(row, None)
+        if row.status is OrderStatus.OPEN and not row.filled_quantity:
+            return words.report_of(row, None)
+        reply = await self._ask("tradebook")
+        trades = words.traded(words.data_of(reply), row.broker_order_id, self._units)
+        return words.report_of(row, trades)
+
+    async def _order_book(self) -> list[words.Row]:
+        reply = await self._ask("orderbook")
+        rows = words.rows_of(words.data_of(reply), self._units)
+        if rows is None:
+            raise self._unreadable(reply)
+        return rows
+
+    # The wire
+
+    async def _ask(self, service: str) -> Reply:
+        reply = await self._post(service)
+        if words.data_of(reply) is None:
+            raise self._unreadable(reply)
+        return reply
+
+    async def _post(self, service: str, **fields: str) -> Reply:
+        body = msgspec.json.encode({"apikey": self._login.api_key, **fields})
+        return await self._http.ask("POST", f"/api/v1/{service}", _HEADERS, body)
+
+    def _unreadable(self, reply: Reply) -> BrokerUnavailable:
+        return BrokerUnavailable(broker=self.name, account=self.account, said=self._quote(reply))
+
+    def _quote(self, reply: Reply) -> str:
+        return excerpt(reply, self._login.api_key)
+
+
+def _capabilities(lag_ms: int) -> Capabilities:
+    return Capabilities(
+        order_class=OrderClass.C,
+        visibility_lag_ms=lag_ms,
+        request_expiry_ms=None,
+        retention_s=None,
+        finds_by_client_id=False,
+        reports_fills_on_placing=False,
+        native_reduce_only=False,
+        modifications_max=25,
+        definite_refusals=frozenset(f"HTTP {rule.status} {rule.says}" for rule in words.DEFINITE),
+    )

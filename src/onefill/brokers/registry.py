@@ -1,0 +1,50 @@
+"""Which adapters there are, and the brokers that a configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
+from onefill.brokers.binance import BinanceBroker
+from onefill.brokers.likeness import KnownOrders, nothing_known
+from onefill.brokers.openalgo import OpenAlgoBroker
+from onefill.core.errors import ConfigurationError
+from onefill.ports.broker import Broker
+from onefill.ports.clock import Clock
+
+Account = BinanceAccount | OpenAlgoAccount
+BrokerKey = tuple[str, str]
+"""A broker's name and the account there, as `OrderRequest.broker` and `.account` name them."""
+
+
+def paper_accounts(venue_url: str) -> tuple[Account, ...]:
+    """One paper account in each dialect of the paper venue: what runs unless told otherwise."""
+    return (BinanceAccount(base_url=venue_url), OpenAlgoAccount(base_url=venue_url))
+
+
+def build_brokers(
+    accounts: Iterable[Account], clock: Clock, known: KnownOrders = nothing_known
+) -> dict[BrokerKey, Broker]:
+    """An adapter for each account, not started yet.
+
+    known: the store's answer to which broker order ids are whose (`TradingStore.known_orders`).
+    Raises ConfigurationError when two accounts have one name at one broker.
+    """
+    brokers: dict[BrokerKey, Broker] = {}
+    for account in accounts:
+        broker = _adapter(account, clock, known)
+        key = (broker.name, broker.account)
+        if key in brokers:
+            raise ConfigurationError(
+                "two accounts have the same name", broker=broker.name, account=broker.account
+            )
+        brokers[key] = broker
+    return brokers
+
+
+def _adapter(account: Account, clock: Clock, known: KnownOrders) -> Broker:
+    match account:
+        case BinanceAccount():
+            return BinanceBroker(account, clock, known)
+        case OpenAlgoAccount():
+            return OpenAlgoBroker(account, clock, known)

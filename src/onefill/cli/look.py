@@ -1,0 +1,222 @@
+"""`onefill status`, `signals`, `positions`, `orders`: what is, and what was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from onefill.cli import options, output
+from onefill.cli.client import DEFAULT_URL, Client
+from onefill.cli.output import Column, Row, escaped, grouped, moment, money, state, text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SIGNALS = (
+    Column("id", text("id"), right=True),
+    Column("received", moment("received_at")),
+    Column("portfolio", text("portfolio")),
+    Column("instrument", text("instrument")),
+    Column("kind", text("kind")),
+    Column("status", state("status")),
+    Column("reason", text("reason")),
+    Column("dup", text("duplicates"), right=True),
+)
+POSITIONS = (
+    Column("portfolio", text("portfolio")),
+    Column("instrument", text("instrument")),
+    Column("slot", text("slot")),
+    Column("status", state("status")),
+    Column("lots", text("lots"), right=True),
+    Column("entry", money("entry_price"), right=True),
+    Column("stop", money("stop"), right=True),
+    Column("price", money("last_price"), right=True),
+    Column("realised", money("realised"), right=True),
+    Column("unrealised", money("unrealised"), right=True),
+    Column("holds", lambda row: holdings(row)),
+)
+ORDERS = (
+    Column("client order id", text("client_order_id")),
+    Column("created", moment("created_at")),
+    Column("money", lambda row: output.badge(row.get("venue") == "live")),
+    Column("symbol", text("symbol")),
+    Column("side", text("side")),
+    Column("quantity", money("quantity"), right=True),
+    Column("filled", money("filled_quantity"), right=True),
+    Column("price", money("average_price"), right=True),
+    Column("state", state("state")),
+    Column("reason", text("reason")),
+)
+INSTANCES = (
+    Column("instance", text("instance")),
+    Column("state", state("state")),
+    Column("leader", lambda row: "yes" if row.get("is_leader") else ""),
+    Column("heartbeat", lambda row: _age(row)),
+    Column("started", moment("started_at")),
+    Column("url", text("url")),
+    Column("version", text("version")),
+)
+
+
+def signals(
+    status: Annotated[str | None, typer.Option(help="Only with this status.")] = None,
+    portfolio: options.Portfolio = None,
+    limit: options.Limit = 20,
+    url: options.Url = DEFAULT_URL,
+    as_json: options.Json = False,
+) -> None:
+    """Show the latest signals and what became of them.
+
+    Examples:
+
+        onefill signals --status blocked
+
+        onefill signals --limit 100 --json
+    """
+    page = options.client(url).get("/api/signals", status=status, portfolio=portfolio, limit=limit)
+    _show("Signals", SIGNALS, page, as_json)
+
+
+def positions(
+    portfolio: options.Portfolio = None,
+    closed: Annotated[bool, typer.Option("--closed", help="Those that are over as well.")] = False,
+    limit: options.Limit = 50,
+    url: options.Url = DEFAULT_URL,
+    as_json: options.Json = False,
+) -> None:
+    """Show what is held.
+
+    Examples:
+
+        onefill positions --portfolio main
+
+        onefill positions --closed --json
+    """
+    page = options.client(url).get(
+        "/api/positions", portfolio=portfolio, closed="true" if closed else None, limit=limit
+    )
+    _show("Positions", POSITIONS, page, as_json)
+
+
+def orders(
+    state: Annotated[str | None, typer.Option(help="Only in this state (QUARANTINED, …).")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Only of this symbol.")] = None,
+    limit: options.Limit = 20,
+    url: options.Url = DEFAULT_URL,
+    as_json: options.Json = False,
+) -> None:
+    """Show the latest order intents: what was asked of brokers, and what they did.
+
+    Examples:
+
+        onefill orders --state IN_DOUBT
+
+        onefill orders --symbol BTCUSDT --json
+    """
+    page = options.client(url).get("/api/orders", state=state, symbol=symbol, limit=limit)
+    _show("Orders", ORDERS, page, as_json)
+
+
+def status(
+    portfolio: options.Portfolio = None,
+    url: options.Url = DEFAULT_URL,
+    as_json: options.Json = False,
+) -> None:
+    """Show who trades, whether all is well, and what the portfolio is worth.
+
+    Examples:
+
+        onefill status
+
+        onefill status --url http://prod:8095 --json
+    """
+    client = options.client(url)
+    found = {
+        "status": client.get("/api/ginie/instance-status"),
+        "health": client.ask("GET", "/health").body,
+        "instances": client.get("/coordinator/instances"),
+        "portfolio": _portfolio(client, portfolio),
+    }
+    if as_json:
+        output.print_json(found)
+        return
+    _print_status(found)
+
+
+def rows_of(page: Any) -> list[dict[str, Any]]:
+    """The rows of a list's page, whatever they are called there."""
+    if isinstance(page, list):
+        return page
+    lists = [value for value in page.values() if isinstance(value, list)]
+    return lists[0] if lists else []
+
+
+def holdings(row: Row) -> str:
+    """What a position's legs hold now, such as `+30 BANKNIFTY30DEC2560000CE`."""
+    legs = (leg for leg in row.get("legs") or () if leg.get("net") not in (None, "0"))
+    return escaped(", ".join(f"{_signed(leg['net'])} {leg['symbol']}" for leg in legs))
+
+
+def _show(title: str, columns: Sequence[Column], page: Any, as_json: bool) -> None:
+    if as_json:
+        output.print_json(page)
+        return
+    rows = rows_of(page)
+    if not rows:
+        output.console().print(f"No {title.lower()}.")
+        return
+    output.console().print(output.table(title, columns, rows))
+    if isinstance(page, dict) and page.get("next_cursor"):
+        output.console().print("[dim]There are more; raise --limit.[/]")
+
+
+def _portfolio(client: Client, portfolio: str | None) -> Any:
+    """The portfolio's row, or None while nothing has traded in it."""
+    answer = client.ask("GET", "/api/portfolio", query={"portfolio": portfolio})
+    return answer.body if answer.is_good else None
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    who, health = found["status"], found["health"] or {}
+    console = output.console()
+    live = bool(who.get("live") or health.get("live"))
+    console.print(
+        f"{output.badge(live)} [bold]{escaped(who.get('instance_id'))}[/] is "
+        f"{output.coloured(str(who.get('state')))}, epoch {who.get('epoch')}; "
+        f"active: {escaped(who.get('active_instance') or 'nobody')}"
+    )
+    if health.get("paused"):
+        console.print("[yellow]Trading is paused; `onefill resume` ends that.[/]")
+    for name in ("in_doubt", "quarantined"):
+        if health.get(name):
+            console.print(f"[bold red]{health[name]} orders {name.replace('_', ' ')}[/]")
+    console.print(output.table("Instances", INSTANCES, rows_of(found["instances"])))
+    if (money_row := found["portfolio"]) is not None:
+        console.print(portfolio_line(money_row))
+
+
+def portfolio_line(row: Row) -> str:
+    """A portfolio in one line: equity, risk, margin."""
+    return (
+        f"Portfolio [bold]{escaped(row.get('portfolio'))}[/]: "
+        f"equity ₹{grouped(row.get('open_equity'), 0)} "
+        f"(closed ₹{grouped(row.get('closed_equity'), 0)}), "
+        f"risk {grouped(row.get('total_risk_percent'))} %, "
+        f"volatility {grouped(row.get('total_vol_percent'))} %, "
+        f"margin ₹{grouped(row.get('margin_used'), 0)}, "
+        f"{escaped(row.get('positions'))} positions"
+    )
+
+
+def _age(row: Row) -> str:
+    age_ms = row.get("heartbeat_age_ms")
+    if age_ms is None:
+        return ""
+    text = f"{int(age_ms) / 1000:.0f} s ago"
+    return f"[bold red]{text}[/]" if row.get("stale") else text
+
+
+def _signed(net: object) -> str:
+    text = str(net)
+    return text if text.startswith("-") else f"+{text}"

@@ -1,0 +1,61 @@
+"""Exchange holidays: a maintained calendar, corrected by the settings. Source: PF-23.
+
+NSE's come from the `holidays` package (its XNSE calendar). MCX is taken to close with NSE, as no
+maintained calendar of it exists; where it differs, the settings say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import cache
+
+from onefill.config.settings import HolidaySettings
+
+FIRST_YEAR = 2009
+LAST_YEAR = 2040
+_CALENDARS = {"NSE": "XNSE", "NFO": "XNSE", "MCX": "XNSE"}
+
+
+class Holidays(Mapping[str, frozenset[date]]):
+    """Holidays by exchange. Reading a calendar takes a fifth of a second, so that it waits until
+    somebody asks; `load` asks ahead of time."""
+
+    def __init__(self, corrections: Mapping[str, HolidaySettings]) -> None:
+        self._corrections = corrections
+        self._exchanges = tuple(dict.fromkeys((*_CALENDARS, *corrections)))
+        self._known: dict[str, frozenset[date]] = {}
+
+    def load(self) -> None:
+        """Read all calendars now."""
+        for exchange in self._exchanges:
+            _ = self[exchange]
+
+    def __getitem__(self, exchange: str) -> frozenset[date]:
+        if exchange not in self._exchanges:
+            raise KeyError(exchange)
+        if exchange not in self._known:
+            self._known[exchange] = self._read(exchange)
+        return self._known[exchange]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._exchanges)
+
+    def __len__(self) -> int:
+        return len(self._exchanges)
+
+    def _read(self, exchange: str) -> frozenset[date]:
+        calendar = _CALENDARS.get(exchange)
+        days = _calendar(calendar) if calendar else frozenset()
+        corrections = self._corrections.get(exchange)
+        if corrections is None:
+            return days
+        return (days | corrections.add) - corrections.remove
+
+
+@cache
+def _calendar(code: str) -> frozenset[date]:
+    import holidays
+
+    years = range(FIRST_YEAR, LAST_YEAR + 1)
+    return frozenset(holidays.financial_holidays(code, years=years))

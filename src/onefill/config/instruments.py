@@ -1,0 +1,104 @@
+"""What may be set of an instrument, and of a portfolio's limits."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from onefill.config.section import Number, Section
+from onefill.core.instrument import ExpiryRule, Structure
+
+
+class UnitsFrom(Section):
+    """A lot's size from a day on."""
+
+    since: date = Field(
+        date(2000, 1, 1),
+        description="The first day of the series from which this size holds.",
+    )
+    units: int = Field(gt=0, description="Broker units in one lot.")
+
+
+def _one_size(value: object) -> object:
+    return [{"units": value}] if isinstance(value, int | str) else value
+
+
+Pair = tuple[Number, Number]
+Units = Annotated[tuple[UnitsFrom, ...], BeforeValidator(_one_size)]
+
+
+class InstrumentSettings(Section):
+    """One instrument. For one that onefill knows, only what differs; see `config/rules.py`."""
+
+    exchange: str | None = Field(
+        default=None, description="The market, for hours and holidays (NSE, MCX)."
+    )
+    broker: str | None = Field(
+        default=None, description="The broker that trades it (openalgo, binance)."
+    )
+    symbol_root: str | None = Field(
+        default=None, description="What the broker's symbols begin with (BANKNIFTY)."
+    )
+    structure: Structure | None = Field(
+        default=None, description="What a position is made of: synthetic_future or future."
+    )
+    expiry_rule: ExpiryRule | None = Field(
+        default=None, description="When its monthly contract ends: last_tuesday or fifth."
+    )
+    zone: str | None = Field(default=None, description="The time zone of its signals without one.")
+    point_value: Number | None = Field(
+        default=None, gt=0, description="Rupees for one point and lot."
+    )
+    margin_per_lot: Number | None = Field(
+        default=None, gt=0, description="Rupees of margin for one lot."
+    )
+    units_per_lot: Units | None = Field(
+        default=None,
+        description="Broker units in one lot: a number, or by the start of the series: "
+        "[{since = 2026-01-01, units = 30}].",
+    )
+    risk_percent: Pair | None = Field(
+        default=None, description="Risk of one position in percent of equity: [initial, ongoing]."
+    )
+    volatility_percent: Pair | None = Field(
+        default=None,
+        description="Volatility of one position in percent of equity: [initial, ongoing].",
+    )
+    stop_k: Pair | None = Field(
+        default=None, description="Stop distance in ATRs: [initial, trailing]."
+    )
+    pyramids_max: int | None = Field(default=None, ge=0, le=5, description="Pyramids on one base.")
+    strike_step: int | None = Field(
+        default=None, gt=0, description="Strikes are multiples of this."
+    )
+    strike_tie: int | None = Field(
+        default=None, gt=0, description="A tie goes to a multiple of this."
+    )
+    rollover_days: int | None = Field(
+        default=None,
+        ge=0,
+        description="Calendar days before expiry at which entries use the next one.",
+    )
+
+
+class CapsSettings(Section):
+    """Limits over a whole portfolio, in percent of equity (PF-3, PF-4)."""
+
+    risk_percent: Number = Field(
+        default=Decimal(15), gt=0, description="All risk, for every entry."
+    )
+    volatility_percent: Number = Field(
+        default=Decimal(5), gt=0, description="All volatility, every entry."
+    )
+    margin_percent: Number = Field(
+        default=Decimal(60), gt=0, description="All margin, for every entry."
+    )
+    pyramid_risk_percent: Number = Field(
+        default=Decimal(12), gt=0, description="All risk, for pyramids."
+    )
+    pyramid_volatility_percent: Number = Field(
+        default=Decimal(4), gt=0, description="All volatility, for pyramids."
+    )

@@ -1,0 +1,127 @@
+"""What must hold between settings, each with its reason; and what is odd, but may be meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from onefill.config.problems import Problem
+from onefill.config.settings import PAPER_ACCOUNT, LeaseSettings, Settings, Topology
+
+BROKERS = ("binance", "openalgo")
+
+
+def relations(settings: Settings) -> list[Problem]:
+    """Everything that can't work together. A problem's field names each setting of it."""
+    return [
+        *_topology(settings),
+        *_lease(settings.lease),
+        *_live(settings),
+        *_instruments(settings),
+        *_tokens(settings),
+    ]
+
+
+def warnings_of(settings: Settings) -> list[str]:
+    """What works, but perhaps not as meant."""
+    found = []
+    if settings.role.takes_in and not settings.secrets:
+        found.append("No webhook_secret is set: every webhook will be refused with 401.")
+    if not settings.operator_token.get_secret_value():
+        found.append("No operator_token is set: nobody can act through the API.")
+    if settings.redis.url.get_secret_value():
+        found.append("redis.url is set and not used: this version is database-only.")
+    return found
+
+
+def _topology(settings: Settings) -> Iterator[Problem]:
+    if settings.topology is not Topology.SHARED_DATABASE:
+        yield Problem(
+            "topology",
+            "shared-redis is not in this version",
+            "Write shared-database: PostgreSQL is the authority.",
+        )
+
+
+def _lease(lease: LeaseSettings) -> Iterator[Problem]:
+    least = lease.renew_every_ms + 2 * lease.call_timeout_ms
+    if least > lease.ttl_ms:
+        yield Problem(
+            "lease.ttl_ms, lease.renew_every_ms, lease.call_timeout_ms",
+            f"renew_every_ms + 2 · call_timeout_ms is {least}, more than ttl_ms {lease.ttl_ms}",
+            "One renewal may time out and the next must still arrive before the lease ends: "
+            "raise ttl_ms or lower the others.",
+        )
+    if lease.give_up_ms >= lease.ttl_ms:
+        yield Problem(
+            "lease.give_up_ms, lease.ttl_ms",
+            f"give_up_ms {lease.give_up_ms} is not below ttl_ms {lease.ttl_ms}",
+            "A holder must have stopped before its lease ends and another may start.",
+        )
+    if lease.give_up_ms < least:
+        yield Problem(
+            "lease.give_up_ms, lease.renew_every_ms, lease.call_timeout_ms",
+            f"give_up_ms {lease.give_up_ms} is below renew_every_ms + 2 · call_timeout_ms {least}",
+            "One renewal that times out must not cost the leadership: raise give_up_ms.",
+        )
+
+
+def _live(settings: Settings) -> Iterator[Problem]:
+    for name in BROKERS:
+        broker = settings.broker(name)
+        if not broker.live:
+            continue
+        at = f"brokers.{name}"
+        if not broker.api_key.get_secret_value():
+            yield Problem(
+                f"{at}.api_key",
+                "is empty, and the broker is live",
+                f"Write it as a reference to the environment, or set {at}.live = false.",
+            )
+        if name == "binance" and not broker.api_secret.get_secret_value():
+            yield Problem(
+                f"{at}.api_secret",
+                "is empty, and the broker is live",
+                f"Write it as a reference to the environment, or set {at}.live = false.",
+            )
+        if name == "openalgo" and not broker.base_url:
+            yield Problem(
+                f"{at}.base_url",
+                "is empty, and the broker is live",
+                "Name your OpenAlgo server: it has no common address.",
+            )
+        if broker.account == PAPER_ACCOUNT:
+            yield Problem(
+                f"{at}.account",
+                "is paper, and the broker is live",
+                "Give the live account a name of its own: paper and live never share a record.",
+            )
+    if not any(settings.broker(name).live for name in BROKERS):
+        for name, strategy in settings.strategies.items():
+            if strategy.live:
+                yield Problem(
+                    f"strategies.{name}.live",
+                    "is true, and no broker is live",
+                    "Set brokers.BROKER.live = true as well, or trade on paper.",
+                )
+
+
+def _instruments(settings: Settings) -> Iterator[Problem]:
+    from onefill.config.rules import incomplete
+
+    for name, missing in incomplete(settings).items():
+        for field in missing:
+            yield Problem(
+                f"instruments.{name}.{field}",
+                "is missing, and onefill does not know the instrument",
+                f"Add it to [instruments.{name}], or mend the instrument's name.",
+            )
+
+
+def _tokens(settings: Settings) -> Iterator[Problem]:
+    operator = settings.operator_token.get_secret_value()
+    if operator and operator == settings.viewer_token.get_secret_value():
+        yield Problem(
+            "viewer_token, operator_token",
+            "are the same",
+            "Draw two: whoever may look must not be able to act.",
+        )

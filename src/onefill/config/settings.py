@@ -1,0 +1,304 @@
+"""Every setting: its name (units last), its type, its default and its meaning.
+
+The lower part of the house reads settings only from here. The environment names are derived
+from the keys (`lease.ttl_ms` is ONEFILL_LEASE__TTL_MS); the two database addresses have the short
+names of the harness contract as well. Source: IF-8, IF-13.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from onefill.config.instruments import CapsSettings, InstrumentSettings
+from onefill.config.section import Number, Section
+from onefill.core.instrument import EquityBase
+
+NOTHING = SecretStr("")
+PAPER_ACCOUNT = "paper"
+
+
+class Topology(enum.StrEnum):
+    """Which server is the authority."""
+
+    SHARED_DATABASE = "shared-database"
+    SHARED_REDIS = "shared-redis"
+
+
+class Mode(enum.StrEnum):
+    """Who executes."""
+
+    ACTIVE_ACTIVE = "active-active"
+    ACTIVE_STANDBY = "active-standby"
+
+
+class Role(enum.StrEnum):
+    """What this instance does of the work."""
+
+    ALL = "all"
+    INTAKE = "intake"
+    EXECUTOR = "executor"
+
+    @property
+    def takes_in(self) -> bool:
+        """Whether webhooks are taken in."""
+        return self is not Role.EXECUTOR
+
+    @property
+    def executes(self) -> bool:
+        """Whether signals are decided and orders sent."""
+        return self is not Role.INTAKE
+
+
+class DatabaseSettings(Section):
+    """Where signals, intents and positions are kept."""
+
+    url: SecretStr = Field(
+        default=NOTHING,
+        description="PostgreSQL, as postgresql://user:password@host:port/database; empty starts "
+        "the embedded one under the data directory.",
+    )
+
+
+class RedisSettings(Section):
+    """Messages and mirrors. This version works in database-only mode."""
+
+    url: SecretStr = Field(
+        default=NOTHING,
+        description="Redis; accepted and not used in this version, which is database-only.",
+    )
+
+
+class LeaseSettings(Section):
+    """How long the right to act lasts, and how it is kept. Source: CTL-3, CTL-4."""
+
+    ttl_ms: int = Field(
+        default=1200, ge=100, le=60_000, description="How long a granted lease lasts."
+    )
+    renew_every_ms: int = Field(default=250, ge=10, description="Time between two renewals.")
+    call_timeout_ms: int = Field(
+        default=200,
+        ge=10,
+        description="How long one call to the store may take before it has failed.",
+    )
+    give_up_ms: int = Field(
+        default=800,
+        ge=50,
+        description="Without a successful renewal for so long the holder stops acting by itself; "
+        "less than the ttl, so that it has stopped before another may start.",
+    )
+
+
+class OrderSettings(Section):
+    """How orders are sent, and when looking for a lost one ends."""
+
+    send_within_ms: int = Field(
+        default=1000,
+        ge=10,
+        le=60_000,
+        description="A claimed order that is not written to its socket within this time is never "
+        "sent.",
+    )
+    quarantine_after_s: int = Field(
+        default=120,
+        ge=1,
+        description="How long an order in doubt is looked for at a broker that cannot say for "
+        "certain (class C), before it goes to a person.",
+    )
+
+
+class BrokerSettings(Section):
+    """One broker's login."""
+
+    live: bool = Field(
+        default=False,
+        description="Trade real money here; the strategy must be live as well. False is paper.",
+    )
+    base_url: str = Field(
+        default="",
+        description="The broker's address; empty is the paper venue, or the broker's own.",
+    )
+    api_key: SecretStr = Field(
+        default=NOTHING, description="The key of the account; needed for live."
+    )
+    api_secret: SecretStr = Field(default=NOTHING, description="The secret that signs requests.")
+    account: str = Field(
+        default=PAPER_ACCOUNT,
+        min_length=1,
+        description="The account's name in onefill's records; paper and live never share one.",
+    )
+
+
+class BinanceSettings(BrokerSettings):
+    """Binance USD-M futures."""
+
+    recv_window_ms: int = Field(
+        default=5000,
+        ge=100,
+        le=60_000,
+        description="For how long Binance takes a signed request; an order in doubt is looked up "
+        "only after it.",
+    )
+
+
+class BrokersSettings(Section):
+    """The brokers that this version knows."""
+
+    binance: BinanceSettings = BinanceSettings()
+    openalgo: BrokerSettings = BrokerSettings()
+
+
+class StrategySettings(Section):
+    """What is set for one portfolio."""
+
+    live: bool = Field(
+        default=False, description="Let this portfolio trade real money at live brokers."
+    )
+
+
+class HolidaySettings(Section):
+    """Corrections to one exchange's holidays."""
+
+    add: frozenset[date] = Field(
+        default=frozenset(), description="Days on which it is closed after all."
+    )
+    remove: frozenset[date] = Field(
+        default=frozenset(), description="Days on which it is open after all."
+    )
+
+
+def _off_or_number(value: object) -> object:
+    return 0 if isinstance(value, str) and value.strip().lower() == "off" else value
+
+
+class Settings(Section):
+    """All settings of one instance."""
+
+    instance_id: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")] = Field(
+        default="",
+        max_length=30,
+        description="The name of this instance, its own among all; empty is host name and port.",
+    )
+    deployment: str = Field(
+        default="one",
+        pattern=r"^[a-z0-9]{3}$",
+        description="Three lowercase letters or digits that mark this installation's orders at "
+        "the brokers. Never change it while orders are open.",
+    )
+    topology: Topology = Field(
+        default=Topology.SHARED_DATABASE,
+        description="Who is the authority; this version knows shared-database only.",
+    )
+    mode: Mode = Field(
+        default=Mode.ACTIVE_ACTIVE,
+        description="Who executes. In this version both behave alike: every instance takes in, "
+        "the one holder of the lease executes.",
+    )
+    active_by_default: bool = Field(
+        default=False,
+        description="Whether this instance should lead when nobody else does; accepted, and "
+        "without effect in this version, where any free instance takes a free lease.",
+    )
+    role: Role = Field(
+        default=Role.ALL,
+        description="intake takes in and never executes, executor the reverse, all both.",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="The address to listen on; loopback unless told.",
+    )
+    port: int = Field(
+        default=8095, ge=0, le=65_535, description="The port to listen on; 0 is any free."
+    )
+    data: Path = Field(
+        default=Path("data"), description="The directory for the embedded database and local files."
+    )
+    venue_url: str = Field(
+        default="http://127.0.0.1:9100",
+        pattern=r"^https?://\S+$",
+        description="The paper venue, where all that is not live trades.",
+    )
+    webhook_secret: SecretStr = Field(
+        default=NOTHING,
+        description="The secret that an alert must carry; without any, all are refused.",
+    )
+    webhook_secrets: Mapping[str, SecretStr] = Field(
+        default_factory=dict,
+        description="More secrets by name, each as good as the first: one for each sender, or "
+        "the old and the new one during a rotation.",
+    )
+    operator_token: SecretStr = Field(
+        default=NOTHING,
+        description="The bearer token for reading and acting; empty allows no action.",
+    )
+    viewer_token: SecretStr = Field(
+        default=NOTHING,
+        description="The bearer token for reading; empty leaves reading to operators.",
+    )
+    rate_limit: Annotated[int, BeforeValidator(_off_or_number)] = Field(
+        default=100, ge=0, description="Webhooks a minute from each sender; off (or 0) is no limit."
+    )
+    max_age_s: Number = Field(
+        default=Decimal(60), gt=0, description="An entry older than this is not executed any more."
+    )
+    market_hours: bool = Field(
+        default=True, description="Trade only while the exchange is open; off for demonstrations."
+    )
+    initial_capital: Number = Field(
+        default=Decimal(5_000_000), gt=0, description="What a new portfolio starts with, in rupees."
+    )
+    equity_base: EquityBase = Field(
+        default=EquityBase.EQUITY_HIGH,
+        description="The equity that sizes trades: the high-water mark, closed, or blended.",
+    )
+    peel_off: bool = Field(
+        default=False, description="Sell lots of a position whose ongoing risk exceeds its limit."
+    )
+    direct_broker: Literal["binance", "openalgo"] = Field(
+        default="binance",
+        description="The broker for signals that bring their own size (`action`).",
+    )
+    log_format: Literal["json", "text"] = Field(
+        default="text", description="One event a line: json for machines, text for people."
+    )
+    database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    lease: LeaseSettings = LeaseSettings()
+    orders: OrderSettings = OrderSettings()
+    brokers: BrokersSettings = BrokersSettings()
+    caps: CapsSettings = CapsSettings()
+    strategies: Mapping[str, StrategySettings] = Field(
+        default_factory=dict, description="Settings by portfolio."
+    )
+    instruments: Mapping[str, InstrumentSettings] = Field(
+        default_factory=dict, description="Instruments to add, or to change."
+    )
+    holidays: Mapping[str, HolidaySettings] = Field(
+        default_factory=dict, description="Corrections to holidays, by exchange (NSE, MCX)."
+    )
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """The webhook secrets by name, without empty ones; `default` is `webhook_secret`."""
+        named = {"default": self.webhook_secret, **self.webhook_secrets}
+        return {name: s.get_secret_value() for name, s in named.items() if s.get_secret_value()}
+
+    def broker(self, name: str) -> BrokerSettings:
+        """The settings of the broker of that name. Raises KeyError when there is none."""
+        known: dict[str, BrokerSettings] = {
+            "binance": self.brokers.binance,
+            "openalgo": self.brokers.openalgo,
+        }
+        return known[name]
+
+    def is_live(self, broker: str, portfolio: str) -> bool:
+        """Whether orders of this portfolio at this broker move real money (ORD-14)."""
+        strategy = self.strategies.get(portfolio, StrategySettings())
+        return self.broker(broker).live and strategy.live

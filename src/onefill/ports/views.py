@@ -1,0 +1,196 @@
+"""Reading what is and what was, for people, and the operator's switches.
+
+Nothing here takes part in a decision. Every call raises StoreUnavailable when no store answers.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Generic, Protocol, TypeVar
+
+from onefill.core.book import Sizing, TimeBasis
+from onefill.core.errors import OnefillError
+from onefill.core.intent import IntentState
+from onefill.core.signal import SignalKind, SignalStatus
+from onefill.ports.rows import (
+    AuditRow,
+    InstanceRow,
+    LeaderRow,
+    OrderRow,
+    OrderStory,
+    PortfolioRow,
+    PositionRow,
+    PositionStory,
+    ReconciliationRow,
+    SignalRow,
+    SignalStory,
+    Standing,
+)
+
+T = TypeVar("T")
+
+
+class InvalidCursor(OnefillError):
+    """This cursor was never given out for this list."""
+
+    remedy = "Take `next_cursor` of the page before, unchanged, or leave it out to start anew."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Which page of a list: at most `limit` rows, newest first, older than the cursor's row."""
+
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """Rows, newest first. next_cursor asks for the older ones; None: there are none.
+
+    Rows that arrive meanwhile never shift a page: a cursor names a row, not a number of rows.
+    """
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalFilter:
+    """None asks for all. since (included) and until (excluded) are times of receipt."""
+
+    status: SignalStatus | None = None
+    kind: SignalKind | None = None
+    portfolio: str | None = None
+    instrument: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionFilter:
+    """None asks for all. closed: those that are over as well, not only what is held."""
+
+    portfolio: str | None = None
+    instrument: str | None = None
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilter:
+    """None asks for all."""
+
+    state: IntentState | None = None
+    lane: str | None = None
+    symbol: str | None = None
+
+
+class Views(Protocol):
+    """The read side. One call is one consistent snapshot. `None`: there is no such thing."""
+
+    async def signals(self, wanted: SignalFilter, window: Window) -> Page[SignalRow]:
+        """Signals by arrival. Raises InvalidCursor."""
+        ...
+
+    async def signal(self, signal_id: int) -> SignalStory | None:
+        """One signal, with all that came of it."""
+        ...
+
+    async def orders(self, wanted: OrderFilter, window: Window) -> Page[OrderRow]:
+        """Order intents by creation. Raises InvalidCursor."""
+        ...
+
+    async def order(self, client_order_id: str) -> OrderStory | None:
+        """One order intent, with its attempts and fills."""
+        ...
+
+    async def positions(self, wanted: PositionFilter, window: Window) -> Page[PositionRow]:
+        """Positions by opening, with their legs. Raises InvalidCursor."""
+        ...
+
+    async def position(self, position_id: str) -> PositionStory | None:
+        """One position, with its orders."""
+        ...
+
+    async def portfolio(self, portfolio: str) -> PortfolioRow | None:
+        """A portfolio's equity, risk and settings."""
+        ...
+
+    async def instances(self) -> tuple[InstanceRow, ...]:
+        """All instances that were ever seen and not archived, by name."""
+        ...
+
+    async def leader(self) -> LeaderRow | None:
+        """Who holds the lease; None when nobody ever did."""
+        ...
+
+    async def reconciliation(self) -> ReconciliationRow | None:
+        """The last report."""
+        ...
+
+    async def audit(self, window: Window) -> Page[AuditRow]:
+        """Actions of people. Raises InvalidCursor."""
+        ...
+
+    async def standing(self) -> Standing:
+        """Pause, doubts, blocked lanes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts, and from which address."""
+
+    name: str
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingSwitch:
+    """The kill switch after an action. by, at: who moved it last. changed: this action did."""
+
+    paused: bool
+    by: str
+    at: datetime
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortfolioSettings:
+    """How a portfolio sizes and by which time it judges freshness.
+
+    initial_capital: of a new portfolio (None: the default); an existing one's can't be changed.
+    """
+
+    sizing: Sizing
+    time_basis: TimeBasis
+    initial_capital: Decimal | None = None
+
+
+class SettingsRefusal(enum.Enum):
+    """Why a portfolio's settings stay as they are, with the remedy, in order of precedence."""
+
+    LIVE_ORDERS = "It has live orders: use another portfolio for replays and trials."
+    CAPITAL_IS_A_LEDGER = "Leave initial_capital out; book a deposit or a withdrawal instead."
+
+
+class Controls(Protocol):
+    """What operators do. Each action leaves a row in the audit log, in the same commit; each
+    may be repeated safely. All raise CommitUnknown when the store was lost on the way."""
+
+    async def pause(self, by: Actor, note: str) -> TradingSwitch:
+        """Stop trading everywhere, from this commit on (SIG-18)."""
+        ...
+
+    async def resume(self, by: Actor, note: str) -> TradingSwitch:
+        """Trade again."""
+        ...
+
+    async def configure(
+        self, portfolio: str, wanted: PortfolioSettings, by: Actor
+    ) -> PortfolioSettings | SettingsRefusal:
+        """Set up a portfolio, or change one that never had a live order."""
+        ...

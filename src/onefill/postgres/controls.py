@@ -1,0 +1,151 @@
+"""What operators do, each with its line in the audit log, in the same commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from onefill.core.book import Sizing, TimeBasis
+from onefill.core.money import plain
+from onefill.ports.views import Actor, PortfolioSettings, SettingsRefusal, TradingSwitch
+from onefill.postgres.sessions import writing
+from onefill.postgres.views_control import PAUSED_KEY
+
+# A repeated pause keeps the first one's time and name: that is since when nothing trades.
+_SWITCH = """
+INSERT INTO settings (key, value, changed_by) VALUES ($1, $2, $3)
+ON CONFLICT (key) DO UPDATE
+SET value = excluded.value, changed_by = excluded.changed_by, changed_at = clock_timestamp()
+WHERE settings.value <> excluded.value
+RETURNING key
+"""
+_SWITCHED = "SELECT value = 'true' AS paused, changed_by, changed_at FROM settings WHERE key = $1"
+_AUDIT = "INSERT INTO audit_log (actor, address, action, details) VALUES ($1, $2, $3, $4)"
+# The row lock holds off decisions that would add exposure by the settings that are going.
+_PRESENT = """
+SELECT sizing, time_basis, initial_capital FROM portfolio_state WHERE portfolio = $1 FOR UPDATE
+"""
+_HAS_LIVE_ORDERS = """
+SELECT EXISTS (SELECT FROM order_intents WHERE portfolio = $1 AND venue = 'live')
+"""
+_CONFIGURE = """
+INSERT INTO portfolio_state
+    (portfolio, sizing, time_basis, initial_capital, closed_equity, equity_high)
+VALUES ($1, $2, $3, $4, $4, $4)
+ON CONFLICT (portfolio) DO UPDATE
+SET sizing = excluded.sizing, time_basis = excluded.time_basis,
+    version = portfolio_state.version + 1, updated_at = clock_timestamp()
+RETURNING sizing, time_basis, initial_capital
+"""
+
+
+class PostgresControls:
+    """Implements `ports.views.Controls` on a pool of connections.
+
+    initial_capital: what a new portfolio starts with where nobody says otherwise, in rupees.
+    """
+
+    def __init__(self, pool: Any, *, initial_capital: Decimal = Decimal(5_000_000)) -> None:
+        self._pool = pool
+        self._initial_capital = initial_capital
+
+    async def pause(self, by: Actor, note: str) -> TradingSwitch:
+        """Stop trading everywhere, from this commit on."""
+        return await self._switch(True, by, note)
+
+    async def resume(self, by: Actor, note: str) -> TradingSwitch:
+        """Trade again."""
+        return await self._switch(False, by, note)
+
+    async def configure(
+        self, portfolio: str, wanted: PortfolioSettings, by: Actor
+    ) -> PortfolioSettings | SettingsRefusal:
+        """Set up a portfolio, or change one that never had a live order."""
+        async with writing(self._pool) as connection:
+            present = _settings(await connection.fetchrow(_PRESENT, portfolio))
+            is_live = await connection.fetchval(_HAS_LIVE_ORDERS, portfolio)
+            result: PortfolioSettings | SettingsRefusal
+            if (refusal := _refusal(present, wanted, is_live=is_live)) is not None:
+                result = refusal
+            elif present is not None and not _differs(present, wanted):
+                result = present
+            else:
+                result = await self._configure(connection, portfolio, wanted)
+            details = {
+                "portfolio": portfolio,
+                "before": _facts(present),
+                "wanted": _facts(wanted),
+                "refused": None if refusal is None else refusal.name,
+            }
+            await _audit(connection, by, "portfolio.configure", details)
+        return result
+
+    async def _configure(
+        self, connection: Any, portfolio: str, wanted: PortfolioSettings
+    ) -> PortfolioSettings:
+        capital = wanted.initial_capital
+        record = await connection.fetchrow(
+            _CONFIGURE,
+            portfolio,
+            wanted.sizing,
+            wanted.time_basis,
+            self._initial_capital if capital is None else capital,
+        )
+        return _known(record)
+
+    async def _switch(self, paused: bool, by: Actor, note: str) -> TradingSwitch:
+        value = "true" if paused else "false"
+        async with writing(self._pool) as connection:
+            changed = await connection.fetchval(_SWITCH, PAUSED_KEY, value, by.name) is not None
+            record = await connection.fetchrow(_SWITCHED, PAUSED_KEY)
+            action = "trading.pause" if paused else "trading.resume"
+            await _audit(connection, by, action, {"note": note, "changed": changed})
+        return TradingSwitch(
+            paused=record["paused"],
+            by=record["changed_by"],
+            at=record["changed_at"],
+            changed=changed,
+        )
+
+
+def _refusal(
+    present: PortfolioSettings | None, wanted: PortfolioSettings, *, is_live: bool
+) -> SettingsRefusal | None:
+    if is_live and (present is None or _differs(present, wanted)):
+        return SettingsRefusal.LIVE_ORDERS
+    if present is not None and wanted.initial_capital not in (None, present.initial_capital):
+        return SettingsRefusal.CAPITAL_IS_A_LEDGER
+    return None
+
+
+def _differs(present: PortfolioSettings, wanted: PortfolioSettings) -> bool:
+    return (present.sizing, present.time_basis) != (wanted.sizing, wanted.time_basis)
+
+
+def _known(record: Any) -> PortfolioSettings:
+    return PortfolioSettings(
+        sizing=Sizing(record["sizing"]),
+        time_basis=TimeBasis(record["time_basis"]),
+        initial_capital=record["initial_capital"],
+    )
+
+
+def _settings(record: Any) -> PortfolioSettings | None:
+    return None if record is None else _known(record)
+
+
+def _facts(settings: PortfolioSettings | None) -> Mapping[str, str | None] | None:
+    if settings is None:
+        return None
+    capital = settings.initial_capital
+    return {
+        "sizing": settings.sizing.value,
+        "time_basis": settings.time_basis.value,
+        "initial_capital": None if capital is None else plain(capital),
+    }
+
+
+async def _audit(connection: Any, by: Actor, action: str, details: Mapping[str, object]) -> None:
+    await connection.execute(_AUDIT, by.name, by.address, action, json.dumps(details))

@@ -1,0 +1,142 @@
+"""Positions and portfolios as people see them: legs, profit realised and not, contributions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from onefill.core.intent import Side
+from onefill.core.money import ZERO
+from onefill.core.position import Leg
+from onefill.ports.rows import LegRow, PortfolioRow, PositionRow, PositionStory
+from onefill.ports.views import Page, PositionFilter, Window
+from onefill.postgres.paging import Where, cursor_at, newest, page_of, time_cursor
+from onefill.postgres.views_orders import orders_of_position
+
+_POSITIONS = """
+SELECT position_id, portfolio, instrument, lane, slot, status, is_base_position, opened_at,
+       closed_at, lots, units_per_lot, point_value, margin_per_lot, signal_price, entry_price,
+       stop, initial_stop, highest_close, atr, last_price, limiter, strike, expiry, exits,
+       next_exit_at, realised_pnl AS realised, risk_contribution, vol_contribution, reason, version
+FROM portfolio_positions
+"""
+_LEGS = """
+SELECT position_id, leg AS name, broker, account, symbol, exchange, side, quantity, multiplier,
+       bought_quantity, bought_value, sold_quantity, sold_value
+FROM position_legs WHERE position_id = ANY($1::text[]) ORDER BY position_id, leg
+"""
+_PORTFOLIO = """
+SELECT portfolio, sizing, time_basis, initial_capital, movements, realised_pnl AS realised,
+       closed_equity, equity_high, total_risk_amount, total_risk_percent, total_vol_amount,
+       total_vol_percent, margin_used, version, updated_at
+FROM portfolio_state WHERE portfolio = $1
+"""
+_BLENDED_SHARE = Decimal("0.5")
+
+
+async def positions(connection: Any, wanted: PositionFilter, window: Window) -> Page[PositionRow]:
+    """One page of positions by opening."""
+    where = Where()
+    if not wanted.closed:
+        where.add("status <> 'closed'")
+    where.add("portfolio = {}", wanted.portfolio)
+    where.add("instrument = {}", wanted.instrument)
+    where.add("(opened_at, position_id) < ({}, {})", *time_cursor(window.cursor))
+    records = await newest(
+        connection, _POSITIONS, where, "opened_at DESC, position_id DESC", window
+    )
+    rows = await _with_legs(connection, records)
+    return page_of(rows, window, lambda row: cursor_at(row.opened_at, row.position_id))
+
+
+async def positions_by_id(connection: Any, ids: Sequence[str]) -> tuple[PositionRow, ...]:
+    """These positions, oldest first."""
+    query = f"{_POSITIONS} WHERE position_id = ANY($1::text[]) ORDER BY opened_at, position_id"
+    return tuple(await _with_legs(connection, await connection.fetch(query, ids)))
+
+
+async def position(connection: Any, position_id: str) -> PositionStory | None:
+    """One position with its orders."""
+    found = await positions_by_id(connection, [position_id])
+    if not found:
+        return None
+    return PositionStory(
+        position=found[0], orders=await orders_of_position(connection, position_id)
+    )
+
+
+async def portfolio(connection: Any, name: str) -> PortfolioRow | None:
+    """One portfolio with its equity now (PF-5)."""
+    record = await connection.fetchrow(_PORTFOLIO, name)
+    if record is None:
+        return None
+    query = f"{_POSITIONS} WHERE portfolio = $1 AND status <> 'closed'"
+    held = await _with_legs(connection, await connection.fetch(query, name))
+    unrealised = sum((row.unrealised for row in held if row.unrealised is not None), ZERO)
+    return PortfolioRow(
+        **record,
+        unrealised=unrealised,
+        open_equity=record["closed_equity"] + unrealised,
+        blended_equity=record["closed_equity"] + _BLENDED_SHARE * unrealised,
+        positions=len(held),
+        unpriced=sum(row.unrealised is None for row in held),
+    )
+
+
+def unrealised_of(
+    entry_price: Decimal | None, last_price: Decimal | None, legs: Sequence[Leg]
+) -> Decimal | None:
+    """Profit of what is held, at the last price; None where a price is missing.
+
+    One leg: all that it would have earned if sold now, less what is realised. Several: their
+    prices are those of the future that they add up to (PF-20), held as much as the bought legs
+    are; when they are unequal (`partial`) no single price fits, and the answer is None.
+    """
+    if all(leg.net == 0 for leg in legs):
+        return ZERO
+    if last_price is None:
+        return None
+    if len(legs) == 1:
+        leg = legs[0]
+        earned = leg.net * last_price + leg.sold_value - leg.bought_value
+        return earned * leg.multiplier - leg.realised
+    bought = next((leg for leg in legs if leg.side is Side.BUY), None)
+    if bought is None or entry_price is None or len({abs(leg.net) for leg in legs}) > 1:
+        return None
+    return (last_price - entry_price) * bought.net * bought.multiplier
+
+
+async def _with_legs(connection: Any, records: Sequence[Any]) -> list[PositionRow]:
+    ids = [record["position_id"] for record in records]
+    legs = defaultdict[str, list[Leg]](list)
+    for record in await connection.fetch(_LEGS, ids):
+        columns = dict(record)
+        owner = columns.pop("position_id")
+        legs[owner].append(Leg(**{**columns, "side": Side(columns["side"])}))
+    return [_row(record, legs[record["position_id"]]) for record in records]
+
+
+def _row(record: Any, legs: Sequence[Leg]) -> PositionRow:
+    return PositionRow(
+        **record,
+        unrealised=unrealised_of(record["entry_price"], record["last_price"], legs),
+        legs=tuple(_leg_row(leg) for leg in legs),
+    )
+
+
+def _leg_row(leg: Leg) -> LegRow:
+    return LegRow(
+        leg=leg.name,
+        broker=leg.broker,
+        account=leg.account,
+        symbol=leg.symbol,
+        exchange=leg.exchange,
+        side=leg.side.value,
+        quantity=leg.quantity,
+        multiplier=leg.multiplier,
+        net=leg.net,
+        entry_price=leg.entry_price,
+        realised=leg.realised,
+    )

@@ -1,0 +1,102 @@
+"""Positions, balance and prices in Binance's dialect: everything that is not an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from onefill.core.money import ZERO, plain
+from onefill.venue import binance_answers as shape
+from onefill.venue.binance_answers import error
+from onefill.venue.book import Position
+from onefill.venue.clock import VenueClock
+from onefill.venue.engine import Engine
+from onefill.venue.instruments import BINANCE_SYMBOLS
+from onefill.venue.wire import Reply, Request, answer
+
+Form = Mapping[str, str]
+
+
+class BinanceAccounts:
+    """Answers what an account holds and what the market costs."""
+
+    def __init__(self, engine: Engine, clock: VenueClock) -> None:
+        self._market = engine.market
+        self._book = engine.book
+        self._clock = clock
+
+    def positions(self, account: str, form: Form) -> Reply:
+        """Every symbol, held or not, or the one that is named."""
+        wanted = [form["symbol"]] if form.get("symbol") else list(BINANCE_SYMBOLS)
+        return answer([self._position_row(account, symbol) for symbol in wanted])
+
+    def held_positions(self, account: str, form: Form) -> Reply:
+        """Only what is not flat."""
+        held = [symbol for symbol, position in self._held(account) if position.quantity]
+        wanted = [name for name in held if form.get("symbol") in (None, "", name)]
+        return answer([self._position_row(account, symbol) for symbol in wanted])
+
+    def _position_row(self, account: str, symbol: str) -> dict[str, object]:
+        position = self._book.positions.get((account, symbol)) or Position()
+        return shape.position_row(symbol, position, self._mark_of(symbol), self._clock.now_ms())
+
+    def balance(self, account: str, _: Form) -> Reply:
+        """The account's funds."""
+        return answer([self._balance_row(account)])
+
+    def account(self, account: str, _: Form) -> Reply:
+        """Funds and positions together."""
+        balance = self._balance_row(account)
+        held = [symbol for symbol, position in self._held(account) if position.quantity]
+        return answer(
+            {
+                "canTrade": True,
+                "totalWalletBalance": balance["walletBalance"],
+                "totalUnrealizedProfit": balance["unrealizedProfit"],
+                "totalMarginBalance": balance["marginBalance"],
+                "availableBalance": balance["availableBalance"],
+                "assets": [balance],
+                "positions": [self._position_row(account, symbol) for symbol in held],
+            }
+        )
+
+    def _balance_row(self, account: str) -> dict[str, object]:
+        held = list(self._held(account))
+        realised = sum((position.realised for _, position in held), ZERO)
+        unrealised = sum((position.gain_at(self._mark_of(name)) for name, position in held), ZERO)
+        return shape.balance_row(realised, unrealised)
+
+    def _held(self, account: str) -> Iterable[tuple[str, Position]]:
+        for (holder, symbol), position in self._book.positions.items():
+            if holder == account and symbol in BINANCE_SYMBOLS:
+                yield symbol, position
+
+    def time(self, _: Request) -> Reply:
+        """The venue's time."""
+        return answer({"serverTime": self._clock.now_ms()})
+
+    def exchange_information(self, _: Request) -> Reply:
+        """All symbols and their filters."""
+        return answer(shape.exchange_information(self._clock.now_ms()))
+
+    def ticker(self, request: Request) -> Reply:
+        """Last prices."""
+        return self._priced(request, "price")
+
+    def mark(self, request: Request) -> Reply:
+        """Mark prices."""
+        return self._priced(request, "markPrice")
+
+    def _priced(self, request: Request, field: str) -> Reply:
+        symbol = request.form().get("symbol")
+        if symbol and symbol not in BINANCE_SYMBOLS:
+            return error(-1121)
+        now_ms = self._clock.now_ms()
+        rows = [
+            {"symbol": name, field: plain(self._mark_of(name)), "time": now_ms}
+            for name in ([symbol] if symbol else BINANCE_SYMBOLS)
+        ]
+        return answer(rows[0] if symbol else rows)
+
+    def _mark_of(self, symbol: str) -> Decimal:
+        return self._market.quote(BINANCE_SYMBOLS[symbol])

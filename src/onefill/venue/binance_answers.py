@@ -1,0 +1,243 @@
+"""The shapes of Binance's USD-M answers and errors, as its public API documents them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from onefill.core.money import ZERO, plain
+from onefill.venue.book import Position
+from onefill.venue.faults import FaultKind
+from onefill.venue.instruments import BINANCE_SYMBOLS, Instrument
+from onefill.venue.orders import Execution, Kind, Order, Refusal, Side
+from onefill.venue.wire import Reply, answer
+
+FUNDS = Decimal(1_000_000_000)
+"""What the account starts with: enough that nothing is ever refused for it."""
+
+_STEP = Decimal("0.00000001")
+
+MESSAGES = {
+    -1021: "Timestamp for this request is outside of the recvWindow.",
+    -1022: "Signature for this request is not valid.",
+    -1111: "Precision is over the maximum defined for this asset.",
+    -1115: "Invalid timeInForce.",
+    -1116: "Invalid orderType.",
+    -1117: "Invalid side.",
+    -1121: "Invalid symbol.",
+    -2011: "Unknown order sent.",
+    -2013: "Order does not exist.",
+    -2019: "Margin is insufficient.",
+    -2022: "ReduceOnly Order is rejected.",
+    -4003: "Quantity less than or equal to zero.",
+    -4006: "Price less than or equal to zero.",
+    -4014: "Price not increased by tick size.",
+    -4015: "Client order id is not valid.",
+    -4061: "Order's position side does not match user's setting.",
+    -4116: "ClientOrderId is duplicated.",
+    -4120: "Order type not supported for this endpoint. Please use the Algo Order API endpoints.",
+    -4164: "Order's notional must be no smaller than the minimum (unless you choose reduce only).",
+    -5027: "No need to modify the order.",
+}
+
+REFUSALS = {
+    Refusal.DUPLICATE_ID: -4116,
+    Refusal.NOTHING_TO_REDUCE: -2022,
+    Refusal.NOT_OPEN: -2011,
+    Refusal.UNCHANGED: -5027,
+}
+
+_FAULTS = {
+    FaultKind.REJECT: (400, -2019, MESSAGES[-2019]),
+    FaultKind.ERROR_BEFORE: (503, -1001, "Service Unavailable."),
+    FaultKind.ERROR_AFTER: (
+        503,
+        -1000,
+        "Unknown error, please check your request or try again later.",
+    ),
+    FaultKind.LYING_400: (400, -1000, "An unknown error occurred while processing the request."),
+    FaultKind.LATE: (
+        408,
+        -1007,
+        "Timeout waiting for response from backend server. "
+        "Send status unknown; execution status unknown.",
+    ),
+}
+
+
+def error(code: int, message: str | None = None) -> Reply:
+    """A refusal in Binance's form."""
+    return answer({"code": code, "msg": message or MESSAGES[code]}, 400)
+
+
+def missing(name: str) -> Reply:
+    """The refusal of a request that lacks a parameter, or whose parameter is none."""
+    text = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+    return error(-1102, text)
+
+
+def fault_reply(kind: FaultKind) -> Reply:
+    """What Binance says when it fails in this way."""
+    status, code, message = _FAULTS[kind]
+    return answer({"code": code, "msg": message}, status)
+
+
+def order_row(order: Order, shows_client_id: bool) -> dict[str, object]:
+    """An order as queries show it."""
+    return {
+        **_acknowledged(order, shows_client_id),
+        "status": str(order.status),
+        "executedQty": plain(order.filled_quantity),
+        "cumQty": plain(order.filled_quantity),
+        "cumQuote": plain(order.turnover),
+        "avgPrice": plain(order.average_price),
+        "time": order.received_at // 1_000,
+        "updateTime": order.updated_at // 1_000,
+    }
+
+
+def acknowledgement(order: Order, shows_client_id: bool) -> dict[str, object]:
+    """An order as the ACK of placing it shows it: without what became of it."""
+    return {
+        **_acknowledged(order, shows_client_id),
+        "status": "NEW",
+        "executedQty": "0",
+        "cumQty": "0",
+        "cumQuote": "0",
+        "avgPrice": "0.00",
+        "updateTime": order.updated_at // 1_000,
+    }
+
+
+def _acknowledged(order: Order, shows_client_id: bool) -> dict[str, object]:
+    has_id = shows_client_id and order.client_order_id
+    return {
+        "orderId": order.broker_order_id,
+        "symbol": order.symbol,
+        "clientOrderId": order.client_order_id if has_id else f"venue_{order.broker_order_id}",
+        "price": plain(order.price if order.kind is Kind.LIMIT else ZERO),
+        "origQty": plain(order.quantity),
+        "timeInForce": str(order.patience),
+        "type": str(order.kind),
+        "origType": str(order.kind),
+        "side": str(order.side),
+        "positionSide": "BOTH",
+        "reduceOnly": order.reduce_only,
+        "closePosition": False,
+        "stopPrice": "0",
+        "workingType": "CONTRACT_PRICE",
+        "priceProtect": False,
+        "priceMatch": "NONE",
+        "selfTradePreventionMode": "NONE",
+        "goodTillDate": 0,
+    }
+
+
+def trade_rows(trades: Iterable[Execution]) -> list[dict[str, object]]:
+    """Executions as userTrades shows them."""
+    return [_trade_row(trade) for trade in trades for _ in range(2 if trade.reported_twice else 1)]
+
+
+def _trade_row(trade: Execution) -> dict[str, object]:
+    return {
+        "id": trade.execution_id,
+        "orderId": trade.broker_order_id,
+        "symbol": trade.symbol,
+        "side": str(trade.side),
+        "positionSide": "BOTH",
+        "price": plain(trade.price),
+        "qty": plain(trade.quantity),
+        "quoteQty": plain(trade.price * trade.quantity),
+        "realizedPnl": "0",
+        "commission": "0",
+        "commissionAsset": "USDT",
+        "buyer": trade.side is Side.BUY,
+        "maker": False,
+        "time": trade.at // 1_000,
+    }
+
+
+def position_row(symbol: str, position: Position, mark: Decimal, now_ms: int) -> dict[str, object]:
+    """A position as positionRisk shows it."""
+    return {
+        "symbol": symbol,
+        "positionSide": "BOTH",
+        "positionAmt": plain(position.quantity),
+        "entryPrice": plain(position.entry_price.quantize(_STEP)),
+        "breakEvenPrice": plain(position.entry_price.quantize(_STEP)),
+        "markPrice": plain(mark),
+        "unRealizedProfit": plain(position.gain_at(mark).quantize(_STEP)),
+        "liquidationPrice": "0",
+        "leverage": "20",
+        "marginType": "cross",
+        "notional": plain(mark * position.quantity),
+        "updateTime": now_ms,
+    }
+
+
+def balance_row(realised: Decimal, unrealised: Decimal) -> dict[str, object]:
+    """The account's only asset as the balance endpoints show it."""
+    wallet, gain = plain(FUNDS + realised), plain(unrealised)
+    return {
+        "accountAlias": "paper",
+        "asset": "USDT",
+        "balance": wallet,
+        "walletBalance": wallet,
+        "crossWalletBalance": wallet,
+        "crossUnPnl": gain,
+        "unrealizedProfit": gain,
+        "marginBalance": plain(FUNDS + realised + unrealised),
+        "availableBalance": wallet,
+        "maxWithdrawAmount": wallet,
+        "marginAvailable": True,
+    }
+
+
+def exchange_information(now_ms: int) -> dict[str, object]:
+    """All listed symbols with their filters."""
+    return {
+        "timezone": "UTC",
+        "serverTime": now_ms,
+        "rateLimits": [],
+        "exchangeFilters": [],
+        "assets": [{"asset": "USDT", "marginAvailable": True}],
+        "symbols": [_symbol_row(instrument) for instrument in BINANCE_SYMBOLS.values()],
+    }
+
+
+def _symbol_row(instrument: Instrument) -> dict[str, object]:
+    return {
+        "symbol": instrument.symbol,
+        "pair": instrument.symbol,
+        "contractType": "PERPETUAL",
+        "status": "TRADING",
+        "baseAsset": instrument.symbol.removesuffix("USDT"),
+        "quoteAsset": "USDT",
+        "marginAsset": "USDT",
+        "pricePrecision": _places(instrument.tick),
+        "quantityPrecision": _places(instrument.steps[0]),
+        "orderTypes": ["LIMIT", "MARKET"],
+        "timeInForce": ["GTC", "IOC", "FOK"],
+        "filters": _filters(instrument),
+    }
+
+
+def _filters(instrument: Instrument) -> list[dict[str, object]]:
+    tick, step = plain(instrument.tick), plain(instrument.steps[0])
+    size = {"minQty": step, "maxQty": "1000000000", "stepSize": step}
+    return [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": tick,
+            "maxPrice": "1000000000",
+            "tickSize": tick,
+        },
+        {"filterType": "LOT_SIZE", **size},
+        {"filterType": "MARKET_LOT_SIZE", **size},
+        {"filterType": "MIN_NOTIONAL", "notional": plain(instrument.minimum_notional)},
+    ]
+
+
+def _places(step: Decimal) -> int:
+    exponent = step.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0

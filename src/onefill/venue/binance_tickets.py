@@ -1,0 +1,88 @@
+"""From Binance's order parameters to a ticket, through its filters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from onefill.core.money import ZERO
+from onefill.venue.binance_answers import error, missing
+from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS, Instrument
+from onefill.venue.market import Market
+from onefill.venue.orders import Kind, Patience, Side, Ticket
+from onefill.venue.wire import Reply, decimal_of
+
+_CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
+_CONDITIONAL = frozenset(
+    ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
+)
+
+Form = Mapping[str, str]
+
+
+def read_ticket(account: str, form: Form, received_at: int, market: Market) -> Ticket | Reply:
+    """The order that a form wishes for, or why there can't be one. Source: Binance's filters."""
+    for name in ("symbol", "side", "type"):
+        if not form.get(name):
+            return missing(name)
+    refused = _check_words(form)
+    if refused is not None:
+        return refused
+    instrument = BINANCE_SYMBOLS[form["symbol"]]
+    is_limit = form["type"] == "LIMIT"
+    quantity, price = decimal_of(form.get("quantity")), decimal_of(form.get("price"))
+    if quantity is None:
+        return missing("quantity")
+    if is_limit and price is None:
+        return missing("price")
+    ticket = Ticket(
+        client_order_id=form.get("newClientOrderId", ""),
+        dialect=BINANCE,
+        account=account,
+        symbol=instrument.symbol,
+        side=Side(form["side"]),
+        quantity=quantity,
+        received_at=received_at,
+        kind=Kind(form["type"]),
+        price=price if price is not None and is_limit else ZERO,
+        patience=Patience(form["timeInForce"]) if is_limit else Patience.GTC,
+        reduce_only=form.get("reduceOnly", "").lower() == "true",
+    )
+    return check_numbers(ticket, instrument, market.quote(instrument)) or ticket
+
+
+def _check_words(form: Form) -> Reply | None:
+    """The first parameter that names something unknown, in Binance's order of checks."""
+    client_order_id = form.get("newClientOrderId")
+    is_limit = form["type"] == "LIMIT"
+    if is_limit and not form.get("timeInForce"):
+        return missing("timeInForce")
+    checks = (
+        (form["symbol"] in BINANCE_SYMBOLS, -1121),
+        (form["side"] in list(Side), -1117),
+        (form["type"] not in _CONDITIONAL, -4120),
+        (form["type"] in ("MARKET", "LIMIT"), -1116),
+        (not is_limit or form.get("timeInForce") in list(Patience), -1115),
+        (form.get("positionSide", "BOTH") == "BOTH", -4061),
+        (client_order_id is None or _CLIENT_ID.fullmatch(client_order_id), -4015),
+    )
+    return next((error(code) for holds, code in checks if not holds), None)
+
+
+def check_numbers(ticket: Ticket, instrument: Instrument, market_price: Decimal) -> Reply | None:
+    """The first filter of the instrument that the ticket fails.
+
+    market_price: in points; a market order's notional is judged by it.
+    """
+    is_limit = ticket.kind is Kind.LIMIT
+    price = ticket.price if is_limit else market_price
+    enough = ticket.reduce_only or price * ticket.quantity >= instrument.minimum_notional
+    checks = (
+        (ticket.quantity > 0, -4003),
+        (instrument.fits(ticket.quantity), -1111),
+        (not is_limit or ticket.price > 0, -4006),
+        (not is_limit or ticket.price % instrument.tick == 0, -4014),
+        (enough, -4164),
+    )
+    return next((error(code) for holds, code in checks if not holds), None)

@@ -1,0 +1,187 @@
+"""The routes of those who judge and disturb the venue; stable, see 60-interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from urllib.parse import parse_qs
+
+from onefill.core.money import ZERO, plain
+from onefill.venue.clock import VenueClock, iso
+from onefill.venue.dialect_openalgo import OpenAlgoDialect
+from onefill.venue.engine import Engine
+from onefill.venue.faults import Faults, read_fault
+from onefill.venue.instruments import source_of
+from onefill.venue.options import VenueOptions
+from onefill.venue.orders import FIRST_ID, Execution, Order
+from onefill.venue.wire import Reply, Request, answer, decimal_of, integer_of
+
+Handler = Callable[[Request], Reply]
+
+
+class Control:
+    """Reads the ledger out, and sets price, clock, faults and settings."""
+
+    def __init__(
+        self,
+        options: VenueOptions,
+        engine: Engine,
+        clock: VenueClock,
+        faults: Faults,
+        openalgo: OpenAlgoDialect,
+    ) -> None:
+        self._options = options
+        self._engine = engine
+        self._clock = clock
+        self._faults = faults
+        self._openalgo = openalgo
+        self.routes: dict[tuple[str, str], Handler] = {
+            ("GET", "/healthz"): self._health,
+            ("GET", "/ledger"): self._ledger,
+            ("GET", "/positions"): self._positions,
+            ("GET", "/faults"): self._list_faults,
+            ("POST", "/faults"): self._add_fault,
+            ("DELETE", "/faults"): self._clear_faults,
+            ("POST", "/price"): self._set_price,
+            ("POST", "/clock"): self._set_clock,
+            ("POST", "/settings"): self._set,
+        }
+
+    def _health(self, _: Request) -> Reply:
+        broker_class = self._options.broker_class
+        return answer(
+            {
+                "status": "ok",
+                "class": str(broker_class),
+                "lag_ms": self._options.lag_ms,
+                "client_id_scope": broker_class.scope,
+                "searchable": broker_class.is_searchable,
+                "requests_expire": broker_class.requests_expire,
+                "time_ms": self._clock.now_ms(),
+                "orders": len(self._engine.book.orders),
+                "executions": len(self._engine.book.executions),
+                "faults": len(self._faults.active),
+            }
+        )
+
+    def _ledger(self, request: Request) -> Reply:
+        """Every order that executed; with `all=1` also those that never did."""
+        wanted = parse_qs(request.query)
+        since = integer_of(wanted.get("since", ["0"])[-1])
+        if since is None:
+            return _wrong("since is an execution id")
+        book = self._engine.book
+        executions = book.executions[max(0, since + 1 - FIRST_ID) :]
+        orders: Iterable[Order] = book.orders.values()
+        if wanted.get("all", ["0"])[-1] != "1":
+            executed = dict.fromkeys(execution.broker_order_id for execution in executions)
+            orders = (book.orders[number] for number in sorted(executed))
+        return answer(
+            {
+                "orders": [_order_row(order) for order in orders],
+                "executions": [_execution_row(execution) for execution in executions],
+            }
+        )
+
+    def _positions(self, _: Request) -> Reply:
+        rows = [
+            {"account": account, "symbol": symbol, "quantity": plain(position.quantity)}
+            for (account, symbol), position in self._engine.book.positions.items()
+            if position.quantity
+        ]
+        return answer({"positions": rows})
+
+    def _list_faults(self, _: Request) -> Reply:
+        return answer({"faults": self._faults.active})
+
+    def _add_fault(self, request: Request) -> Reply:
+        wish = request.json()
+        if wish is None:
+            return _wrong("the body is a JSON object")
+        fault = read_fault(wish)
+        if isinstance(fault, str):
+            return _wrong(fault)
+        self._faults.add(fault)
+        return answer({"status": "ok", "faults": len(self._faults.active)})
+
+    def _clear_faults(self, _: Request) -> Reply:
+        self._faults.clear()
+        return answer({"status": "ok", "faults": 0})
+
+    def _set_price(self, request: Request) -> Reply:
+        wish = request.json() or {}
+        source, price = source_of(str(wish.get("symbol"))), decimal_of(wish.get("price"))
+        if source is None:
+            return _wrong("no such price: an option's follows BANKNIFTY, other symbols are unknown")
+        if price is None or price <= 0:
+            return _wrong("price is a number above 0")
+        self._engine.push_price(source, price)
+        return answer({"status": "ok", "symbol": source, "price": plain(price)})
+
+    def _set_clock(self, request: Request) -> Reply:
+        wish = request.json() or {}
+        offset_ms, at_ms = integer_of(wish.get("offset_ms")), integer_of(wish.get("at_ms"))
+        if at_ms is not None:
+            offset_ms = self._clock.offset_for(at_ms)
+        if offset_ms is None:
+            return _wrong("offset_ms or at_ms is a whole number of milliseconds")
+        self._engine.shift_clock(offset_ms)
+        return answer({"status": "ok", "offset_ms": offset_ms, "time_ms": self._clock.now_ms()})
+
+    def _set(self, request: Request) -> Reply:
+        """Change settings of the running venue; a restart brings back what it was started with."""
+        wish = request.json() or {}
+        unknown = sorted(set(wish) - {"lean", "spread", "volatility", "fill_at_most"})
+        if unknown:
+            return _wrong(f"unknown setting {unknown[0]}")
+        numbers = {name: decimal_of(value) for name, value in wish.items() if name != "lean"}
+        if wish.get("fill_at_most", 1) is None:
+            numbers["fill_at_most"] = ZERO
+        if any(number is None or number < 0 for number in numbers.values()):
+            return _wrong("settings are numbers, not negative")
+        if numbers.get("volatility") == 0:
+            return _wrong("volatility is above 0")
+        self._apply(wish, {name: number for name, number in numbers.items() if number is not None})
+        return answer({"status": "ok"})
+
+    def _apply(self, wish: dict[str, object], numbers: dict[str, Decimal]) -> None:
+        market = self._engine.market
+        market.spread = numbers.get("spread", market.spread)
+        market.volatility = numbers.get("volatility", market.volatility)
+        if "fill_at_most" in numbers:
+            self._engine.fill_at_most = numbers["fill_at_most"] or None
+        self._openalgo.is_lean = bool(wish.get("lean", self._openalgo.is_lean))
+
+
+def _order_row(order: Order) -> dict[str, object]:
+    return {
+        "client_order_id": order.client_order_id,
+        "broker_order_id": str(order.broker_order_id),
+        "dialect": order.dialect,
+        "account": order.account,
+        "symbol": order.symbol,
+        "side": str(order.side),
+        "quantity": plain(order.quantity),
+        "filled_quantity": plain(order.filled_quantity),
+        "average_price": plain(order.average_price),
+        "status": str(order.status),
+        "received_at": iso(order.received_at),
+        "executed_at": iso(order.executed_at),
+    }
+
+
+def _execution_row(execution: Execution) -> dict[str, object]:
+    return {
+        "execution_id": str(execution.execution_id),
+        "broker_order_id": str(execution.broker_order_id),
+        "client_order_id": execution.client_order_id,
+        "symbol": execution.symbol,
+        "side": str(execution.side),
+        "quantity": plain(execution.quantity),
+        "price": plain(execution.price),
+        "at": iso(execution.at),
+    }
+
+
+def _wrong(message: str) -> Reply:
+    return answer({"error": message}, 400)

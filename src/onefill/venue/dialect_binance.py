@@ -1,0 +1,218 @@
+"""The Binance USD-M futures dialect: signing, windows, order entry and look-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from onefill.core.money import ZERO
+from onefill.venue import binance_answers as shape
+from onefill.venue.binance_account import BinanceAccounts
+from onefill.venue.binance_answers import error, missing
+from onefill.venue.binance_gate import Gate, account_of
+from onefill.venue.binance_tickets import check_numbers, read_ticket
+from onefill.venue.clock import VenueClock
+from onefill.venue.dialect import CANCEL, MARKET, MODIFY, PLACE, QUERY, Route, Routes, Work
+from onefill.venue.engine import Change, Circumstances, Engine
+from onefill.venue.faults import FaultKind
+from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS
+from onefill.venue.options import BrokerClass
+from onefill.venue.orders import Kind, Order, Refusal, Ticket
+from onefill.venue.wire import Reply, Request, answer, decimal_of, integer_of
+
+_LIMIT, _LIMIT_MAX = 500, 1_000
+
+_Row = TypeVar("_Row")
+Form = Mapping[str, str]
+Handler = Callable[[str, Form], Reply]
+
+
+class BinanceDialect:
+    """Speaks the part of the API that order entry, look-ups and reconciliation need."""
+
+    def __init__(self, engine: Engine, clock: VenueClock, broker_class: BrokerClass) -> None:
+        self._engine = engine
+        self._book = engine.book
+        self._gate = Gate(clock, broker_class)
+        self._class = broker_class
+        self.routes: Routes = self._routes(BinanceAccounts(engine, clock))
+
+    def facts(self, request: Request) -> dict[str, str]:
+        """The parameters as sent, and the fields of the ledger that they name."""
+        form = request.form()
+        client_order_id = form.get("newClientOrderId") or form.get("origClientOrderId", "")
+        return {
+            **form,
+            "dialect": BINANCE,
+            "account": account_of(request),
+            "client_order_id": client_order_id,
+            "broker_order_id": form.get("orderId", ""),
+        }
+
+    def fault_reply(self, kind: FaultKind) -> Reply:
+        """What Binance says when it fails in this way."""
+        return shape.fault_reply(kind)
+
+    def _routes(self, accounts: BinanceAccounts) -> Routes:
+        def signed_route(kind: str, handler: Handler) -> Route:
+            return Route(kind, lambda request: self._signed(request, handler))
+
+        orders = "/fapi/v1/order"
+        account = signed_route(QUERY, accounts.account)
+        balance = signed_route(QUERY, accounts.balance)
+        return {
+            ("GET", "/fapi/v1/ping"): Route(MARKET, lambda _: answer({})),
+            ("GET", "/fapi/v1/time"): Route(MARKET, accounts.time),
+            ("GET", "/fapi/v1/exchangeInfo"): Route(MARKET, accounts.exchange_information),
+            ("GET", "/fapi/v1/ticker/price"): Route(MARKET, accounts.ticker),
+            ("GET", "/fapi/v1/premiumIndex"): Route(MARKET, accounts.mark),
+            ("POST", orders): Route(PLACE, self._place),
+            ("GET", orders): signed_route(QUERY, self._query),
+            ("PUT", orders): signed_route(MODIFY, self._modify),
+            ("DELETE", orders): signed_route(CANCEL, self._cancel),
+            ("DELETE", "/fapi/v1/allOpenOrders"): signed_route(CANCEL, self._cancel_all),
+            ("GET", "/fapi/v1/openOrders"): signed_route(QUERY, self._open_orders),
+            ("GET", "/fapi/v1/allOrders"): signed_route(QUERY, self._all_orders),
+            ("GET", "/fapi/v1/userTrades"): signed_route(QUERY, self._trades),
+            ("GET", "/fapi/v2/positionRisk"): signed_route(QUERY, accounts.positions),
+            ("GET", "/fapi/v3/positionRisk"): signed_route(QUERY, accounts.held_positions),
+            ("GET", "/fapi/v1/positionSide/dual"): signed_route(QUERY, _one_way),
+            ("GET", "/fapi/v2/account"): account,
+            ("GET", "/fapi/v3/account"): account,
+            ("GET", "/fapi/v2/balance"): balance,
+            ("GET", "/fapi/v3/balance"): balance,
+        }
+
+    # Who asks, and whether in time
+
+    def _signed(self, request: Request, handler: Handler) -> Reply:
+        form = request.form()
+        refused = self._gate.refusal(request, form)
+        return handler(account_of(request), form) if refused is None else refused
+
+    # Orders
+
+    def _place(self, request: Request) -> Reply | Work:
+        form = request.form()
+        refused = self._gate.refusal(request, form)
+        if refused is not None:
+            return refused
+        ticket = read_ticket(account_of(request), form, request.received_at, self._engine.market)
+        if isinstance(ticket, Reply):
+            return ticket
+        wants_result = form.get("newOrderRespType", "ACK").upper() == "RESULT"
+        return lambda circumstances: self._execute(ticket, wants_result, circumstances)
+
+    def _execute(self, ticket: Ticket, wants_result: bool, circumstances: Circumstances) -> Reply:
+        order = self._engine.place(ticket, circumstances)
+        if isinstance(order, Refusal):
+            return error(shape.REFUSALS[order])
+        row = shape.order_row if wants_result else shape.acknowledgement
+        return answer(row(order, self._class.is_searchable))
+
+    def _query(self, account: str, form: Form) -> Reply:
+        order = self._find(account, form)
+        if order is None:
+            return error(-2013)
+        return order if isinstance(order, Reply) else answer(self._row(order))
+
+    def _cancel(self, account: str, form: Form) -> Reply:
+        order = self._find(account, form)
+        if isinstance(order, Reply):
+            return order
+        if order is None or self._engine.cancel(order) is not None:
+            return error(-2011)
+        return answer(self._row(order))
+
+    def _cancel_all(self, account: str, form: Form) -> Reply:
+        if form.get("symbol") not in BINANCE_SYMBOLS:
+            return error(-1121) if form.get("symbol") else missing("symbol")
+        for order in list(self._book.open_orders_of(account, form["symbol"])):
+            self._engine.cancel(order)
+        return answer({"code": 200, "msg": "The operation of cancel all open order is done."})
+
+    def _modify(self, account: str, form: Form) -> Reply:
+        order = self._find(account, form)
+        quantity, price = decimal_of(form.get("quantity")), decimal_of(form.get("price"))
+        if isinstance(order, Reply):
+            return order
+        if quantity is None or price is None:
+            return missing("quantity" if quantity is None else "price")
+        if order is None or order.kind is not Kind.LIMIT:
+            return error(-2013)
+        wished = Ticket(
+            client_order_id=order.client_order_id,
+            dialect=BINANCE,
+            account=account,
+            symbol=order.symbol,
+            side=order.side,
+            quantity=quantity,
+            price=price,
+            kind=Kind.LIMIT,
+            reduce_only=order.reduce_only,
+            received_at=order.received_at,
+        )
+        refused = check_numbers(wished, BINANCE_SYMBOLS[order.symbol], price)
+        if refused is not None:
+            return refused
+        change = Change(quantity=quantity, price=price, trigger_price=ZERO, kind=Kind.LIMIT)
+        refusal = self._engine.modify(order, change)
+        return answer(self._row(order)) if refusal is None else error(shape.REFUSALS[refusal])
+
+    def _find(self, account: str, form: Form) -> Order | Reply | None:
+        """The order that the form names; the broker's id wins over the client's."""
+        if form.get("symbol") not in BINANCE_SYMBOLS:
+            return error(-1121) if form.get("symbol") else missing("symbol")
+        if form.get("orderId"):
+            order = self._book.order(account, integer_of(form["orderId"]))
+        elif form.get("origClientOrderId"):
+            searchable = self._class.is_searchable
+            name = form["origClientOrderId"]
+            order = self._book.by_client_id(account, name) if searchable else None
+        else:
+            return missing("orderId")
+        is_its = order is not None and order.symbol == form["symbol"]
+        return order if is_its and order is not None and order.dialect == BINANCE else None
+
+    def _row(self, order: Order) -> dict[str, object]:
+        return shape.order_row(order, self._class.is_searchable)
+
+    # Lists
+
+    def _open_orders(self, account: str, form: Form) -> Reply:
+        orders = self._book.open_orders_of(account, form.get("symbol") or None)
+        return answer([self._row(order) for order in orders if order.dialect == BINANCE])
+
+    def _all_orders(self, account: str, form: Form) -> Reply:
+        if not form.get("symbol"):
+            return missing("symbol")
+        first = integer_of(form.get("orderId", 0)) or 0
+        orders = self._book.orders_of(account, form["symbol"])
+        found = [order for order in orders if order.broker_order_id >= first]
+        return answer([self._row(order) for order in _page(found, form, "orderId")])
+
+    def _trades(self, account: str, form: Form) -> Reply:
+        if not form.get("symbol"):
+            return missing("symbol")
+        first = integer_of(form.get("fromId", 0)) or 0
+        since_ms = integer_of(form.get("startTime", 0)) or 0
+        order_id = integer_of(form.get("orderId"))
+        found = [
+            trade
+            for trade in self._book.trades_of(account, form["symbol"])
+            if trade.execution_id >= first
+            and trade.at >= since_ms * 1_000
+            and order_id in (None, trade.broker_order_id)
+        ]
+        return answer(shape.trade_rows(_page(found, form, "fromId")))
+
+
+def _page(rows: list[_Row], form: Form, first: str) -> list[_Row]:
+    """At most `limit` of them: from the start where a first id is given, else the latest."""
+    limit = integer_of(form.get("limit", _LIMIT)) or _LIMIT
+    limit = max(1, min(limit, _LIMIT_MAX))
+    return rows[:limit] if form.get(first) else rows[-limit:]
+
+
+def _one_way(_: str, __: Form) -> Reply:
+    return answer({"dualSidePosition": False})

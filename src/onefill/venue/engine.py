@@ -1,0 +1,230 @@
+"""The exchange itself: takes tickets, matches them with the market, writes down the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from onefill.venue.book import Book
+from onefill.venue.clock import VenueClock
+from onefill.venue.instruments import BINANCE, instrument_of
+from onefill.venue.ledger import Ledger
+from onefill.venue.market import Market
+from onefill.venue.matching import fill_price, fill_quantity, is_triggered, reducible
+from onefill.venue.options import BrokerClass
+from onefill.venue.orders import (
+    Entry,
+    Execution,
+    Kind,
+    Order,
+    Patience,
+    Refusal,
+    Side,
+    Status,
+    Ticket,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What faults make of one order."""
+
+    is_held: bool = False
+    """It is accepted and does not trade before `release`."""
+    fill_at_most: Decimal | None = None
+    """Its quantity on each tick, instead of the venue's setting."""
+    reported_twice: bool = False
+    when_accepted: Callable[[Order], None] | None = None
+    """Called once the order is in the book."""
+
+
+NORMAL = Circumstances()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """The absolute values that a modified order shall have."""
+
+    quantity: Decimal
+    price: Decimal
+    trigger_price: Decimal
+    kind: Kind
+
+
+class Engine:
+    """Changes the book in whole entries, each appended to the ledger before it returns.
+
+    Nothing here waits: whoever answers a person awaits `Ledger.durable` first.
+    """
+
+    def __init__(
+        self, ledger: Ledger, market: Market, clock: VenueClock, broker_class: BrokerClass
+    ) -> None:
+        self.book = Book()
+        self.market = market
+        self.fill_at_most: Decimal | None = None
+        self._ledger = ledger
+        self._clock = clock
+        self._class = broker_class
+        self._circumstances: dict[int, Circumstances] = {}
+
+    def restore(self) -> None:
+        """Read everything back from the ledger, once, before the first request."""
+        for entry in self._ledger.read():
+            self.book.apply(entry)
+            for source, price in entry.prices.items():
+                self.market.set_price(source, price)
+            if entry.clock_offset_ms is not None:
+                self._clock.offset_ms = entry.clock_offset_ms
+
+    def place(self, ticket: Ticket, circumstances: Circumstances = NORMAL) -> Order | Refusal:
+        """Accept the ticket and fill what fills now; a refused ticket leaves no trace."""
+        if self._is_taken(ticket):
+            return Refusal.DUPLICATE_ID
+        if ticket.reduce_only and not self._reducible(ticket):
+            return Refusal.NOTHING_TO_REDUCE
+        order = self.book.new_order(ticket, self._clock.now_us())
+        if circumstances is not NORMAL:
+            self._circumstances[order.broker_order_id] = circumstances
+        entry = Entry(orders=[order])
+        if not circumstances.is_held:
+            self._match(order, entry)
+            if order.patience is not Patience.GTC:
+                self._lose(order)
+        self._commit(entry)
+        if circumstances.when_accepted is not None:
+            circumstances.when_accepted(order)
+        return order
+
+    def release(self, order: Order) -> None:
+        """Let a held order trade."""
+        self._circumstances.pop(order.broker_order_id, None)
+        self._touch(order)
+
+    def cancel(self, order: Order) -> Refusal | None:
+        """Take an open order out of the book."""
+        if not order.status.is_open:
+            return Refusal.NOT_OPEN
+        self._end(order, Status.CANCELED)
+        self._commit(Entry(orders=[order]))
+        return None
+
+    def modify(self, order: Order, change: Change) -> Refusal | None:
+        """Give an open order new values and match it again.
+
+        A quantity that is not above what has filled cancels the rest, as at Binance.
+        """
+        if not order.status.is_open:
+            return Refusal.NOT_OPEN
+        before = (order.quantity, order.price, order.trigger_price, order.kind)
+        after = (change.quantity, change.price, change.trigger_price, change.kind)
+        if before == after:
+            return Refusal.UNCHANGED
+        entry = Entry(orders=[order])
+        order.updated_at = self._clock.now_us()
+        if change.quantity <= order.filled_quantity:
+            self._end(order, Status.CANCELED)
+        else:
+            order.quantity, order.price, order.trigger_price, order.kind = after
+            self._match(order, entry)
+        self._commit(entry)
+        return None
+
+    def push_price(self, source: str, price: Decimal) -> None:
+        """Set a price for good (it survives a restart) and trade on it."""
+        self._commit(Entry(prices={source: price}))
+        self.tick(source, price)
+
+    def tick(self, source: str, price: Decimal) -> None:
+        """Move a price as a feed does: only the fills are written down."""
+        self.market.set_price(source, price)
+        for order in self.book.open_on(source):
+            self._touch(order)
+
+    def shift_clock(self, offset_ms: int) -> None:
+        """Set the offset of the venue's clock for good."""
+        self._clock.offset_ms = offset_ms
+        self._commit(Entry(clock_offset_ms=offset_ms))
+
+    def _is_taken(self, ticket: Ticket) -> bool:
+        # OpenAlgo checks no ids, whatever the class.
+        if ticket.dialect != BINANCE or not ticket.client_order_id:
+            return False
+        known = self.book.by_client_id(ticket.account, ticket.client_order_id)
+        if known is None or self._class is BrokerClass.C:
+            return False
+        return self._class is BrokerClass.A or known.status.is_open
+
+    def _reducible(self, ticket: Ticket) -> Decimal:
+        return reducible(ticket.side, self.book.position(ticket.account, ticket.symbol))
+
+    def _touch(self, order: Order) -> None:
+        """Match a resting order and write down what changed, if anything did."""
+        before = (order.status, order.filled_quantity, order.triggered)
+        entry = Entry(orders=[order])
+        self._match(order, entry)
+        if before != (order.status, order.filled_quantity, order.triggered):
+            self._commit(entry)
+
+    def _match(self, order: Order, entry: Entry) -> None:
+        circumstances = self._circumstances.get(order.broker_order_id, NORMAL)
+        price = self.market.quote(instrument_of(order.dialect, order.symbol))
+        if circumstances.is_held or not is_triggered(order, price):
+            return
+        order.triggered = order.kind in (Kind.SL, Kind.SLM)
+        offered = fill_price(order, price, self.market.spread)
+        if offered is None:
+            return
+        at_most = circumstances.fill_at_most or self.fill_at_most
+        position = self.book.position(order.account, order.symbol)
+        quantity = fill_quantity(order, position, at_most)
+        if order.patience is Patience.FOK and quantity < order.remaining:
+            return
+        if quantity > 0:
+            self._fill(order, quantity, offered, entry, circumstances)
+        if order.reduce_only and reducible(order.side, position) <= quantity:
+            self._lose(order)
+
+    def _fill(
+        self,
+        order: Order,
+        quantity: Decimal,
+        price: Decimal,
+        entry: Entry,
+        circumstances: Circumstances,
+    ) -> None:
+        now_us = self._clock.now_us()
+        order.filled_quantity += quantity
+        order.turnover += quantity * price
+        order.executed_at = order.updated_at = now_us
+        order.status = Status.PARTIALLY_FILLED if order.remaining else Status.FILLED
+        execution = Execution(
+            execution_id=self.book.next_execution_id,
+            broker_order_id=order.broker_order_id,
+            client_order_id=order.client_order_id,
+            account=order.account,
+            symbol=order.symbol,
+            side=Side(order.side),
+            quantity=quantity,
+            price=price,
+            at=now_us,
+            reported_twice=circumstances.reported_twice,
+        )
+        entry.executions.append(execution)
+
+    def _lose(self, order: Order) -> None:
+        """End what is left of an order that can't fill any more."""
+        if order.status.is_open:
+            self._end(order, Status.EXPIRED)
+
+    def _end(self, order: Order, status: Status) -> None:
+        order.status = status
+        order.updated_at = self._clock.now_us()
+
+    def _commit(self, entry: Entry) -> None:
+        self._ledger.append(entry)
+        self.book.apply(entry)
+        for order in entry.orders:
+            if not order.status.is_open:
+                self._circumstances.pop(order.broker_order_id, None)

@@ -1,0 +1,76 @@
+"""The real API over a real PostgreSQL, and rows to look at."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+
+import onefill.postgres
+from onefill.ports.rows import NodeStatus
+from onefill.postgres.controls import PostgresControls
+from onefill.postgres.views import PostgresViews
+from onefill.web.api import build_api
+from onefill.web.tokens import Tokens
+
+VIEWER, OPERATOR = "viewer-token-of-tests", "operator-token-of-tests"
+NODE = NodeStatus(
+    instance="prod",
+    version="0.1.0",
+    state="ACTIVE",
+    is_active=True,
+    epoch=7,
+    mode="active-active",
+    topology="shared-database",
+    live=False,
+)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Any]:
+    """Connections to a fresh database with the product's tables."""
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=4) as pool:
+        if await pool.fetchval("SELECT to_regclass('signal_log')") is None:
+            folder = Path(onefill.postgres.__file__).parent / "migrations"
+            for migration in sorted(folder.glob("*.sql")):
+                await pool.execute(migration.read_text())
+        yield pool
+
+
+@pytest.fixture
+def api(pool: Any) -> FastAPI:
+    """The API as an active paper instance serves it."""
+    return api_with(pool, Tokens(operator=OPERATOR, viewer=VIEWER))
+
+
+def api_with(pool: Any, tokens: Tokens, **node: Any) -> FastAPI:
+    """The API with these tokens and a node that differs so."""
+    status = replace(NODE, **node)
+    return build_api(PostgresViews(pool), PostgresControls(pool), tokens, lambda: status)
+
+
+def client_of(api: FastAPI, token: str | None) -> httpx.AsyncClient:
+    """A client at 10.0.0.9 that shows this token."""
+    transport = httpx.ASGITransport(api, raise_app_exceptions=False, client=("10.0.0.9", 4000))
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers)
+
+
+@pytest.fixture
+async def viewer(api: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Someone who may read."""
+    async with client_of(api, VIEWER) as client:
+        yield client
+
+
+@pytest.fixture
+async def operator(api: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Someone who may act."""
+    async with client_of(api, OPERATOR) as client:
+        yield client
