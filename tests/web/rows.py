@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 TRADE = """
-INSERT INTO portfolio_state (portfolio, initial_capital, realised_pnl, closed_equity, equity_high,
-                             total_risk_amount, total_risk_percent, margin_used)
-VALUES ('main', 5000000, 1000.50, 5001000.50, 5001000.50, 16000, 0.32, 210000);
+INSERT INTO portfolio_state (portfolio, initial_capital, realised_pnl, equity_high,
+                             total_risk_amount, margin_used)
+VALUES ('main', 4998999.50, 1000.50, 5000000, 16000, 210000);
 INSERT INTO lanes (lane, portfolio, instrument) VALUES ('main/GOLD_MINI', 'main', 'GOLD_MINI');
 INSERT INTO signal_log (fingerprint, lane, engine, kind, portfolio, instrument, signal_time,
                         received_at, received_by, payload, processing_status, decided_at, ended_at,
@@ -23,10 +23,10 @@ INSERT INTO signal_events VALUES
 INSERT INTO portfolio_positions
     (position_id, portfolio, instrument, lane, slot, status, is_base_position, opened_at, lots,
      units_per_lot, point_value, margin_per_lot, signal_price, entry_price, stop, last_price,
-     limiter, risk_contribution, vol_contribution)
+     limiter, risk_amount, vol_amount)
 VALUES ('p1', 'main', 'GOLD_MINI', 'main/GOLD_MINI', 'Long_1', 'open', true,
         '2026-01-05 09:15:00.13+00', 2, 100, 10, 105000, 78500, 78502.5, 77800, 78600,
-        'volatility', 0.32, 0.18);
+        'volatility', 16000, 9000);
 INSERT INTO position_legs (position_id, leg, broker, account, symbol, exchange, side, quantity,
                            multiplier, bought_quantity, bought_value)
 VALUES ('p1', 'fut', 'openalgo', 'paper', 'GOLDM05FEB26FUT', 'MCX', 'BUY', 200, 0.1, 200, 15700500);
@@ -45,9 +45,10 @@ SELECT 'of1', n, 'prod', '0b9d2f4e-5d0c-4c37-9a53-3a0f5a0d9e11', 7, now(), now()
 FROM generate_series(1, 2) n;
 INSERT INTO fills (client_order_id, cumulative_quantity, position_id, broker, account, symbol, side,
                    quantity, value, price, trade_ids)
-VALUES ('of1', 50, 'p1', 'openalgo', 'paper', 'GOLDM05FEB26FUT', 'BUY', 50, 3925000, 78500, '{t1}'),
+VALUES ('of1', 50, 'p1', 'openalgo', 'paper', 'GOLDM05FEB26FUT', 'BUY', 50, 3925000, 78500,
+        '["t1"]'),
        ('of1', 200, 'p1', 'openalgo', 'paper', 'GOLDM05FEB26FUT', 'BUY', 150, 11775500,
-        78503.3333, '{t2,t3}');
+        78503.3333, '["t2", "t3"]');
 """
 """One base entry in Gold Mini: not sent at first, then filled in two parts."""
 

@@ -88,10 +88,10 @@ def test_a_synthetic_future_is_priced_as_one_and_not_at_all_when_its_legs_differ
 async def test_equity_is_closed_open_and_blended(pool: Any, viewer: Any) -> None:
     await pool.execute(TRADE)
     portfolio = await good(viewer, "/api/portfolio", portfolio="main")
-    assert portfolio["closed_equity"] == "5001000.5"
-    assert portfolio["open_equity"] == "5002950.5"
-    assert portfolio["blended_equity"] == "5001975.5"
-    assert portfolio["unpriced"] == 0
+    assert portfolio["closed_equity"] == "5000000"
+    assert portfolio["open_equity"] == "5001950"
+    assert portfolio["blended_equity"] == "5000975"
+    assert (portfolio["total_risk_percent"], portfolio["unpriced"]) == ("0.32", 0)
 
 
 @pytest.mark.req("PF-5")
@@ -192,10 +192,13 @@ async def test_status_tells_what_a_person_must_know_first(pool: Any, viewer: Any
     await add_orders(pool, "A", 1, state="IN_DOUBT")
     await add_orders(pool, "B", 2, state="QUARANTINED")
     await add_orders(pool, "C", 1, state="SENDING")  # long past its send_by
-    await pool.execute("INSERT INTO lanes VALUES ('main/B', 'main', 'B', 'contradiction', now())")
     await pool.execute(
-        "INSERT INTO leases VALUES ('leader', 7, 'prod', gen_random_uuid(), false,"
-        " now() + interval '1 hour')"
+        "INSERT INTO lanes (lane, portfolio, instrument, blocked) "
+        "VALUES ('main/B', 'main', 'B', 'contradiction')"
+    )
+    await pool.execute(
+        "INSERT INTO leases (resource, epoch, holder, boot, acquired_at, lease_until)"
+        " VALUES ('leader', 7, 'prod', gen_random_uuid(), now(), now() + interval '1 hour')"
     )
     status = await good(viewer, "/api/status")
     assert (status["instance"], status["state"], status["epoch"]) == ("prod", "ACTIVE", 7)
@@ -216,7 +219,8 @@ async def test_a_silent_leader_is_shown_as_crashed_and_leads_no_more(
         " ('dev', gen_random_uuid(), now(), now(), false, 'STANDBY', '0.1.0')"
     )
     await pool.execute(
-        "INSERT INTO leases VALUES ('leader', 7, 'prod', gen_random_uuid(), false, now())"
+        "INSERT INTO leases (resource, epoch, holder, boot, acquired_at, lease_until)"
+        " VALUES ('leader', 7, 'prod', gen_random_uuid(), now(), now())"
     )
     dev, prod = (await good(viewer, "/coordinator/instances"))["instances"]
     assert (dev["instance"], dev["stale"], dev["status"]) == ("dev", False, "active")

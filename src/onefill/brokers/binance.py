@@ -225,8 +225,8 @@ class BinanceBroker:
     async def _venue_time_past(self, intent: OrderIntent) -> int | None:
         """The venue's time, asked before the look-up, if the order can't appear after it.
 
-        None while it still may, or may for ever. Asked afresh, so that neither our estimate nor
-        a step of the venue's clock since then can make a look-up seem to prove more than it does.
+        None while it still may, or may for ever. Our own estimate only saves asking too early:
+        what counts is the venue's fresh word, which a step of its clock can't belie.
         """
         if self._capabilities.order_class is not OrderClass.B or intent.expires_at is None:
             return None

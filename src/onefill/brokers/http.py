@@ -6,7 +6,6 @@ have left. Nothing here reads a status or a body; that is each broker's own busi
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,17 +88,7 @@ class _GatedBody(BytesPayload):
         """Write all of it, or nothing."""
         self._gate.open()
         await super().write_with_length(writer, content_length)
-        await _flushed(writer)
         reach(Failpoint.SEND_AFTER)
-
-
-async def _flushed(writer: AbstractStreamWriter) -> None:
-    """Return when the kernel has the bytes: uvloop keeps them until its loop's next round."""
-    transport: asyncio.WriteTransport | None = getattr(writer, "transport", None)
-    while transport is not None and transport.get_write_buffer_size() > 0:
-        await asyncio.sleep(0)
-        if transport.is_closing():
-            return
 
 
 class Http:

@@ -13,7 +13,6 @@ import msgspec
 
 from onefill.cli.errors import Refused, Unreachable, Usage
 
-DEFAULT_URL = "http://127.0.0.1:8095"
 _UNAVAILABLE = 503
 _encoder = msgspec.json.Encoder(decimal_format="number")
 

@@ -59,7 +59,9 @@ def show(
 
     rows = [row for row in shown(options.loaded(config, profile)) if row.origin or not changed]
     if as_json:
-        print_json([{"key": r.key, "value": r.value, "origin": r.origin or "default"} for r in rows])
+        print_json(
+            [{"key": r.key, "value": r.value, "origin": r.origin or "default"} for r in rows]
+        )
         return
     columns = [Column(head, text(head)) for head in ("key", "value", "origin")]
     as_rows = [{"key": r.key, "value": r.value, "origin": r.origin or "default"} for r in rows]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from onefill.cli.client import Answer, Client, dumps, explained, good
-from onefill.cli.errors import Unreachable
+from onefill.cli.errors import Refused, Unreachable
 from onefill.core.signal import END_STATUSES, SignalStatus
 from onefill.ports.clock import Clock
 
@@ -40,7 +40,7 @@ class Courier:
     """Delivers to one instance, through its restarts.
 
     patience_s: for how long nothing may come of one signal before that is an error.
-    pause: what waits between tries (seconds); a test passes its own.
+    told: is told why a try was in vain, for a progress bar.
     """
 
     def __init__(
@@ -50,35 +50,32 @@ class Courier:
         clock: Clock,
         *,
         patience_s: float,
-        pause: Callable[[float], None] = time.sleep,
+        told: Callable[[str], None] = lambda why: None,
     ) -> None:
         self._client = client
         self._secret = secret
         self._clock = clock
         self._patience_ms = patience_s * 1000
-        self._pause = pause
+        self._told = told
 
-    def send(self, signal: Mapping[str, object], *, wait: bool) -> Delivered:
+    async def send(self, signal: Mapping[str, object], *, wait: bool) -> Delivered:
         """Post a signal until it is taken in. Raises Refused, Unreachable.
 
         wait: let the first answer tell the end, if that comes within a moment.
         """
-        body = dumps({**signal, "secret": self._secret})
+        body = dumps({**signal, "secret": self._secret} if self._secret else signal)
         query = {"wait": "executed", "timeout": WAIT_S} if wait else {}
-        answer = self.insist(lambda: self._client.ask("POST", "/webhook", body=body, query=query))
-        taken = good(answer)
-        status = str(taken["status"])
-        # A webhook's `accepted` is the log's `received`; a duplicate's own status is in the log.
-        known = {"accepted": "received", "duplicate": "received"}.get(status, status)
-        reason = taken.get("reason")
-        return Delivered(int(taken["signal_id"]), known, reason, duplicate=status == "duplicate")
+        answer = await self.insist(
+            lambda: self._client.ask("POST", "/webhook", body=body, query=query)
+        )
+        return _taken(good(answer))
 
-    def end_of(self, sent: Delivered) -> Delivered:
+    async def end_of(self, sent: Delivered) -> Delivered:
         """Wait for the end of a signal, and read its story. Raises Unreachable."""
+        path = f"/api/signals/{sent.signal_id}"
         started_ms = self._clock.boottime_ms()
         while True:
-            path = f"/api/signals/{sent.signal_id}"
-            story = good(self.insist(lambda: self._client.ask("GET", path)))
+            story = good(await self.insist(lambda: self._client.ask("GET", path)))
             row = story["signal"]
             told = Delivered(sent.signal_id, row["status"], row["reason"], sent.duplicate, story)
             if told.is_over:
@@ -88,20 +85,21 @@ class Courier:
                     f"signal {sent.signal_id} is still {told.status}",
                     remedy="See `onefill status`: is an instance active, is an order in doubt?",
                 )
-            self._pause(_POLL_S)
+            await self._clock.sleep(_POLL_S)
 
-    def insist(self, ask: Callable[[], Answer]) -> Answer:
+    async def insist(self, ask: Callable[[], Answer]) -> Answer:
         """Ask until there is an answer that a repeat would not change. Raises Unreachable."""
         started_ms = self._clock.boottime_ms()
         pause_s = _FIRST_PAUSE_S
         while True:
-            answer, why = _tried(ask)
+            answer, why = await asyncio.to_thread(_tried, ask)
             if answer is not None and answer.status not in TRY_AGAIN:
                 return answer
             if self._clock.boottime_ms() - started_ms > self._patience_ms:
                 raise Unreachable(why)
+            self._told(why)
             asked_for = answer.retry_after_s if answer is not None else None
-            self._pause(min(asked_for or pause_s, _LONGEST_PAUSE_S))
+            await self._clock.sleep(min(asked_for or pause_s, _LONGEST_PAUSE_S))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
 
@@ -113,6 +111,16 @@ def is_end(status: str) -> bool:
 def was_refused(status: str) -> bool:
     """Whether the signal ended without what it asked for, for a reason that is no repetition."""
     return is_end(status) and status not in (SignalStatus.EXECUTED, SignalStatus.IGNORED)
+
+
+def _taken(answer: Mapping[str, Any]) -> Delivered:
+    """What a webhook's answer says: its `accepted` is the log's `received`."""
+    status, reason = str(answer["status"]), answer.get("reason")
+    if "signal_id" not in answer:
+        raise Refused(f"the signal was {status}: {reason}")
+    is_duplicate = status == "duplicate" or bool(answer.get("duplicate"))
+    in_log = "received" if status in ("accepted", "duplicate") else status
+    return Delivered(int(answer["signal_id"]), in_log, reason, is_duplicate)
 
 
 def _tried(ask: Callable[[], Answer]) -> tuple[Answer | None, str]:

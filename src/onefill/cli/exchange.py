@@ -9,6 +9,7 @@ import typer
 
 
 def exchange(
+    *,
     data: Annotated[Path, typer.Option(help="Directory of the venue's ledger.")] = Path(
         "data/venue"
     ),

@@ -7,11 +7,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onefill.cli import options, output
-from onefill.cli.client import DEFAULT_URL, Client
+from onefill.cli.options import DEFAULT_URL
 from onefill.cli.output import Column, Row, escaped, grouped, moment, money, state, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from onefill.cli.client import Client
+
+
+def holdings(row: Row) -> str:
+    """What a position's legs hold now, such as `+30 BANKNIFTY30DEC2560000CE`."""
+    legs = (leg for leg in row.get("legs") or () if leg.get("net") not in (None, "0"))
+    return escaped(", ".join(f"{_signed(leg['net'])} {leg['symbol']}" for leg in legs))
+
+
+def _age(row: Row) -> str:
+    age_ms = row.get("heartbeat_age_ms")
+    if age_ms is None:
+        return ""
+    text = f"{int(age_ms) / 1000:.0f} s ago"
+    return f"[bold red]{text}[/]" if row.get("stale") else text
+
+
+def _signed(net: object) -> str:
+    text = str(net)
+    return text if text.startswith("-") else f"+{text}"
+
 
 SIGNALS = (
     Column("id", text("id"), right=True),
@@ -34,12 +56,12 @@ POSITIONS = (
     Column("price", money("last_price"), right=True),
     Column("realised", money("realised"), right=True),
     Column("unrealised", money("unrealised"), right=True),
-    Column("holds", lambda row: holdings(row)),
+    Column("holds", holdings),
 )
 ORDERS = (
     Column("client order id", text("client_order_id")),
     Column("created", moment("created_at")),
-    Column("money", lambda row: output.badge(row.get("venue") == "live")),
+    Column("venue", lambda row: output.badge(row.get("venue") == "live")),
     Column("symbol", text("symbol")),
     Column("side", text("side")),
     Column("quantity", money("quantity"), right=True),
@@ -52,7 +74,7 @@ INSTANCES = (
     Column("instance", text("instance")),
     Column("state", state("state")),
     Column("leader", lambda row: "yes" if row.get("is_leader") else ""),
-    Column("heartbeat", lambda row: _age(row)),
+    Column("heartbeat", _age),
     Column("started", moment("started_at")),
     Column("url", text("url")),
     Column("version", text("version")),
@@ -152,12 +174,6 @@ def rows_of(page: Any) -> list[dict[str, Any]]:
     return lists[0] if lists else []
 
 
-def holdings(row: Row) -> str:
-    """What a position's legs hold now, such as `+30 BANKNIFTY30DEC2560000CE`."""
-    legs = (leg for leg in row.get("legs") or () if leg.get("net") not in (None, "0"))
-    return escaped(", ".join(f"{_signed(leg['net'])} {leg['symbol']}" for leg in legs))
-
-
 def _show(title: str, columns: Sequence[Column], page: Any, as_json: bool) -> None:
     if as_json:
         output.print_json(page)
@@ -207,16 +223,3 @@ def portfolio_line(row: Row) -> str:
         f"margin ₹{grouped(row.get('margin_used'), 0)}, "
         f"{escaped(row.get('positions'))} positions"
     )
-
-
-def _age(row: Row) -> str:
-    age_ms = row.get("heartbeat_age_ms")
-    if age_ms is None:
-        return ""
-    text = f"{int(age_ms) / 1000:.0f} s ago"
-    return f"[bold red]{text}[/]" if row.get("stale") else text
-
-
-def _signed(net: object) -> str:
-    text = str(net)
-    return text if text.startswith("-") else f"+{text}"

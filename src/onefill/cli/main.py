@@ -6,8 +6,18 @@ import sys
 
 import typer
 
-from onefill.cli import configuration, demo, doctor, exchange, look, migrate, replay, send, serve
-from onefill.cli import trading
+from onefill.cli import (
+    configuration,
+    doctor,
+    exchange,
+    look,
+    migrate,
+    replay,
+    send,
+    serve,
+    trading,
+)
+from onefill.cli.demo.verb import demo
 from onefill.cli.errors import exit_code
 from onefill.core.errors import OnefillError
 
@@ -23,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _RUN, _LOOK, _ACT, _CARE = "Run", "Look", "Act", "Set up and care"
-app.command(rich_help_panel=_RUN)(demo.demo)
+app.command(rich_help_panel=_RUN)(demo)
 app.command(rich_help_panel=_RUN)(serve.serve)
 app.command(rich_help_panel=_RUN)(exchange.exchange)
 app.command(rich_help_panel=_ACT)(send.send)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from onefill.cli import options
 from onefill.cli.errors import Usage
 
@@ -17,6 +15,8 @@ def migrate(config: options.Config = None, profile: options.Profile = None) -> N
 
         ONEFILL_DATABASE_URL=postgresql://… onefill migrate
     """
+    import asyncio
+
     from onefill.cli.output import console
 
     url = options.loaded(config, profile).settings.database.url.get_secret_value()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,28 +11,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onefill.cli import options
-from onefill.cli.client import DEFAULT_URL, Client
 from onefill.cli.errors import Refused, Usage
+from onefill.cli.fill_in import Distance, FillIn
+from onefill.cli.options import DEFAULT_URL
 
 if TYPE_CHECKING:
     from onefill.cli.delivery import Delivered
 
 DIRECT = ("buy", "sell", "close")
 PORTFOLIO = ("BASE_ENTRY", "PYRAMID", "EXIT", "MARKET_DATA")
-_SLOTS = {"BASE_ENTRY": "Long_1", "PYRAMID": "Long_2", "EXIT": "ALL"}
+What = Annotated[
+    str,
+    typer.Argument(
+        help="base_entry, pyramid, exit, market_data; buy, sell, close; a JSON file; or - for "
+        "standard input."
+    ),
+]
+Instrument = Annotated[str, typer.Option("--instrument", "--ticker", "-i", help="What to trade.")]
 
 
 def send(
-    what: Annotated[
-        str,
-        typer.Argument(
-            help="base_entry, pyramid, exit, market_data; buy, sell, close; a JSON file; or - for "
-            "standard input."
-        ),
-    ],
-    instrument: Annotated[
-        str, typer.Option("--instrument", "--ticker", "-i", help="What to trade.")
-    ] = "BANK_NIFTY",
+    what: What,
+    *,
+    instrument: Instrument = "BANK_NIFTY",
     price: Annotated[str | None, typer.Option(help="The signal's price, in points.")] = None,
     stop: Annotated[str, typer.Option(help="Points, or 1% below the price.")] = "1%",
     atr: Annotated[str, typer.Option(help="Points, or a part of the price.")] = "0.5%",
@@ -54,90 +54,39 @@ def send(
 
         onefill send base_entry --instrument BANK_NIFTY --price 60000 --wait
 
-        onefill send exit --instrument BANK_NIFTY --price 60100
-
         onefill send buy --ticker BTCUSDT --contracts 0.01 --wait
 
         echo '{"action": "buy", …}' | onefill send -
     """
-    from onefill.cli.delivery import Courier
-    from onefill.ports.clock import RealClock
+    import asyncio
 
-    clock = RealClock()
-    settings = options.loaded().settings
     if what.lower() in DIRECT:
-        signal = direct(what.lower(), instrument, contracts, portfolio, order_id, clock.wall())
+        sized = {"ticker": instrument, "contracts": number(contracts, "--contracts")}
+        signal = {"action": what.lower(), **sized, **_origin(portfolio, order_id or "send")}
     elif what.upper() in PORTFOLIO:
-        signal = of_portfolio(
-            what.upper(), instrument, price, stop, atr, er, lots, position, portfolio, clock.wall()
-        ) | ({"order_id": order_id} if order_id else {})
+        fill_in = FillIn(
+            portfolio=portfolio,
+            instrument=instrument,
+            stop=Distance.parse(stop),
+            atr=Distance.parse(atr),
+            er=number(er, "--er"),
+            lots=lots,
+            reason="sent by hand",
+        )
+        signal = {"type": what.upper(), **_origin(portfolio, order_id)}
+        signal |= {"position": position} if position else {}
+        of_portfolio(signal, price, fill_in)
     else:
         signal = from_file(what)
-    secret = next(iter(settings.secrets.values()), "")
-    client = Client(url, token=options.token_of(settings))
-    courier = Courier(client, secret, clock, patience_s=timeout_s if wait else 0)
-    sent = courier.send(signal, wait=wait)
-    if wait and not sent.is_over:
-        sent = courier.end_of(sent)
-    _tell(signal, sent, as_json)
+    _tell(signal, asyncio.run(_deliver(signal, url, timeout_s if wait else None)), as_json)
 
 
-def direct(
-    action: str, ticker: str, contracts: str, portfolio: str, order_id: str | None, now: datetime
-) -> dict[str, object]:
-    """A signal of the direct policy. Raises Usage."""
-    return {
-        "action": action,
-        "ticker": ticker,
-        "contracts": _number(contracts, "--contracts"),
-        "portfolio": portfolio,
-        "timestamp": now.isoformat(),
-        "order_id": order_id or f"send-{now:%Y%m%d%H%M%S%f}",
-    }
-
-
-def of_portfolio(
-    kind: str,
-    instrument: str,
-    price: str | None,
-    stop: str,
-    atr: str,
-    er: str,
-    lots: int,
-    position: str | None,
-    portfolio: str,
-    now: datetime,
-) -> dict[str, object]:
-    """A signal of the portfolio engine. Raises Usage."""
+def of_portfolio(signal: dict[str, Any], price: str | None, fill_in: FillIn) -> None:
+    """Make it a whole signal of the portfolio engine. Raises Usage."""
     if price is None:
-        raise Usage(f"{kind} needs a price", remedy="Add --price, in points.")
-    at = _number(price, "--price")
-    base: dict[str, object] = {
-        "type": kind,
-        "instrument": instrument,
-        "portfolio": portfolio,
-        "price": at,
-        "atr": part_of(at, atr, "--atr"),
-        "supertrend": at - part_of(at, stop, "--stop"),
-        "timestamp": now.isoformat(),
-    }
-    if kind == "MARKET_DATA":
-        return base
-    sized = {
-        "position": position or _SLOTS[kind],
-        "stop": at - part_of(at, stop, "--stop"),
-        "lots": lots,
-        "er": _number(er, "--er"),
-    }
-    return base | sized | ({"reason": "sent by hand"} if kind == "EXIT" else {})
-
-
-def part_of(price: Decimal, written: str, option: str) -> Decimal:
-    """`2%` of a price, to a hundredth of a point; or the points as they are written."""
-    if written.endswith("%"):
-        percent = _number(written.removesuffix("%"), option)
-        return (price * percent / 100).quantize(Decimal("0.01"))
-    return _number(written, option)
+        raise Usage(f"{signal['type']} needs a price", remedy="Add --price, in points.")
+    signal["price"] = number(price, "--price")
+    fill_in.complete(signal, number(price, "--price"))
 
 
 def from_file(name: str) -> dict[str, Any]:
@@ -157,7 +106,34 @@ def from_file(name: str) -> dict[str, Any]:
     return signal
 
 
-def _number(text: str, option: str) -> Decimal:
+def _origin(portfolio: str, order_id: str | None) -> dict[str, Any]:
+    """Where and when; `send` becomes an order id of its own, so that two equal ones both count."""
+    from onefill.ports.clock import RealClock
+
+    now = RealClock().wall()
+    unique = f"send-{now:%Y%m%d%H%M%S%f}" if order_id == "send" else order_id
+    named = {"portfolio": portfolio, "timestamp": now.isoformat(), "order_id": unique}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+async def _deliver(signal: dict[str, Any], url: str, patience_s: float | None) -> Delivered:
+    """Post the signal, and wait for its end if there is patience."""
+    from onefill.cli.client import Client
+    from onefill.cli.delivery import Courier
+    from onefill.ports.clock import RealClock
+
+    settings = options.loaded().settings
+    secret = next(iter(settings.secrets.values()), "")
+    client = Client(url, token=options.token_of(settings))
+    courier = Courier(client, secret, RealClock(), patience_s=patience_s or 0)
+    sent = await courier.send(signal, wait=patience_s is not None)
+    if patience_s is not None and not sent.is_over:
+        sent = await courier.end_of(sent)
+    return sent
+
+
+def number(text: str, option: str) -> Decimal:
+    """A finite number. Raises Usage, naming the option."""
     try:
         number = Decimal(text)
     except InvalidOperation:

@@ -12,6 +12,7 @@ from onefill.cli.errors import Usage
 
 
 def serve(
+    *,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     instance_id: Annotated[

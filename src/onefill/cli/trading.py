@@ -7,14 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from onefill.cli import options
-from onefill.cli.client import DEFAULT_URL
+from onefill.cli.options import DEFAULT_URL
 
 Note = Annotated[str, typer.Option("--note", help="Why; kept in the audit log.")]
 
 
-def pause(
-    note: Note = "", url: options.Url = DEFAULT_URL, as_json: options.Json = False
-) -> None:
+def pause(note: Note = "", url: options.Url = DEFAULT_URL, as_json: options.Json = False) -> None:
     """Stop new exposure everywhere, at once and durably; exits and stops go on.
 
     Examples:
@@ -24,9 +22,7 @@ def pause(
     _switch("pause", note, url, as_json)
 
 
-def resume(
-    note: Note = "", url: options.Url = DEFAULT_URL, as_json: options.Json = False
-) -> None:
+def resume(note: Note = "", url: options.Url = DEFAULT_URL, as_json: options.Json = False) -> None:
     """Trade again after a pause.
 
     Examples:

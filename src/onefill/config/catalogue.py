@@ -134,7 +134,7 @@ def _tables(section: type[Section], above: Path) -> Iterator[tuple[Path, str]]:
     for name, info in section.model_fields.items():
         path = (*above, name)
         if (below := _section_in(info.annotation)) is not None:
-            yield path, (below.__doc__ or "").split("\n\n")[0].strip()
+            yield path, (below.__doc__ or "").split(" Source:")[0].strip()
             yield from _tables(below, path)
         elif (entry := _entry_of(info.annotation)) is not None:
             inner = _section_in(entry)

@@ -15,6 +15,8 @@ from onefill.config.settings import HolidaySettings
 FIRST_YEAR = 2009
 LAST_YEAR = 2040
 _CALENDARS = {"NSE": "XNSE", "NFO": "XNSE", "MCX": "XNSE"}
+_SEGMENTS = {"NFO": "NSE"}
+"""Markets that keep another one's days, and its corrections."""
 
 
 class Holidays(Mapping[str, frozenset[date]]):
@@ -47,7 +49,7 @@ class Holidays(Mapping[str, frozenset[date]]):
     def _read(self, exchange: str) -> frozenset[date]:
         calendar = _CALENDARS.get(exchange)
         days = _calendar(calendar) if calendar else frozenset()
-        corrections = self._corrections.get(exchange)
+        corrections = self._corrections.get(_SEGMENTS.get(exchange, exchange))
         if corrections is None:
             return days
         return (days | corrections.add) - corrections.remove

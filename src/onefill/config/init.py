@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from onefill.config import catalogue
 from onefill.config.catalogue import FREE, Key, Path
 from onefill.config.section import written
+from onefill.core.defaults import INSTRUMENTS
 
 _HEAD = """\
 # onefill's settings. Every line shows its default; take the `#` away to change one.
@@ -47,12 +48,22 @@ def _table_head(table: Path) -> Iterator[str]:
 
 
 def _entry(key: Key) -> Iterator[str]:
-    yield from (f"# {line}" for line in textwrap.wrap(key.info.description or "", 92))
+    if key.path[-1] != FREE:  # else its table has said it
+        yield from (f"# {line}" for line in textwrap.wrap(key.info.description or "", 92))
     name = "tradingview" if key.path[-1] == FREE else key.path[-1]
     if key.is_secret:
         variable = key.environment.replace(FREE, name.upper())
         yield f'# {name} = "${{{variable}}}"'
-    elif key.default is None:
-        yield f"# {name} ="
+    elif key.path[0] == "instruments":
+        yield f"# {name} = {_of_instrument(name)}"
     else:
         yield f"# {name} = {written(key.default)}"
+
+
+def _of_instrument(field: str) -> str:
+    """What the instrument of the example has."""
+    value = getattr(INSTRUMENTS[_EXAMPLES["instruments"]], field)
+    if field == "units_per_lot":
+        since = max(value)[0]
+        return f"[{{since = {since}, units = {max(value)[1]}}}]"
+    return written(value)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onefill.config.problems import Problem
-from onefill.config.settings import PAPER_ACCOUNT, LeaseSettings, Settings, Topology
-
-BROKERS = ("binance", "openalgo")
+from onefill.config.rules import incomplete
+from onefill.config.settings import BROKERS, PAPER_ACCOUNT, LeaseSettings, Settings, Topology
 
 
 def relations(settings: Settings) -> list[Problem]:
@@ -25,7 +24,7 @@ def warnings_of(settings: Settings) -> list[str]:
     """What works, but perhaps not as meant."""
     found = []
     if settings.role.takes_in and not settings.secrets:
-        found.append("No webhook_secret is set: every webhook will be refused with 401.")
+        found.append("No webhook_secret is set: only this machine may send signals.")
     if not settings.operator_token.get_secret_value():
         found.append("No operator_token is set: nobody can act through the API.")
     if settings.redis.url.get_secret_value():
@@ -106,8 +105,6 @@ def _live(settings: Settings) -> Iterator[Problem]:
 
 
 def _instruments(settings: Settings) -> Iterator[Problem]:
-    from onefill.config.rules import incomplete
-
     for name, missing in incomplete(settings).items():
         for field in missing:
             yield Problem(

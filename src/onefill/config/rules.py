@@ -8,10 +8,9 @@ from typing import Any
 
 from onefill.config.holidays import Holidays
 from onefill.config.instruments import InstrumentSettings
-from onefill.config.relations import BROKERS
-from onefill.config.settings import Settings
-from onefill.core.instrument import Caps, Instrument, Rules
+from onefill.config.settings import BROKERS, Settings
 from onefill.core.defaults import INSTRUMENTS
+from onefill.core.instrument import Caps, Instrument, Rules
 
 
 def rules_of(settings: Settings) -> Rules:

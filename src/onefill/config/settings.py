@@ -22,6 +22,7 @@ from onefill.core.instrument import EquityBase
 
 NOTHING = SecretStr("")
 PAPER_ACCOUNT = "paper"
+BROKERS = ("binance", "openalgo")
 
 
 class Topology(enum.StrEnum):
@@ -227,12 +228,26 @@ class Settings(Section):
     )
     webhook_secret: SecretStr = Field(
         default=NOTHING,
-        description="The secret that an alert must carry; without any, all are refused.",
+        description="The secret that an alert must carry; without any, only this machine may send.",
     )
     webhook_secrets: Mapping[str, SecretStr] = Field(
         default_factory=dict,
         description="More secrets by name, each as good as the first: one for each sender, or "
         "the old and the new one during a rotation.",
+    )
+    webhook_senders: tuple[str, ...] = Field(
+        default=(),
+        description="From where alerts may come: addresses, networks, or tradingview for its "
+        "four addresses; empty is everywhere.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses or networks of proxies whose X-Forwarded-For is believed.",
+    )
+    standby_signals: Literal["accept", "reject"] = Field(
+        default="accept",
+        description="reject lets a standby answer alerts with not_leader, which destroys them; "
+        "accept takes them in for whoever leads.",
     )
     operator_token: SecretStr = Field(
         default=NOTHING,

@@ -50,7 +50,7 @@ def from_file(file: FilePath, profile: str | None) -> tuple[Layer, list[Problem]
             remedy = f"Name one that the file has ({known}), or add [profile.{profile}]."
             raise InvalidConfiguration([Problem("profile", f"{file} has no {profile!r}", remedy)])
         layer |= flat(profiles[profile], f"file {file.name} [profile.{profile}]")
-    unread = [flat(each, "") for name, each in profiles.items() if name != profile]
+    unread = [flat(each, f"[profile.{name}]") for name, each in profiles.items() if name != profile]
     # A profile that is not in use is checked for unknown keys all the same.
     return layer, [problem for each in unread for problem in unknown(each)]
 

@@ -21,7 +21,7 @@ from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.hints import Inbox
 from onefill.ports.metrics import Metrics
-from onefill.ports.signal_log import Logged, NewSignal, SignalLog
+from onefill.ports.signal_log import Logged, NewSignal, SignalLog, Unloggable
 
 SIGNALS_A_GROUP = 512
 WAITING_MAX = 20_000
@@ -195,7 +195,7 @@ class Intake:
             await self._flush(group)
 
     async def _flush(self, group: Sequence[_Pending]) -> None:
-        """One statement for the group; a row that fails it alone is found by halving."""
+        """One statement for the group; the log sets aside rows that it can't hold."""
         recent = self._recent  # forgotten while the statement runs: then not remembered either
         reach(Failpoint.INTAKE_BEFORE_COMMIT)
         try:
@@ -206,24 +206,19 @@ class Intake:
         except (StoreUnavailable, TimeoutError) as error:
             # What waits behind the group would only meet the same end, later.
             self._refuse([*group, *self._take_queue()], str(error) or "time-out")
-        except Exception as error:
-            # One sender's row must not stop all others.
-            await self._flush_halves(group, error)
+        except Exception:
+            # A defect of the log must not end intake for good.
+            log.exception("intake.defect", signals=len(group))
+            self._refuse(group, "the signal log failed")
         else:
             reach(Failpoint.INTAKE_AFTER_COMMIT)
             self._confirm(group, logged, recent)
 
-    async def _flush_halves(self, group: Sequence[_Pending], error: Exception) -> None:
-        if len(group) == 1:
-            log.error("intake.row_refused", lane=group[0].new.lane, exc_info=error)
-            self._refuse(group, "the database refuses this signal")
-            return
-        half = len(group) // 2
-        await self._flush(group[:half])
-        await self._flush(group[half:])
-
     def _confirm(
-        self, group: Sequence[_Pending], logged: Sequence[Logged], recent: RecentCommits
+        self,
+        group: Sequence[_Pending],
+        logged: Sequence[Logged | Unloggable],
+        recent: RecentCommits,
     ) -> None:
         """Hand on first, answer then: a client that hung up must not strand its signal.
 
@@ -231,6 +226,10 @@ class Intake:
         """
         self._lanes.add(pending.new.lane for pending in group)
         for pending, row in zip(group, logged, strict=True):
+            if isinstance(row, Unloggable):
+                log.error("intake.row_refused", lane=pending.new.lane, problem=row.problem)
+                self._refuse([pending], "the database refuses this signal")
+                continue
             identity = pending.new.fingerprint
             recent.add(identity, row.signal_id)
             del self._in_flight[identity]

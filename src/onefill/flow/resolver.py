@@ -59,9 +59,10 @@ class Resolver:
         if not intents:
             return
         now = await self._store.now()
+        nameless = await self._store.nameless(INTENTS_A_ROUND)
         async with asyncio.TaskGroup() as tasks:
             for intent in intents:
-                tasks.create_task(self._resolve(epoch, intent, _rivals(intent, intents), now))
+                tasks.create_task(self._resolve(epoch, intent, _rivals(intent, nameless), now))
 
     async def _resolve(
         self, epoch: Epoch, intent: OrderIntent, rivals: Sequence[OrderIntent], now: datetime
@@ -124,7 +125,7 @@ def _may_be_resent(broker: Broker, intent: OrderIntent, now: datetime) -> bool:
 
 
 def _rivals(intent: OrderIntent, others: Sequence[OrderIntent]) -> tuple[OrderIntent, ...]:
-    """Other intents in doubt that an order found at the broker might be as well."""
+    """Other intents that an order found at the broker might belong to as well."""
     return tuple(
         other
         for other in others

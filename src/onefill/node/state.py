@@ -36,6 +36,7 @@ class NodeState:
     taking_in: bool = False
     not_covered: set[str] = field(default_factory=set)
     broken: tuple[str, ...] = ()
+    database_up: bool = False
 
     @property
     def is_active(self) -> bool:

@@ -40,7 +40,6 @@ class Term:
         reconciler: Reconciler,
         recovery: RecoveryStore,
         brokers: Sequence[str],
-        fenced: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._state = state
@@ -51,8 +50,12 @@ class Term:
         self._reconciler = reconciler
         self._recovery = recovery
         self._brokers = brokers
-        self._fenced = fenced
+        self._fenced: Callable[[], None] = lambda: None
         self._clock = clock
+
+    def on_fenced(self, callback: Callable[[], None]) -> None:
+        """Call this when a guarded write was refused."""
+        self._fenced = callback
 
     async def run(self, epoch: Epoch) -> None:
         """Recover, then act until cancelled."""

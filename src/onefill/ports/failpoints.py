@@ -54,6 +54,11 @@ def arm(text: str) -> None:
     _armed = _Armed(Failpoint(name), int(nth or 1), action != "stop")
 
 
+def arm_from_environment() -> None:
+    """Arm what ONEFILL_FAILPOINT names, if anything."""
+    arm(os.environ.get("ONEFILL_FAILPOINT", ""))
+
+
 def reach(point: Failpoint) -> None:
     """Say that this place is reached; if it is the armed one, the process ends or stops here."""
     if _armed is None or _armed.point is not point:

@@ -175,8 +175,8 @@ class PositionRow:
     next_exit_at: datetime | None
     realised: Decimal
     unrealised: Decimal | None
-    risk_contribution: Decimal
-    vol_contribution: Decimal
+    risk_contribution: Decimal | None
+    vol_contribution: Decimal | None
     reason: str | None
     version: int
     legs: tuple[LegRow, ...]
@@ -218,9 +218,9 @@ class PortfolioRow:
     blended_equity: Decimal
     equity_high: Decimal
     total_risk_amount: Decimal
-    total_risk_percent: Decimal
+    total_risk_percent: Decimal | None
     total_vol_amount: Decimal
-    total_vol_percent: Decimal
+    total_vol_percent: Decimal | None
     margin_used: Decimal
     positions: int
     unpriced: int

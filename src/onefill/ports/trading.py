@@ -28,7 +28,7 @@ Settle = Callable[[LaneBooks, Sequence[Told]], Settlement]
 class Decided:
     """What one group of decisions came to.
 
-    intents: new ones, ready to be claimed. ended: signals that need no order. waiting: lanes
+    intents: new ones; those with `after` wait for that one. ended: signals that need no order. waiting: lanes
     whose next signal must wait for an order. again: lanes that have more to decide at once.
     """
 
@@ -108,6 +108,13 @@ class TradingStore(Protocol):
 
     async def working(self, limit: int) -> Sequence[OrderIntent]:
         """ACKED and PARTIALLY_FILLED: orders whose fills are still to come."""
+        ...
+
+    async def nameless(self, limit: int) -> Sequence[OrderIntent]:
+        """Sent, or perhaps sent, without a broker order id yet: SENDING, IN_DOUBT, QUARANTINED.
+
+        Any of them may be the owner of an order that is found by its looks.
+        """
         ...
 
     async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:

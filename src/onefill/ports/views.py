@@ -182,7 +182,7 @@ class Controls(Protocol):
     may be repeated safely. All raise CommitUnknown when the store was lost on the way."""
 
     async def pause(self, by: Actor, note: str) -> TradingSwitch:
-        """Stop trading everywhere, from this commit on (SIG-18)."""
+        """No entry is taken anywhere, from this commit on; exits and stops go on (SIG-18)."""
         ...
 
     async def resume(self, by: Actor, note: str) -> TradingSwitch:

@@ -11,7 +11,7 @@ from onefill.core.book import Sizing, TimeBasis
 from onefill.core.money import plain
 from onefill.ports.views import Actor, PortfolioSettings, SettingsRefusal, TradingSwitch
 from onefill.postgres.sessions import writing
-from onefill.postgres.views_control import PAUSED_KEY
+from onefill.postgres.settings import TRADING_PAUSED
 
 # A repeated pause keeps the first one's time and name: that is since when nothing trades.
 _SWITCH = """
@@ -32,8 +32,8 @@ SELECT EXISTS (SELECT FROM order_intents WHERE portfolio = $1 AND venue = 'live'
 """
 _CONFIGURE = """
 INSERT INTO portfolio_state
-    (portfolio, sizing, time_basis, initial_capital, closed_equity, equity_high)
-VALUES ($1, $2, $3, $4, $4, $4)
+    (portfolio, sizing, time_basis, initial_capital, equity_high)
+VALUES ($1, $2, $3, $4, $4)
 ON CONFLICT (portfolio) DO UPDATE
 SET sizing = excluded.sizing, time_basis = excluded.time_basis,
     version = portfolio_state.version + 1, updated_at = clock_timestamp()
@@ -52,7 +52,7 @@ class PostgresControls:
         self._initial_capital = initial_capital
 
     async def pause(self, by: Actor, note: str) -> TradingSwitch:
-        """Stop trading everywhere, from this commit on."""
+        """No entry is taken anywhere, from this commit on; exits and stops go on."""
         return await self._switch(True, by, note)
 
     async def resume(self, by: Actor, note: str) -> TradingSwitch:
@@ -98,8 +98,8 @@ class PostgresControls:
     async def _switch(self, paused: bool, by: Actor, note: str) -> TradingSwitch:
         value = "true" if paused else "false"
         async with writing(self._pool) as connection:
-            changed = await connection.fetchval(_SWITCH, PAUSED_KEY, value, by.name) is not None
-            record = await connection.fetchrow(_SWITCHED, PAUSED_KEY)
+            changed = await connection.fetchval(_SWITCH, TRADING_PAUSED, value, by.name) is not None
+            record = await connection.fetchrow(_SWITCHED, TRADING_PAUSED)
             action = "trading.pause" if paused else "trading.resume"
             await _audit(connection, by, action, {"note": note, "changed": changed})
         return TradingSwitch(

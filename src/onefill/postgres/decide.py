@@ -33,7 +33,7 @@ FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE SKIP LOCKED"""
 
 _UNDECIDED = """
 SELECT s.* FROM unnest($1::text[]) AS asked (lane) CROSS JOIN LATERAL (
-    SELECT id, lane, engine, fingerprint, payload, received_at FROM signal_log
+    SELECT id, lane, engine, kind, fingerprint, payload, received_at FROM signal_log
     WHERE lane = asked.lane AND processing_status = 'received'
     ORDER BY signal_time, id LIMIT $2
 ) AS s"""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from onefill.ports.views import InvalidCursor, Page, Window
@@ -76,3 +78,8 @@ async def newest(connection: Any, select: str, where: Where, order: str, window:
     """Run a list's query; answers up to one record more than the window's limit."""
     query = f"{select} {where} ORDER BY {order} LIMIT {window.limit + 1:d}"
     return await connection.fetch(query, *where.arguments)
+
+
+def read_json(text: str | None) -> Any:
+    """A stored JSON text; its decimals are kept exactly."""
+    return json.loads(text, parse_float=Decimal) if text else None

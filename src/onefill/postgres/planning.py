@@ -12,7 +12,7 @@ from onefill.core.book import Decision, Mark, Situation
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position, PositionStatus
-from onefill.core.signal import END_STATUSES, LoggedSignal, SignalStatus
+from onefill.core.signal import END_STATUSES, ENTRIES, LoggedSignal, SignalStatus
 from onefill.ports.trading import ContinueExits, Decide, Decided, Read
 from onefill.postgres.books import PositionChange, SignalNews
 from onefill.postgres.connection import Row
@@ -67,7 +67,7 @@ class Plan:
         """What the caller is told."""
         ready = (i for i in self.intents.values() if i.state is IntentState.NEW)
         return Decided(
-            intents=tuple(intent for intent in ready if intent.after is None),
+            intents=tuple(ready),
             ended=tuple(
                 (item.signal_id, item.status, item.reason)
                 for item in self.news
@@ -94,16 +94,19 @@ class Plan:
 def plan_lane(
     plan: Plan, situation: Situation, rows: Sequence[Row], policy: Policy, *, limit: int
 ) -> None:
-    """Decide a lane: first exits that are to go on, then its signals until one must wait."""
+    """Decide a lane: first exits that are to go on, then its signals until one must wait.
+
+    Behind one that waits only what can't add exposure is decided: an exit overtakes an entry.
+    """
     seen = situation
     situation = _continue_exits(plan, situation, policy)
     waits = False
     for row in rows:
+        if waits and row["kind"] in ENTRIES:
+            continue
         after = _decide_next(plan, situation, row, policy)
-        if after is None:
-            waits = True
-            break
-        situation = after
+        waits = waits or after is None
+        situation = after or situation
     if waits:
         plan.waiting.append(situation.lane)
     elif len(rows) == limit:

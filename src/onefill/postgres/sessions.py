@@ -7,43 +7,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
-
-from onefill.core.errors import CommitUnknown, StoreUnavailable
+from onefill.core.errors import CommitUnknown
+from onefill.postgres.faults import translated
 
 Connection = Any
 """A pool's connection; asyncpg has no types."""
 
 TIME_LIMIT_S = 5.0
-_LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.InterfaceError,
-)
-
-
-def _is_lost(error: BaseException) -> bool:
-    # asyncpg's DataError (a wrong argument of ours) is an InterfaceError too, and a ValueError.
-    return isinstance(error, _LOST) and not isinstance(error, ValueError)
+_LOOK_FIRST = "Look at the present state; the same action may be repeated safely."
 
 
 @asynccontextmanager
 async def reading(pool: Any) -> AsyncIterator[Connection]:
     """One consistent snapshot, read only. Raises StoreUnavailable."""
-    try:
+    with translated():
         async with (
             asyncio.timeout(TIME_LIMIT_S),
             pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield connection
-    except Exception as error:
-        if _is_lost(error):
-            raise StoreUnavailable(cause=type(error).__name__) from error
-        raise
 
 
 @asynccontextmanager
@@ -53,16 +36,13 @@ async def writing(pool: Any) -> AsyncIterator[Connection]:
     Raises CommitUnknown whenever the store was lost, as nobody can say how far it came.
     """
     try:
-        async with (
-            asyncio.timeout(TIME_LIMIT_S),
-            pool.acquire() as connection,
-            connection.transaction(),
-        ):
-            yield connection
-    except Exception as error:
-        if _is_lost(error):
-            raise CommitUnknown(
-                remedy="Look at the present state; the same action may be repeated safely.",
-                cause=type(error).__name__,
-            ) from error
+        with translated(committing=True):
+            async with (
+                asyncio.timeout(TIME_LIMIT_S),
+                pool.acquire() as connection,
+                connection.transaction(),
+            ):
+                yield connection
+    except CommitUnknown as unknown:
+        unknown.remedy = _LOOK_FIRST
         raise

@@ -145,6 +145,10 @@ class PostgresTradingStore:
         """ACKED and PARTIALLY_FILLED: orders whose fills are still to come."""
         return await worklists.working(self._held.read, limit)
 
+    async def nameless(self, limit: int) -> Sequence[OrderIntent]:
+        """Sent, or perhaps sent, without a broker order id yet."""
+        return await worklists.nameless(self._held.read, limit)
+
     async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
         """Which of these broker order ids belong to which of our intents."""
         return await worklists.known_orders(self._held.read, broker, ids)

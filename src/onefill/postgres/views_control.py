@@ -13,10 +13,8 @@ from onefill.ports.rows import (
     Standing,
 )
 from onefill.ports.views import Page, Window
-from onefill.postgres.paging import Where, id_cursor, newest, page_of
-from onefill.postgres.views_signals import read_json
-
-PAUSED_KEY = "trading_paused"
+from onefill.postgres.paging import Where, id_cursor, newest, page_of, read_json
+from onefill.postgres.settings import TRADING_PAUSED
 
 # A leader that stopped beating is shown as crashed, never as leader (CTL-17).
 _INSTANCES = """
@@ -49,11 +47,10 @@ FROM reconciliations ORDER BY id DESC LIMIT 1
 """
 _PAUSED = "SELECT value = 'true' AS paused, changed_by, changed_at FROM settings WHERE key = $1"
 _STUCK = """
-SELECT count(*) FILTER (WHERE state = 'IN_DOUBT' OR state = 'SENDING') AS in_doubt,
-       count(*) FILTER (WHERE state = 'QUARANTINED') AS quarantined
-FROM order_intents
-WHERE state IN ('IN_DOUBT', 'QUARANTINED')
-   OR (state = 'SENDING' AND send_by < clock_timestamp())
+SELECT (SELECT count(*) FROM order_intents
+        WHERE state IN ('SENDING', 'IN_DOUBT')
+          AND (state = 'IN_DOUBT' OR send_by < clock_timestamp())) AS in_doubt,
+       (SELECT count(*) FROM order_intents WHERE state = 'QUARANTINED') AS quarantined
 """
 _BLOCKED = """
 SELECT lane, blocked AS reason, blocked_at AS since
@@ -93,7 +90,7 @@ async def audit(connection: Any, window: Window) -> Page[AuditRow]:
 
 async def standing(connection: Any) -> Standing:
     """Pause, doubts and blocked lanes; an order past its `send_by` without outcome is in doubt."""
-    paused = await connection.fetchrow(_PAUSED, PAUSED_KEY)
+    paused = await connection.fetchrow(_PAUSED, TRADING_PAUSED)
     stuck = await connection.fetchrow(_STUCK)
     blocked = await connection.fetch(_BLOCKED)
     return Standing(

@@ -8,7 +8,14 @@ from typing import Any
 
 from onefill.ports.rows import AttemptRow, FillRow, OrderRow, OrderStory
 from onefill.ports.views import OrderFilter, Page, Window
-from onefill.postgres.paging import Where, cursor_at, newest, page_of, time_cursor
+from onefill.postgres.paging import (
+    Where,
+    cursor_at,
+    newest,
+    page_of,
+    read_json,
+    time_cursor,
+)
 
 _ORDERS = """
 SELECT client_order_id, broker_order_id, lane, portfolio, instrument, signal_id, position_id,
@@ -86,4 +93,4 @@ def _by_order(records: Sequence[Any]) -> defaultdict[str, list[dict[str, Any]]]:
 
 
 def _fill(columns: dict[str, Any]) -> FillRow:
-    return FillRow(**{**columns, "trade_ids": tuple(columns["trade_ids"])})
+    return FillRow(**{**columns, "trade_ids": tuple(read_json(columns["trade_ids"]))})

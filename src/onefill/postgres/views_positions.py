@@ -16,11 +16,13 @@ from onefill.postgres.paging import Where, cursor_at, newest, page_of, time_curs
 from onefill.postgres.views_orders import orders_of_position
 
 _POSITIONS = """
-SELECT position_id, portfolio, instrument, lane, slot, status, is_base_position, opened_at,
+SELECT position_id, p.portfolio, instrument, lane, slot, status, is_base_position, opened_at,
        closed_at, lots, units_per_lot, point_value, margin_per_lot, signal_price, entry_price,
        stop, initial_stop, highest_close, atr, last_price, limiter, strike, expiry, exits,
-       next_exit_at, realised_pnl AS realised, risk_contribution, vol_contribution, reason, version
-FROM portfolio_positions
+       next_exit_at, p.realised_pnl AS realised,
+       risk_amount * 100 / nullif(closed_equity, 0) AS risk_contribution,
+       vol_amount * 100 / nullif(closed_equity, 0) AS vol_contribution, reason, p.version
+FROM portfolio_positions p LEFT JOIN portfolio_state s ON s.portfolio = p.portfolio
 """
 _LEGS = """
 SELECT position_id, leg AS name, broker, account, symbol, exchange, side, quantity, multiplier,
@@ -41,7 +43,7 @@ async def positions(connection: Any, wanted: PositionFilter, window: Window) -> 
     where = Where()
     if not wanted.closed:
         where.add("status <> 'closed'")
-    where.add("portfolio = {}", wanted.portfolio)
+    where.add("p.portfolio = {}", wanted.portfolio)
     where.add("instrument = {}", wanted.instrument)
     where.add("(opened_at, position_id) < ({}, {})", *time_cursor(window.cursor))
     records = await newest(
@@ -72,7 +74,7 @@ async def portfolio(connection: Any, name: str) -> PortfolioRow | None:
     record = await connection.fetchrow(_PORTFOLIO, name)
     if record is None:
         return None
-    query = f"{_POSITIONS} WHERE portfolio = $1 AND status <> 'closed'"
+    query = f"{_POSITIONS} WHERE p.portfolio = $1 AND status <> 'closed'"
     held = await _with_legs(connection, await connection.fetch(query, name))
     unrealised = sum((row.unrealised for row in held if row.unrealised is not None), ZERO)
     return PortfolioRow(

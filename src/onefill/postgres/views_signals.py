@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal
 from typing import Any
 
 from onefill.core.signal import SignalStatus
 from onefill.ports.rows import OrderStory, PositionRow, SignalRow, SignalStory, Step
 from onefill.ports.views import Page, SignalFilter, Window
-from onefill.postgres.paging import Where, id_cursor, newest, page_of
+from onefill.postgres.paging import Where, id_cursor, newest, page_of, read_json
 from onefill.postgres.views_orders import orders_of_signal
 from onefill.postgres.views_positions import positions_by_id
 
@@ -61,11 +59,6 @@ async def signal(connection: Any, signal_id: int) -> SignalStory | None:
         orders=orders,
         positions=positions,
     )
-
-
-def read_json(text: str | None) -> Any:
-    """A stored JSON text; its decimals are kept exactly."""
-    return json.loads(text, parse_float=Decimal) if text else None
 
 
 def _received(row: SignalRow) -> Step:

@@ -44,6 +44,11 @@ WORKING = f"""
 SELECT {INTENT_READ} FROM order_intents
 WHERE state IN ('ACKED', 'PARTIALLY_FILLED') ORDER BY updated_at LIMIT $1"""
 
+NAMELESS = f"""
+SELECT {INTENT_READ} FROM order_intents
+WHERE state IN ('SENDING', 'IN_DOUBT', 'QUARANTINED') AND broker_order_id IS NULL
+ORDER BY updated_at LIMIT $1"""
+
 KNOWN_ORDERS = """
 SELECT broker_order_id, client_order_id FROM order_intents
 WHERE broker = $1 AND broker_order_id = ANY($2)"""
@@ -68,6 +73,11 @@ async def unresolved(held: Held, me: Holder, limit: int) -> Sequence[OrderIntent
 async def working(held: Held, limit: int) -> Sequence[OrderIntent]:
     """What is at a broker, and may fill."""
     return [intent_of(row) for row in await held.read(WORKING, limit)]
+
+
+async def nameless(held: Held, limit: int) -> Sequence[OrderIntent]:
+    """What was sent, or may have been, and which order it is at the broker is not known."""
+    return [intent_of(row) for row in await held.read(NAMELESS, limit)]
 
 
 async def known_orders(held: Held, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:

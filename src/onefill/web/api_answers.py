@@ -44,7 +44,7 @@ def refuse(
     **extra: object,
 ) -> Response:
     """A problem document."""
-    document = problem(status, title, detail, remedy, **extra)
+    document = {**problem(status, title, detail, remedy), **extra}
     kept = {"Cache-Control": "no-store", **(headers or {})}
     return Response(as_json(document), status, kept, media_type=MEDIA_TYPE)
 

@@ -24,6 +24,7 @@ class Venue:
 
     async def ask(self) -> int:
         self.asked += 1
+        await asyncio.sleep(0)
         if self.is_away:
             raise BrokerUnavailable
         self.clock.advance(self.there_ms)

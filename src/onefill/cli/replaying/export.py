@@ -3,19 +3,24 @@
 One trade has two rows, its exit before its entry, and both carry the trade's size. The signal's
 name tells the slot: `PYR1-…` is the first pyramid, `Long_2`; any other entry is the base. A trade
 that is still open has an exit row named `Open`, at the last bar: nothing to replay.
+
+TradingView matches exits to entries first in, first out, and splits an entry that was closed in
+parts into several trades. Each row is replayed; the first part carries the size of the whole
+order, and the engine refuses the others, as their slot is taken.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
-from onefill.cli.replaying.fill_in import FillIn
+from onefill.cli.fill_in import FillIn
 from onefill.cli.replaying.step import Place, Step, Unreadable
 
 COLUMNS: Mapping[str, re.Pattern[str]] = {
@@ -44,14 +49,24 @@ class Row:
     price: Decimal
     quantity: Decimal
 
+    @property
+    def order(self) -> tuple[str, datetime]:
+        """What the parts of one order have in common."""
+        return self.signal, self.at
+
 
 @dataclass(slots=True)
 class Export:
-    """What an export holds. still_open: trades without an end; skipped: what can't be replayed."""
+    """What an export holds. still_open: trades without an end; skipped: what can't be replayed.
+
+    sizes: the lots of each entry order, by its name and time; parts: rows that repeat one.
+    """
 
     steps: list[Step] = field(default_factory=list)
     filled_in: set[str] = field(default_factory=set)
     trades: int = 0
+    parts: int = 0
+    sizes: Counter[tuple[str, datetime]] = field(default_factory=Counter)
     still_open: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
@@ -62,6 +77,9 @@ def read_export(text: str, fill_in: FillIn, zone: ZoneInfo) -> Export:
     trades: dict[str, list[Row]] = {}
     for row in _rows(text, zone, export):
         trades.setdefault(row.trade, []).append(row)
+        if row.is_entry:
+            export.parts += row.order in export.sizes
+            export.sizes[row.order] += int(row.quantity)
     for trade, rows in trades.items():
         _add_trade(export, trade, rows, fill_in)
     export.trades = len(trades)
@@ -83,7 +101,7 @@ def _add_trade(export: Export, trade: str, rows: Sequence[Row], fill_in: FillIn)
     is_base = slot == "Long_1"
     place = Place.ENTRY if is_base else Place.PYRAMID
     kind = "BASE_ENTRY" if is_base else "PYRAMID"
-    export.steps.append(_step(export, entry, kind, place, slot, fill_in))
+    export.steps.append(_step(export, entry, fill_in, kind=kind, place=place, slot=slot))
     for row in rows:
         if row.is_entry:
             continue
@@ -91,12 +109,10 @@ def _add_trade(export: Export, trade: str, rows: Sequence[Row], fill_in: FillIn)
             export.still_open.append(trade)
             continue
         place = Place.EXIT if row.at > entry.at else Place.EXIT_OF_SAME_MOMENT
-        export.steps.append(_step(export, row, "EXIT", place, slot, fill_in))
+        export.steps.append(_step(export, row, fill_in, kind="EXIT", place=place, slot=slot))
 
 
-def _step(
-    export: Export, row: Row, kind: str, place: Place, slot: str, fill_in: FillIn
-) -> Step:
+def _step(export: Export, row: Row, fill_in: FillIn, *, kind: str, place: Place, slot: str) -> Step:
     body: dict[str, object] = {
         "type": kind,
         "instrument": fill_in.instrument,
@@ -109,7 +125,7 @@ def _step(
     if kind == "EXIT":
         body["reason"] = row.signal
     if fill_in.lots_from_file:
-        body["lots"] = int(row.quantity)
+        body["lots"] = export.sizes[row.order] if row.is_entry else int(row.quantity)
     export.filled_in.update(fill_in.complete(body, row.price))
     return Step(at=row.at, place=place, price=row.price, body=body)
 

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from onefill.cli.replaying.fill_in import FillIn
+from onefill.cli.fill_in import FillIn
 from onefill.cli.replaying.step import Place, Step, Unreadable
 from onefill.core.signal_time import signal_time
 

@@ -25,16 +25,18 @@ class Venue:
         except Unreachable:
             return False
 
-    def follow(self, step: Step) -> None:
+    async def follow(self, step: Step) -> None:
         """Set the clock, and the price where the step has one. Raises Refused, Unreachable."""
-        self._post("/clock", {"at_ms": step.at_ms})
+        await self._post("/clock", {"at_ms": step.at_ms})
         if step.price is not None:
             name = str(step.body.get("instrument") or step.body.get("ticker") or "")
-            self._post("/price", {"symbol": self._symbols.get(name, name), "price": step.price})
+            await self._post(
+                "/price", {"symbol": self._symbols.get(name, name), "price": step.price}
+            )
 
-    def let_go(self) -> None:
+    async def let_go(self) -> None:
         """Give the venue its own time back."""
-        self._post("/clock", {"offset_ms": 0})
+        await self._post("/clock", {"offset_ms": 0})
 
-    def _post(self, path: str, body: Mapping[str, object]) -> None:
-        good(self._courier.insist(lambda: self._client.ask("POST", path, body=body)))
+    async def _post(self, path: str, body: Mapping[str, object]) -> None:
+        good(await self._courier.insist(lambda: self._client.ask("POST", path, body=body)))

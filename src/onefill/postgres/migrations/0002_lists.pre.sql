@@ -12,6 +12,8 @@ CREATE INDEX signal_log_troubled ON signal_log (processing_status, id)
 
 CREATE INDEX order_intents_newest ON order_intents (created_at, client_order_id);
 CREATE INDEX order_intents_lane ON order_intents (lane, created_at, client_order_id);
+-- For a count on each look at the status; empty where all is well.
+CREATE INDEX order_intents_quarantined ON order_intents (created_at) WHERE state = 'QUARANTINED';
 -- Asked before a portfolio's settings change; empty on paper.
 CREATE INDEX order_intents_live ON order_intents (portfolio) WHERE venue = 'live';
 

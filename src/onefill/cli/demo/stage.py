@@ -1,0 +1,165 @@
+"""What a demonstration stands on: a database, a venue and an instance, each a process."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import onefill
+from onefill.cli.client import Client
+from onefill.cli.errors import Refused, Unreachable
+from onefill.embedded.process import Supervised
+from onefill.embedded.server import EmbeddedPostgres
+from onefill.ports.clock import Clock
+
+HOST = "127.0.0.1"
+_START_LIMIT_S = 30.0
+_POLL_S = 0.05
+_RESTART_S = 0.2
+
+Died = Callable[[str, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Secrets for one demonstration."""
+
+    webhook: str
+    operator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything that runs. prod: the instance; it comes back whenever it dies."""
+
+    folder: Path
+    keys: Keys
+    venue: Supervised
+    prod: Supervised
+    venue_client: Client
+    prod_client: Client
+
+    def kill_prod(self) -> bool:
+        """SIGKILL the instance; False when it is down just now."""
+        if self.prod.pid is None:
+            return False
+        os.kill(self.prod.pid, signal.SIGKILL)
+        return True
+
+
+@asynccontextmanager
+async def stage(
+    data: Path | None, ports: tuple[int, int], clock: Clock, died: Died
+) -> AsyncIterator[Stage]:
+    """Start all, and end all in any case. data: None is a temporary folder, removed afterwards.
+
+    died: told the name and exit code of whatever ended by itself; it is started again.
+    """
+    folder = data or Path(tempfile.mkdtemp(prefix="onefill-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        async with EmbeddedPostgres(folder / "postgres") as postgres:
+            built = _build(folder.resolve(), postgres.url, ports, died)
+            try:
+                await _start(built, clock)
+                yield built
+            finally:
+                await built.prod.stop()
+                await built.venue.stop()
+    finally:
+        if data is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port(wanted: int) -> int:
+    """The wanted port of this machine, or another one where it is taken."""
+    for port in (wanted, 0):
+        try:
+            with socket.create_server((HOST, port)) as probe:
+                return int(probe.getsockname()[1])
+        except OSError:
+            continue
+    raise Refused("no port is free on 127.0.0.1")
+
+
+def _build(folder: Path, database_url: str, ports: tuple[int, int], died: Died) -> Stage:
+    port, venue_port = ports
+    keys = Keys(webhook=secrets.token_urlsafe(24), operator=secrets.token_urlsafe(24))
+    prod_url, venue_url = f"http://{HOST}:{port}", f"http://{HOST}:{venue_port}"
+    settings = folder / "onefill.toml"
+    settings.touch()
+    environment = _environment(
+        ONEFILL_CONFIG=str(settings),
+        ONEFILL_DATABASE_URL=database_url,
+        ONEFILL_VENUE_URL=venue_url,
+        ONEFILL_WEBHOOK_SECRET=keys.webhook,
+        ONEFILL_OPERATOR_TOKEN=keys.operator,
+        ONEFILL_MARKET_HOURS="off",
+        ONEFILL_RATE_LIMIT="off",
+        ONEFILL_LOG_FORMAT="json",
+    )
+
+    def on_exit(name: str, code: int) -> float:
+        died(name, code)
+        return _RESTART_S
+
+    def child(name: str, *arguments: str) -> Supervised:
+        with (folder / f"{name}.log").open("ab") as log:
+            output = os.fdopen(os.dup(log.fileno()), "ab")
+        argv = [sys.executable, "-m", "onefill", *arguments, "--host", HOST]
+        return Supervised(name, argv, environment, on_exit, output)
+
+    return Stage(
+        folder=folder,
+        keys=keys,
+        venue=child(
+            "venue", "exchange", "--port", str(venue_port), "--data", str(folder / "venue")
+        ),
+        prod=child(
+            "prod",
+            *("serve", "--port", str(port), "--instance-id", "prod"),
+            *("--data", str(folder / "prod")),
+        ),
+        venue_client=Client(venue_url, timeout_s=5),
+        prod_client=Client(prod_url, token=keys.operator, timeout_s=5),
+    )
+
+
+def _environment(**settings: str) -> Mapping[str, str]:
+    """This process's environment without its own settings, and with the demonstration's."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("ONEFILL_")}
+    source = str(Path(onefill.__file__).parents[1])
+    return {**kept, "PYTHONPATH": source, **settings}
+
+
+async def _start(built: Stage, clock: Clock) -> None:
+    await built.venue.start()
+    await _answers(built.venue_client, "/healthz", built.folder / "venue.log", clock)
+    await built.prod.start()
+    await _answers(built.prod_client, "/ready", built.folder / "prod.log", clock)
+
+
+async def _answers(client: Client, path: str, log: Path, clock: Clock) -> None:
+    """Wait until it is ready. Raises Refused with the end of its log."""
+    started_ms = clock.boottime_ms()
+    while clock.boottime_ms() - started_ms < _START_LIMIT_S * 1000:
+        try:
+            if client.ask("GET", path).is_good:
+                return
+        except Unreachable:
+            pass
+        await clock.sleep(_POLL_S)
+    raise Refused(f"{client.url} is not ready in time:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-10:])

@@ -1,0 +1,49 @@
+"""The verb `demo` and its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onefill.cli.demo.duration import seconds
+
+For = Annotated[str | None, typer.Option("--for", help="End by itself after 60s, 5m … .")]
+KillEvery = Annotated[
+    str | None, typer.Option("--kill-every", help="Kill the instance with SIGKILL, as 30s … .")
+]
+Data = Annotated[Path | None, typer.Option(help="Keep everything here (default: thrown away).")]
+
+
+def demo(
+    *,
+    for_: For = None,
+    kill_every: KillEvery = None,
+    data: Data = None,
+    port: Annotated[int, typer.Option(help="Port of the instance.")] = 8095,
+    venue_port: Annotated[int, typer.Option(help="Port of the paper venue.")] = 9100,
+) -> None:
+    """Show onefill at work: a database, a paper venue, an instance, signals arriving.
+
+    Nothing leaves this machine. Ctrl-C stops all. Kill the instance as often as you like: the
+    summary compares the venue's ledger with the signal log.
+
+    Examples:
+
+        onefill demo
+
+        onefill demo --for 60s --kill-every 15s
+    """
+    import asyncio
+
+    from onefill.cli.demo.show import Wishes, show
+
+    wishes = Wishes(
+        data=data,
+        port=port,
+        venue_port=venue_port,
+        run_s=seconds(for_) if for_ else None,
+        kill_every_s=seconds(kill_every) if kill_every else None,
+    )
+    raise typer.Exit(asyncio.run(show(wishes)))

@@ -1,0 +1,1 @@
+"""What `onefill doctor` looks at, a subject a file."""

@@ -1,0 +1,79 @@
+"""ports.recovery.RecoveryStore on PostgreSQL: is the book whole, and what does it hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onefill.core.hearing import Fill
+from onefill.core.ids import ClientOrderId, Epoch
+from onefill.core.invariants import violations
+from onefill.ports.recovery import Holdings
+from onefill.postgres.books import positions_by_id
+from onefill.postgres.connection import Held
+from onefill.postgres.rows import INTENT_READ, intent_of
+
+_LIVE = "SELECT position_id FROM portfolio_positions WHERE status <> 'closed'"
+_INTENTS = f"SELECT {INTENT_READ} FROM order_intents WHERE position_id = ANY($1)"
+_FILLS = """
+SELECT client_order_id, cumulative_quantity, quantity, value, trade_ids FROM fills
+WHERE client_order_id = ANY($1)"""
+_NET = """
+SELECT l.symbol, sum(l.bought_quantity - l.sold_quantity) AS net
+FROM portfolio_positions p JOIN position_legs l USING (position_id)
+WHERE p.status <> 'closed' AND l.broker = $1 AND l.account = $2
+GROUP BY l.symbol"""
+_UNSETTLED = """
+SELECT DISTINCT symbol FROM order_intents
+WHERE state IN ('SENDING', 'IN_DOUBT', 'ACKED', 'PARTIALLY_FILLED', 'QUARANTINED')
+  AND broker = $1 AND account = $2"""
+_SAVE = """
+INSERT INTO reconciliations (instance, epoch, trigger, clean, report)
+VALUES ($1, $2, $3, $4, $5)"""
+
+
+class PostgresRecoveryStore:
+    """Reads the whole live book; made for starts and audits, not for hot paths."""
+
+    def __init__(self, held: Held, instance: str) -> None:
+        self._held = held
+        self._instance = instance
+
+    async def broken_promises(self) -> Sequence[str]:
+        """Every violated invariant of the positions that are not closed, in words."""
+        async with self._held.transaction() as snapshot:
+            await snapshot.fetch("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            live = [row["position_id"] for row in await snapshot.fetch(_LIVE)]
+            positions = await positions_by_id(snapshot, live)
+            intents = [intent_of(row) for row in await snapshot.fetch(_INTENTS, live)]
+            names = [intent.client_order_id for intent in intents]
+            rows = await snapshot.fetch(_FILLS, names)
+        fills = [
+            Fill(
+                client_order_id=ClientOrderId(row["client_order_id"]),
+                cumulative_quantity=row["cumulative_quantity"],
+                quantity=row["quantity"],
+                value=row["value"],
+                trade_ids=tuple(row["trade_ids"]),
+            )
+            for row in rows
+        ]
+        return [str(violation) for violation in violations(intents, positions, fills)]
+
+    async def holdings(self, broker: str, account: str) -> Holdings:
+        """What our book says this account holds."""
+        net = await self._held.read(_NET, broker, account)
+        unsettled = await self._held.read(_UNSETTLED, broker, account)
+        return Holdings(
+            net={row["symbol"]: row["net"] for row in net if row["net"] != 0},
+            unsettled={row["symbol"] for row in unsettled},
+        )
+
+    async def save_reconciliation(
+        self, epoch: Epoch, trigger: str, clean: bool, report: str
+    ) -> None:
+        """Keep a report."""
+        await self._held.write(_SAVE, self._instance, epoch, trigger, clean, report)
+
+    async def close(self) -> None:
+        """Let the connection go."""
+        await self._held.close()

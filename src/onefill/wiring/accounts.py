@@ -1,0 +1,66 @@
+"""Which accounts there are: paper unless a broker is live, and never both in one row (ORD-14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
+from onefill.brokers.registry import Account
+from onefill.config.settings import BrokerSettings, Settings
+from onefill.core.instrument import Rules
+from onefill.core.signal import Engine, LoggedSignal
+
+
+def accounts_of(settings: Settings) -> tuple[Account, ...]:
+    """One account for each dialect of the paper venue, or for the live broker of that name."""
+    return (_binance(settings), _openalgo(settings))
+
+
+def live_accounts(settings: Settings) -> tuple[str, ...]:
+    """`broker/account` of all that move real money."""
+    named = {"binance": settings.brokers.binance, "openalgo": settings.brokers.openalgo}
+    return tuple(f"{name}/{broker.account}" for name, broker in named.items() if broker.live)
+
+
+def broker_of_signal(rules: Rules) -> Callable[[LoggedSignal], str]:
+    """Which broker a signal's orders would go to; empty where there is no such instrument."""
+
+    def broker_of(logged: LoggedSignal) -> str:
+        if logged.signal.engine is Engine.DIRECT:
+            return rules.direct_broker
+        instrument = rules.instruments.get(logged.signal.instrument)
+        return instrument.broker if instrument is not None else ""
+
+    return broker_of
+
+
+def _binance(settings: Settings) -> BinanceAccount:
+    given = settings.brokers.binance
+    common = {
+        "base_url": _base_url(given, settings),
+        "account": given.account,
+        "live": given.live,
+        "recv_window_ms": given.recv_window_ms,
+        "send_within_ms": settings.orders.send_within_ms,
+    }
+    if given.live:
+        common["api_key"] = given.api_key.get_secret_value()
+        common["api_secret"] = given.api_secret.get_secret_value()
+    return BinanceAccount(**common)  # type: ignore[arg-type]
+
+
+def _openalgo(settings: Settings) -> OpenAlgoAccount:
+    given = settings.brokers.openalgo
+    common = {
+        "base_url": _base_url(given, settings),
+        "account": given.account,
+        "live": given.live,
+        "send_within_ms": settings.orders.send_within_ms,
+    }
+    if given.live:
+        common["api_key"] = given.api_key.get_secret_value()
+    return OpenAlgoAccount(**common)  # type: ignore[arg-type]
+
+
+def _base_url(given: BrokerSettings, settings: Settings) -> str:
+    return given.base_url if given.live else settings.venue_url

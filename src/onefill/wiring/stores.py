@@ -1,0 +1,113 @@
+"""Everything that stands on PostgreSQL, made from one address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from random import random
+from typing import Any
+
+from onefill.config.settings import Settings
+from onefill.core.parse import read
+from onefill.core.signal_time import Zones
+from onefill.ports.clock import RealClock
+from onefill.ports.lease import Holder
+from onefill.postgres.connection import Connecting, Held, Surroundings, open_views
+from onefill.postgres.controls import PostgresControls
+from onefill.postgres.heartbeat import PostgresInstances
+from onefill.postgres.history import LeadershipHistory
+from onefill.postgres.lease import PostgresLeaseStore
+from onefill.postgres.recovery import PostgresRecoveryStore
+from onefill.postgres.signal_log import PostgresSignalLog
+from onefill.postgres.trading import PostgresTradingStore, Terms
+from onefill.postgres.views import PostgresViews
+
+VIEWS_MIN, VIEWS_MAX = 0, 4
+
+
+class LatePool:
+    """A pool that is opened when it is first asked for: people come later than signals."""
+
+    def __init__(self, connecting: Connecting) -> None:
+        self._connecting = connecting
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        """Open it now. Raises StoreUnavailable."""
+        if self._pool is None:
+            self._pool = await open_views(self._connecting, VIEWS_MIN, VIEWS_MAX)
+
+    def acquire(self) -> Any:
+        """A connection of the opened pool."""
+        return self._pool.acquire()
+
+    async def close(self) -> None:
+        """Close it, if it was opened."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+
+@dataclass(slots=True)
+class Stores:
+    """All stores of one instance."""
+
+    connecting: Connecting
+    signal_log: PostgresSignalLog
+    trading: PostgresTradingStore
+    leases: PostgresLeaseStore
+    recovery: PostgresRecoveryStore
+    instances: PostgresInstances
+    pool: LatePool
+    views: PostgresViews
+    controls: PostgresControls
+    closing: list[Any] = field(default_factory=list)
+
+    async def close(self) -> None:
+        """Let every connection go."""
+        for store in self.closing:
+            await store.close()
+
+
+def build_stores(
+    url: str,
+    me: Holder,
+    settings: Settings,
+    *,
+    clock: RealClock,
+    zones: Zones,
+    hostname: str | None,
+    live: tuple[str, ...],
+) -> Stores:
+    """Nothing is connected yet: each connection opens at its first use, and again after a break."""
+    connecting = Connecting(url=url, holder=me)
+    around = Surroundings(clock, random)
+
+    def held() -> Held:
+        return Held(connecting, around)
+
+    history = LeadershipHistory(held(), clock, hostname)
+    terms = Terms(
+        read=partial(read, zones=zones), initial_capital=settings.initial_capital, live=live
+    )
+    pool = LatePool(connecting)
+    stores = Stores(
+        connecting=connecting,
+        signal_log=PostgresSignalLog(held(), held(), me.instance),
+        trading=PostgresTradingStore(connecting, around, terms),
+        leases=PostgresLeaseStore(held(), held(), history),
+        recovery=PostgresRecoveryStore(held(), me.instance),
+        instances=PostgresInstances(held()),
+        pool=pool,
+        views=PostgresViews(pool),
+        controls=PostgresControls(pool, initial_capital=settings.initial_capital),
+    )
+    stores.closing = [
+        stores.signal_log,
+        stores.trading,
+        stores.leases,
+        stores.recovery,
+        stores.instances,
+        pool,
+        history,
+    ]
+    return stores

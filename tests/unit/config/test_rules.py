@@ -1,0 +1,75 @@
+"""Settings become the rules that decisions know."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from onefill.config.holidays import Holidays
+from onefill.config.load import load
+from onefill.config.rules import rules_of
+from onefill.config.settings import HolidaySettings
+from onefill.core.defaults import INSTRUMENTS
+from onefill.core.instrument import Rules
+
+PLATINUM = """
+[instruments.PLATINUM]
+exchange = "MCX"
+broker = "openalgo"
+symbol_root = "PLAT"
+structure = "future"
+expiry_rule = "fifth"
+point_value = 7.5
+margin_per_lot = 1000
+units_per_lot = [{units = 5}, {since = 2026-01-01, units = 6}]
+"""
+
+
+def rules(text: str, folder: Path) -> Rules:
+    """The rules of this file."""
+    file = folder / "onefill.toml"
+    file.write_text(text, encoding="utf-8")
+    return rules_of(load(file, environ={}).settings)
+
+
+def test_the_default_rules_are_those_of_the_program(tmp_path: Path) -> None:
+    got = rules("", tmp_path)
+    assert got.instruments == INSTRUMENTS
+    assert (got.caps.risk_percent, got.max_age_s) == (Decimal(15), Decimal(60))
+    assert (got.direct_broker, got.direct_account) == ("binance", "paper")
+
+
+def test_a_block_changes_only_what_it_names(tmp_path: Path) -> None:
+    text = "[instruments.BANK_NIFTY]\nmargin_per_lot = 250000.5\nunits_per_lot = 25"
+    got = rules(text, tmp_path).instruments["BANK_NIFTY"]
+    assert (got.margin_per_lot, got.units_on(date(2026, 5, 1))) == (Decimal("250000.5"), 25)
+    assert got.pyramids_max == INSTRUMENTS["BANK_NIFTY"].pyramids_max
+
+
+def test_a_new_instrument_is_a_block_and_no_code(tmp_path: Path) -> None:
+    got = rules(PLATINUM, tmp_path).instruments["PLATINUM"]
+    assert got.point_value == Decimal("7.5")
+    assert (got.units_on(date(2025, 12, 1)), got.units_on(date(2026, 1, 1))) == (5, 6)
+
+
+@pytest.mark.req("PF-23")
+@pytest.mark.parametrize("exchange", ["NSE", "NFO", "MCX"])
+def test_republic_day_is_a_holiday_everywhere(exchange: str) -> None:
+    days = Holidays({})[exchange]
+    assert date(2026, 1, 26) in days
+    assert date(2026, 1, 27) not in days
+
+
+@pytest.mark.req("PF-23")
+def test_settings_correct_the_calendar_of_one_exchange() -> None:
+    correction = HolidaySettings(
+        add=frozenset({date(2026, 1, 27)}), remove=frozenset({date(2026, 1, 26)})
+    )
+    holidays = Holidays({"NSE": correction})
+    for corrected in ("NSE", "NFO"):
+        assert date(2026, 1, 27) in holidays[corrected]
+        assert date(2026, 1, 26) not in holidays[corrected]
+    assert date(2026, 1, 26) in holidays["MCX"]
