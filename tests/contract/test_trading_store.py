@@ -328,6 +328,40 @@ async def test_an_action_decided_twice_fails_its_signal_and_no_other(desk: Desk)
     assert statuses == [SignalStatus.FAILED, SignalStatus.DECIDED]
 
 
+@pytest.mark.req("IF-9")
+async def test_a_position_that_was_written_meanwhile_fails_its_signal_and_no_other(
+    desk: Desk,
+) -> None:
+    held = await desk.sent("SIM001", "1")
+    await desk.store.settle([filled(held)], settle)
+    stale, other = await desk.signal("SIM001", "stale"), await desk.signal("SIM002", "other")
+    ids = await log_all(desk.log, stale, other)
+
+    def late(logged: LoggedSignal, situation: Situation) -> Decision:
+        decision = decide(logged, situation)
+        older = tuple(replace(position, version=1) for position in situation.here)
+        return replace(decision, positions=older or decision.positions)
+
+    decided = await desk.store.decide(desk.epoch, [stale.lane, other.lane], late, exits)
+    assert [intent.signal_id for intent in decided.intents] == [ids[1]]
+    statuses = [status for status, _ in await desk.statuses(ids)]
+    assert statuses == [SignalStatus.FAILED, SignalStatus.DECIDED]
+
+
+@pytest.mark.req("ORD-4")
+async def test_the_venues_word_wins_over_a_signal_that_had_failed(desk: Desk) -> None:
+    intent = await desk.sent()
+    assert intent.signal_id is not None
+    refused = NotPlaced(code="-2010", message="no")
+    told = Told(client_order_id=intent.client_order_id, attempt=1, word=refused)
+    await desk.store.settle([told], settle)
+    assert await desk.statuses([intent.signal_id]) == [(SignalStatus.FAILED, "-2010: no")]
+    settled = await desk.store.settle([filled(intent)], settle)
+    assert await desk.statuses([intent.signal_id]) == [(SignalStatus.EXECUTED, None)]
+    assert len(settled.alarms) == 1
+    assert (await situation_of(desk, intent.lane)).blocked == "contradiction"
+
+
 @pytest.mark.req("SIG-12")
 async def test_a_lane_that_must_wait_says_so_and_writes_nothing(desk: Desk) -> None:
     signal = await desk.signal("SIM001", "o")
