@@ -63,7 +63,7 @@ def show(
             [{"key": r.key, "value": r.value, "origin": r.origin or "default"} for r in rows]
         )
         return
-    columns = [Column(head, text(head)) for head in ("key", "value", "origin")]
+    columns = [Column(head, text(head), wraps=True) for head in ("key", "value", "origin")]
     as_rows = [{"key": r.key, "value": r.value, "origin": r.origin or "default"} for r in rows]
     console().print(table("Settings", columns, as_rows))
 

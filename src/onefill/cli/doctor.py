@@ -69,8 +69,8 @@ def _print(findings: list[Finding]) -> None:
     columns = (
         Column("", state("grade")),
         Column("what", text("subject")),
-        Column("found", text("found")),
-        Column("remedy", text("remedy")),
+        Column("found", text("found"), wraps=True),
+        Column("remedy", text("remedy"), wraps=True),
     )
     rows = [
         {"grade": str(f.grade), "subject": f.subject, "found": f.found, "remedy": f.remedy}

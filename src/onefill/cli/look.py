@@ -11,7 +11,7 @@ from onefill.cli.options import DEFAULT_URL
 from onefill.cli.output import Column, Row, escaped, grouped, moment, money, state, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from onefill.cli.client import Client
 
@@ -42,7 +42,7 @@ SIGNALS = (
     Column("instrument", text("instrument")),
     Column("kind", text("kind")),
     Column("status", state("status")),
-    Column("reason", text("reason")),
+    Column("reason", text("reason"), wraps=True),
     Column("dup", text("duplicates"), right=True),
 )
 POSITIONS = (
@@ -56,7 +56,7 @@ POSITIONS = (
     Column("price", money("last_price"), right=True),
     Column("realised", money("realised"), right=True),
     Column("unrealised", money("unrealised"), right=True),
-    Column("holds", holdings),
+    Column("holds", holdings, wraps=True),
 )
 ORDERS = (
     Column("client order id", text("client_order_id")),
@@ -68,7 +68,7 @@ ORDERS = (
     Column("filled", money("filled_quantity"), right=True),
     Column("price", money("average_price"), right=True),
     Column("state", state("state")),
-    Column("reason", text("reason")),
+    Column("reason", text("reason"), wraps=True),
 )
 INSTANCES = (
     Column("instance", text("instance")),
@@ -155,9 +155,8 @@ def status(
     """
     client = options.client(url)
     found = {
-        "status": client.get("/api/ginie/instance-status"),
-        "health": client.ask("GET", "/health").body,
-        "instances": client.get("/coordinator/instances"),
+        "status": client.get("/api/status"),
+        "instances": client.get("/coordinator/instances")["instances"],
         "portfolio": _portfolio(client, portfolio),
     }
     if as_json:
@@ -167,11 +166,9 @@ def status(
 
 
 def rows_of(page: Any) -> list[dict[str, Any]]:
-    """The rows of a list's page, whatever they are called there."""
-    if isinstance(page, list):
-        return page
-    lists = [value for value in page.values() if isinstance(value, list)]
-    return lists[0] if lists else []
+    """The rows of a list's page, newest first."""
+    rows: list[dict[str, Any]] = page["items"]
+    return rows
 
 
 def _show(title: str, columns: Sequence[Column], page: Any, as_json: bool) -> None:
@@ -194,22 +191,32 @@ def _portfolio(client: Client, portfolio: str | None) -> Any:
 
 
 def _print_status(found: dict[str, Any]) -> None:
-    who, health = found["status"], found["health"] or {}
-    console = output.console()
-    live = bool(who.get("live") or health.get("live"))
+    node, trading = found["status"]["node"], found["status"]["trading"]
+    leader, console = found["status"]["leader"] or {}, output.console()
     console.print(
-        f"{output.badge(live)} [bold]{escaped(who.get('instance_id'))}[/] is "
-        f"{output.coloured(str(who.get('state')))}, epoch {who.get('epoch')}; "
-        f"active: {escaped(who.get('active_instance') or 'nobody')}"
+        f"{output.badge(node['live'])} [bold]{escaped(node['instance'])}[/] is "
+        f"{output.coloured(node['state'])}, epoch {node['epoch']}; "
+        f"active: {escaped(leader.get('instance') or 'nobody')}; "
+        f"database {found['status']['database']}"
     )
-    if health.get("paused"):
-        console.print("[yellow]Trading is paused; `onefill resume` ends that.[/]")
+    for line in _worries(trading or {}):
+        console.print(line)
+    console.print(output.table("Instances", INSTANCES, found["instances"]))
+    if found["portfolio"] is not None:
+        console.print(portfolio_line(found["portfolio"]))
+
+
+def _worries(trading: dict[str, Any]) -> Iterator[str]:
+    """What a person must know first."""
+    if trading.get("paused"):
+        by = escaped(trading.get("paused_by"))
+        yield f"[yellow]Trading is paused by {by}; `onefill resume` ends that.[/]"
     for name in ("in_doubt", "quarantined"):
-        if health.get(name):
-            console.print(f"[bold red]{health[name]} orders {name.replace('_', ' ')}[/]")
-    console.print(output.table("Instances", INSTANCES, rows_of(found["instances"])))
-    if (money_row := found["portfolio"]) is not None:
-        console.print(portfolio_line(money_row))
+        if trading.get(name):
+            many = f"{trading[name]} orders {name.replace('_', ' ')}"
+            yield f"[bold red]{many}; see `onefill orders`[/]"
+    for lane in trading.get("blocked_lanes") or ():
+        yield f"[bold red]{escaped(lane['lane'])} is blocked: {escaped(lane['reason'])}[/]"
 
 
 def portfolio_line(row: Row) -> str:

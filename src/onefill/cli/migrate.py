@@ -27,5 +27,6 @@ def migrate(config: options.Config = None, profile: options.Profile = None) -> N
         )
     from onefill.postgres.migrate import migrate as apply
 
-    asyncio.run(apply(url))
+    for name in asyncio.run(apply(url)):
+        console().print(f"applied {name}")
     console().print("[green]The database has this version's tables.[/]")

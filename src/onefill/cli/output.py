@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = Mapping[str, Any]
+
+_PIPE_COLUMNS = 200
 
 STYLES: Mapping[str, str] = {
     "executed": "green",
@@ -55,11 +58,12 @@ STYLES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its head, and how a row's cell is written."""
+    """One column: its head, and how a row's cell is written. wraps: it may take several lines."""
 
     head: str
     cell: Callable[[Row], str]
     right: bool = False
+    wraps: bool = False
 
 
 @cache
@@ -67,7 +71,9 @@ def console() -> Console:
     """Where results go."""
     from rich.console import Console
 
-    return Console(soft_wrap=False, highlight=False)
+    # A pipe has no width; a table that is cut to 80 columns there loses what was asked for.
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_COLUMNS
+    return Console(soft_wrap=False, highlight=False, width=width)
 
 
 @cache
@@ -91,7 +97,12 @@ def table(title: str, columns: Sequence[Column], rows: Iterable[Row]) -> Table:
     made = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for column in columns:
         justify = "right" if column.right else "left"
-        made.add_column(column.head, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        made.add_column(
+            column.head,
+            justify=justify,  # type: ignore[arg-type]
+            overflow="fold",
+            no_wrap=not column.wraps,
+        )
     for row in rows:
         made.add_row(*(column.cell(row) for column in columns))
     return made

@@ -38,8 +38,10 @@ class Narrator:
                 if self._clock.boottime_ms() >= table_due_ms:
                     table_due_ms += TABLE_EVERY_S * 1000
                     await asyncio.to_thread(self._show_positions)
-            except (Unreachable, Refused):
+            except Unreachable:
                 self._note_absence()
+            except Refused as error:
+                self.say(f"[yellow]prod refuses to tell more[/]: {escaped(error)}")
             else:
                 self._note_return()
             await self._clock.sleep(POLL_S)

@@ -16,7 +16,7 @@ from onefill.cli.replaying.tally import Tally
 OUTCOMES = (
     Column("kind", text("kind")),
     Column("status", state("status")),
-    Column("reason", text("reason")),
+    Column("reason", text("reason"), wraps=True),
     Column("count", text("count"), right=True),
 )
 
