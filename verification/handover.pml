@@ -131,7 +131,7 @@ proctype Instance(byte me) {
 }
 
 /* CTL-11: between one holder and the next there is always one. */
-proctype NoVacancy() { atomic { holder == 0 -> assert(false) } }
+proctype NoVacancy() { do :: assert(holder != 0) od }
 
 /* Time goes on when everybody waits, so that a wedge is an endless run and not an end. */
 proctype Time() { bit tick; do :: tick = 1 - tick od }
