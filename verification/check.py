@@ -22,10 +22,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+from runs import HOLDS, REACHED, RUNS, Run
 
-from runs import HOLDS, REACHED, RUNS, Run  # noqa: E402 - a script beside its table, not a package
+HERE = Path(__file__).resolve().parent
 
 SECONDS_MAX = 300
 MEMORY_MIB_MAX = 3000

@@ -56,6 +56,12 @@
 #define PERSON_WAITED (!may_arrive(1) && !may_arrive(2) && !may_arrive(3))
 #endif
 
+#ifdef DOUBLES            /* ask for doubled orders only, past broken promises on the way to them */
+#define promise(it) skip
+#else
+#define promise(it) assert(it)
+#endif
+
 /* The authority: what PostgreSQL holds. Each atomic block on these is one transaction. */
 mtype = { UNDECIDED, NEW, SENDING, ACKED, REJECTED, EXPIRED, QUARANTINED, NOT_PLACED };
 mtype state = UNDECIDED;
@@ -93,7 +99,7 @@ inline execute() {
   :: else ->
      executed++;
      assert(executed <= 1);                             /* I3: no order twice */
-     assert(state == SENDING || state == QUARANTINED);  /* I5: never after «it is not there» */
+     promise(state == SENDING || state == QUARANTINED); /* I5: never after «it is not there» */
   fi;
   request[n] = PLACED
 }
@@ -193,7 +199,7 @@ proctype Node(byte me) {
   /* ORD-4: the answer is written from any node at any epoch, unfenced. */
   :: atomic {
        asked > 0 && request[asked] == PLACED ->
-       assert(state == SENDING || state == QUARANTINED || state == ACKED);
+       promise(state == SENDING || state == QUARANTINED || state == ACKED);
        state = ACKED; asked = 0
      }
   :: atomic {

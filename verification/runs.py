@@ -57,7 +57,7 @@ INTENTS = (
     _intents(B),
     _intents(C),
     _intents(A, "EPOCHS 6", deep=True),
-    _intents(B, "EPOCHS 4", "TICKS 7", deep=True),
+    _intents(B, "EPOCHS 4", deep=True),
     _intents(C, "EPOCHS 8", deep=True),
     # The intent's compare-and-set alone bounds the sends.
     _intents(A, "M_NO_FENCE"),
@@ -67,6 +67,11 @@ INTENTS = (
     _intents(B, "M_NO_WAIT", expected=EXECUTED_AFTER_NO),
     _intents(B, "M_NO_LAG", expected=EXECUTED_AFTER_NO),
     _intents(C, "M_TTL_RERUN", expected=EXECUTED_AFTER_NO),
+    # Each of these four goes on to a doubled order.
+    _intents(B, "M_SIGN_AT_SEND", "DOUBLES", expected=EXECUTED_TWICE),
+    _intents(B, "M_NO_WAIT", "DOUBLES", expected=EXECUTED_TWICE),
+    _intents(B, "M_NO_LAG", "DOUBLES", expected=EXECUTED_TWICE),
+    _intents(C, "M_TTL_RERUN", "DOUBLES", expected=EXECUTED_TWICE),
     _intents(A, "M_CHECK_TWICE"),  # the venue's own idempotency saves it
     _intents(B, "M_CHECK_TWICE", expected=EXECUTED_TWICE),
     _intents(C, "M_CHECK_TWICE", expected=EXECUTED_TWICE),
