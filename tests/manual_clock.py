@@ -7,6 +7,8 @@ import heapq
 import itertools
 from datetime import UTC, datetime, timedelta
 
+from turns import settle
+
 NOON = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 
 
@@ -40,9 +42,3 @@ class ManualClock:
             await settle()
         self._elapsed_s = until
         await settle()
-
-
-async def settle() -> None:
-    """Let everything run that can run now."""
-    for _ in range(20):
-        await asyncio.sleep(0)

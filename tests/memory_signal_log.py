@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from onefill.core.signal import SignalStatus
-from onefill.ports.signal_log import Logged, NewSignal, Progress
+from onefill.ports.signal_log import Logged, NewSignal, Progress, Unloggable
+from turns import turn
 
 
 class MemorySignalLog:
     """Implements onefill.ports.signal_log.SignalLog.
 
     gate: a statement waits until it is set. failures: raised by the next statements, in order,
-    before anything is written; `lost_replies`: the same, after it was written. poison: a row that
-    fails every statement that holds it. statements: the size of each.
+    before anything is written; `lost_replies`: the same, after it was written. poison: the
+    instrument whose rows it can't hold. statements: the size of each.
     """
 
     def __init__(self) -> None:
@@ -30,27 +31,25 @@ class MemorySignalLog:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def append(self, batch: Sequence[NewSignal]) -> Sequence[Logged]:
+    async def append(self, batch: Sequence[NewSignal]) -> Sequence[Logged | Unloggable]:
         self.statements.append(len(batch))
         await self.gate.wait()
-        await asyncio.sleep(0)
+        await turn()
         if self.failures:
             raise self.failures.pop(0)
-        if any(new.instrument == self.poison for new in batch):
-            raise ValueError("a row of this statement can't be stored")
         logged = [self._insert(new) for new in batch]
         if self.lost_replies:
             raise self.lost_replies.pop(0)
         return logged
 
     async def count_duplicates(self, counts: Mapping[int, int]) -> None:
-        await asyncio.sleep(0)
+        await turn()
         if self.count_failures:
             raise self.count_failures.pop(0)
         self.duplicates.update(counts)
 
     async def progress(self, signal_ids: Sequence[int]) -> Mapping[int, Progress]:
-        await asyncio.sleep(0)
+        await turn()
         if self.failures:
             raise self.failures.pop(0)
         return {one: self.states[one] for one in signal_ids if one in self.states}
@@ -59,7 +58,9 @@ class MemorySignalLog:
         """Let a signal come this far."""
         self.states[signal_id] = Progress(signal_id=signal_id, status=status, reason=reason)
 
-    def _insert(self, new: NewSignal) -> Logged:
+    def _insert(self, new: NewSignal) -> Logged | Unloggable:
+        if new.instrument == self.poison:
+            return Unloggable("this log can't hold it")
         known = self.rows.get(new.fingerprint)
         if known is not None:
             return Logged(known[0], False)

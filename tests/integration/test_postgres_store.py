@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import TypeVar
 
 import asyncpg
 import pytest
@@ -37,6 +38,7 @@ from trading_support import (
 
 A, B = holder("a"), holder("b")
 BUSY_CONNECTIONS = 6
+_T = TypeVar("_T")
 
 
 @pytest.fixture
@@ -54,17 +56,18 @@ async def test_a_takeover_beside_a_busy_holder_is_not_starved(postgres: Postgres
     crowd = [postgres.held(holder("a", start=9)) for _ in range(BUSY_CONNECTIONS)]
     done = 0
 
-    async def work(held: Held) -> None:
+    async def work(held: Held, seconds: float) -> None:
         nonlocal done
         while True:
             async with held.guarded(epoch) as transaction:
-                await transaction.fetch("SELECT pg_sleep(0.02)")
+                await transaction.fetch("SELECT pg_sleep($1)", seconds)
             done += 1
 
-    tasks = [asyncio.create_task(work(held)) for held in crowd]
+    lengths = [0.05 + n * 0.007 for n in range(BUSY_CONNECTIONS)]
+    tasks = [asyncio.create_task(work(*pair)) for pair in zip(crowd, lengths, strict=True)]
     await until(lambda: done > BUSY_CONNECTIONS)
     await postgres.leases(A).release("leader", epoch, A)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(2):
         assert await postgres.leases(B).acquire("leader", epoch, B, TTL_MS) == epoch + 1
     ends = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(end) for end in ends] == [Fenced] * BUSY_CONNECTIONS
@@ -196,21 +199,27 @@ async def test_crowds_on_the_same_lanes_never_deadlock(postgres: PostgresAuthori
     chance = random.Random(8142)
     sent: list[OrderIntent] = []
 
+    def mixed(items: Sequence[_T]) -> list[_T]:
+        return chance.sample(items, len(items))
+
     async def trade(turn: int) -> list[OrderIntent]:
         """Claim this turn's orders while the last turn's are filled and the next are decided."""
         now = await crowd[0].now()
-        await log_all(postgres.signals(A), *[buy(name, now, f"{turn}") for name in names])
+        logs = [postgres.signals(A), postgres.signals(B)]
+        ids = await log_all(logs[0], *[buy(name, now, f"{turn}") for name in names])
         await asyncio.gather(
-            *(decide_lanes(store, epoch, chance.sample(lanes, len(lanes))) for store in crowd)
+            *(log.count_duplicates(dict.fromkeys(mixed(ids), 1)) for log in logs),
+            *(decide_lanes(store, epoch, mixed(lanes)) for store in crowd),
         )
         await decide_lanes(crowd[0], epoch, lanes)
         intents = list(await crowd[0].claimable(100))
         claims = [claim_of(intent, now) for intent in intents]
         words = [filled(intent) for intent in sent]
         await asyncio.gather(
-            *(store.claim(epoch, chance.sample(claims, len(claims))) for store in crowd),
-            *(store.settle(chance.sample(words, len(words)), settle) for store in crowd),
+            *(store.claim(epoch, mixed(claims)) for store in crowd),
+            *(store.settle(mixed(words), settle) for store in crowd),
             crowd[0].decide(epoch, lanes, decide, exits),
+            *(log.count_duplicates(dict.fromkeys(mixed(ids), 1)) for log in logs),
         )
         return intents
 
@@ -232,7 +241,7 @@ async def test_a_portfolio_s_sums_follow_its_positions_there_and_back(
     store, log = postgres.trading(A), postgres.signals(A)
     entry = base_entry("BANK_NIFTY", await store.now(), "in")
     await log_all(log, entry)
-    (call,) = await decide_lanes(store, epoch, [entry.lane])
+    call, put = await decide_lanes(store, epoch, [entry.lane])
     lots = (await postgres.rows("SELECT lots FROM portfolio_positions"))[0]["lots"]
     assert isinstance(lots, int)
     assert lots > 0
@@ -241,7 +250,7 @@ async def test_a_portfolio_s_sums_follow_its_positions_there_and_back(
     assert during["margin_used"] == 270_000 * lots
     assert during["total_risk_amount"] == 350 * 30 * lots
     await fill(store, epoch, call, price=400)
-    (put,) = await store.claimable(9)
+    assert [i.client_order_id for i in await store.claimable(9)] == [put.client_order_id]
     await fill(store, epoch, put, price=300)
     assert await postgres.rows(
         "SELECT base_position_id = position_id AS same, last_pyramid_price AS price"
@@ -249,9 +258,8 @@ async def test_a_portfolio_s_sums_follow_its_positions_there_and_back(
     ) == [{"same": True, "price": 52_000}]
     out = replace(entry, kind=SignalKind.EXIT, order_id="out", time=await store.now())
     await log_all(log, out)
-    (buy_back,) = await decide_lanes(store, epoch, [entry.lane])
+    buy_back, sell = await decide_lanes(store, epoch, [entry.lane])
     await fill(store, epoch, buy_back, price=290)
-    (sell,) = await store.claimable(9)
     await fill(store, epoch, sell, price=420)
     profit = call.order.quantity * (420 - 400 + 300 - 290)
     (after,) = await postgres.rows(sums)

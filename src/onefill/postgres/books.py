@@ -20,6 +20,7 @@ from onefill.core.position import Position
 from onefill.core.signal import END_STATUSES, SignalStatus
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row, Transaction
+from onefill.postgres.faults import RowsRefused
 from onefill.postgres.rows import LEG, POSITION, PositionLeg, account_of, leg_of, position_of
 
 _WITH_LEGS = "FROM portfolio_positions p LEFT JOIN position_legs USING (position_id)"
@@ -159,17 +160,15 @@ async def positions_by_id(transaction: Transaction, ids: Iterable[str]) -> list[
 
 async def write_positions(transaction: Transaction, changes: Sequence[PositionChange]) -> None:
     """Write positions with their legs, where nobody wrote them since they were read; and what
-    follows from them for the portfolios. Raises Bug when somebody did: their lane was locked."""
+    follows from them for the portfolios. Raises RowsRefused when somebody did."""
     if not changes:
         return
     positions = sorted((change.after for change in changes), key=lambda p: p.id)
     legs: list[PositionLeg] = [(p.id, leg) for p in positions for leg in p.legs]
     rows = await transaction.fetch(_WRITE_POSITIONS, *POSITION.arrays(positions), *LEG.arrays(legs))
-    invariant(
-        rows[0]["written"] == len(positions),
-        "positions change only under their lane's lock",
-        positions=", ".join(f"{p.id} (version {p.version})" for p in positions),
-    )
+    if rows[0]["written"] != len(positions):
+        versions = ", ".join(f"{p.id} {p.version}" for p in positions)
+        raise RowsRefused("A position was written since it was read.", versions=versions)
     await _add_money(transaction, changes)
 
 

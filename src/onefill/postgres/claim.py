@@ -51,29 +51,31 @@ _CLAIM: Columns[Claim] = Columns(
         Column("send_within_ms", "integer", lambda c: c.send_within_ms),
         Column("request_hash", "bytea", lambda c: c.request_hash),
         Column("witnessed", "text", lambda c: json.dumps(c.witnessed)),
+        Column("resend", "boolean", lambda c: c.resend),
     )
 )
+_BEFORE = "CASE WHEN asked.resend THEN '{SENDING,IN_DOUBT}'::text[] ELSE '{NEW}' END"
 _TAKE = f"""
 WITH asked AS (SELECT * FROM {_CLAIM.unnest()}),
 locked AS (
     SELECT i.client_order_id FROM order_intents i JOIN asked USING (client_order_id)
-    WHERE i.state = 'NEW' AND i.attempt = asked.attempt - 1
+    WHERE i.state = ANY({_BEFORE}) AND i.attempt = asked.attempt - 1
     ORDER BY 1 FOR NO KEY UPDATE OF i),
 claimed AS (
     UPDATE order_intents i
-    SET state = 'SENDING', attempt = asked.attempt, instance = $8, boot = $9, epoch = $10,
+    SET state = 'SENDING', attempt = asked.attempt, instance = $9, boot = $10, epoch = $11,
         signed_at = asked.signed_at, expires_at = asked.expires_at, witnessed = asked.witnessed,
         send_by = clock_timestamp() + asked.send_within_ms * interval '1 millisecond',
         updated_at = clock_timestamp()
     FROM asked JOIN locked USING (client_order_id)
     WHERE i.client_order_id = asked.client_order_id
-      AND i.state = 'NEW' AND i.attempt = asked.attempt - 1
+      AND i.state = ANY({_BEFORE}) AND i.attempt = asked.attempt - 1
     RETURNING i.client_order_id, i.signal_id, i.attempt, i.signed_at, i.expires_at, i.send_by,
               asked.request_hash),
 attempts AS (
     INSERT INTO order_attempts (client_order_id, attempt, instance, boot, epoch, claimed_at,
                                 signed_at, expires_at, send_by, request_hash)
-    SELECT client_order_id, attempt, $8, $9, $10, clock_timestamp(),
+    SELECT client_order_id, attempt, $9, $10, $11, clock_timestamp(),
            signed_at, expires_at, send_by, request_hash FROM claimed)
 SELECT client_order_id, signal_id FROM claimed"""
 
@@ -143,10 +145,12 @@ async def _look(transaction: Transaction, claims: Sequence[Claim]) -> list[Row]:
 
 
 def _verdict(claim: Claim, seen: Row | None) -> str:
-    if seen is None or seen["state"] != "NEW" or seen["attempt"] != claim.attempt - 1:
+    before = ("SENDING", "IN_DOUBT") if claim.resend else ("NEW",)
+    if seen is None or seen["state"] not in before or seen["attempt"] != claim.attempt - 1:
         return TAKEN
     if seen["is_late"]:
-        return EXPIRED
+        # What may be at the broker already can't expire: it can only be found, or be a person's.
+        return WAITING if claim.resend else EXPIRED
     if seen["is_paused"] and seen["adds_exposure"]:
         return PAUSED
     if seen["is_doubtful"] or not seen["is_ready"]:
