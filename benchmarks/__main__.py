@@ -1,6 +1,6 @@
 """Measures onefill's speed beside pgbench in one run, and judges it by the floors and goals.
 
-    python benchmarks [--only p1,p3] [--seconds 10] [--full] [--database-url URL] [--check]
+python benchmarks [--only p1,p3] [--seconds 10] [--full] [--database-url URL] [--check]
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import uvloop
+from rich.console import Console
+
 from databases import databases
 from figures import Row, print_table
 from footprint import p7
 from intake import p1, p2
-from rich.console import Console
 from stage import Stage
 from trade import p3
 

@@ -45,7 +45,9 @@ async def p1(stage: Stage) -> list[Row]:
     bar = middle(bars)
     ratio = middle([rate / one for rate, one in zip(rates, bars, strict=True)])
     rows = [
-        Row("", f"pgbench, one row a commit, {P1_CLIENTS} clients", bar, "/s", note="the yardstick"),
+        Row(
+            "", f"pgbench, one row a commit, {P1_CLIENTS} clients", bar, "/s", note="the yardstick"
+        ),
         Row(
             "P-1",
             f"durable webhooks, {P1_CONNECTIONS} connections",
@@ -121,7 +123,13 @@ async def _held(stage: Stage, url: str, targets: Sequence[Target]) -> list[Row]:
     return [
         Row("P-2", f"{work}: p95", held.ms(95), "ms", Limits(50, 20, 5)),
         Row("P-2", f"{work}: p99", held.ms(99), "ms", Limits(100, 50, 15)),
-        Row("P-2", f"{BURST} at the same instant, {name}: p95", burst_ms, "ms", Limits(400, 200, 100)),
+        Row(
+            "P-2",
+            f"{BURST} at the same instant, {name}: p95",
+            burst_ms,
+            "ms",
+            Limits(400, 200, 100),
+        ),
     ]
 
 

@@ -22,6 +22,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import uvloop
+
 from figures import percentile
 
 SECRET = "bench-secret-7c51"
@@ -311,9 +312,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     wish = parser.parse_args()
     target = Target.of(wish.url)
-    sending = closed(
-        target, Signals(target), connections=wish.connections, seconds=wish.seconds
-    )
+    sending = closed(target, Signals(target), connections=wish.connections, seconds=wish.seconds)
     for name, value in figures(uvloop.run(sending)):
         print(f"{name:10} {value}")
 

@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from databases import Databases
 from rich.console import Console
+
+from databases import Databases
 
 
 @dataclass(frozen=True)
