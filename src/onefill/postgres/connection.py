@@ -68,6 +68,7 @@ class Connecting:
             "synchronous_commit": "on",
             "timezone": "UTC",
             "jit": "off",
+            "plan_cache_mode": "force_generic_plan",
             # A plan that was made while a table was small must not be kept when it is large.
             "enable_seqscan": "off",
         }
