@@ -15,6 +15,7 @@ from onefill.cli import (
     replay,
     send,
     serve,
+    settling,
     trading,
 )
 from onefill.cli.demo.verb import demo
@@ -40,6 +41,8 @@ app.command(rich_help_panel=_ACT)(send.send)
 app.command(rich_help_panel=_ACT)(replay.replay)
 app.command(rich_help_panel=_ACT)(trading.pause)
 app.command(rich_help_panel=_ACT)(trading.resume)
+app.command(rich_help_panel=_ACT)(settling.resolve)
+app.command(rich_help_panel=_ACT)(settling.unblock)
 app.command(rich_help_panel=_LOOK)(look.status)
 app.command(rich_help_panel=_LOOK)(look.signals)
 app.command(rich_help_panel=_LOOK)(look.positions)

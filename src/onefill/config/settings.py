@@ -112,6 +112,20 @@ class OrderSettings(Section):
         description="How long an order in doubt is looked for at a broker that cannot say for "
         "certain (class C), before it goes to a person.",
     )
+    look_again_every_s: int = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        description="How often quarantined orders, and for an hour those that a person ruled "
+        "not_placed, are looked for again: late evidence still wins.",
+    )
+    repeat_alarm_every_s: int = Field(
+        default=60,
+        ge=1,
+        le=3600,
+        description="How often the alarm of a quarantined order is repeated until a person "
+        "acknowledges it.",
+    )
 
 
 class BrokerSettings(Section):

@@ -38,12 +38,19 @@ class Unsettled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    """A person's verdict on a quarantined order: the broker never had it. note: their reason."""
+
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """One word about one attempt of one intent."""
 
     client_order_id: ClientOrderId
     attempt: int
-    word: Outcome | Absent | Unsettled
+    word: Outcome | Absent | Unsettled | Ruled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +103,9 @@ def hear(intent: OrderIntent, told: Told) -> Heard:
             return _hear_denial(intent, told, IntentEvent.ABSENT, detail)
         case Unsettled(detail=detail):
             return _hear_denial(intent, told, IntentEvent.UNSETTLED, detail)
-    return Heard(intent=intent)  # absent, but not conclusively: no news
+        case Ruled(note=note) if intent.state is IntentState.QUARANTINED:
+            return _hear_denial(intent, told, IntentEvent.ABSENT, f"a person's word: {note}")
+    return Heard(intent=intent)  # absent, but not conclusively; or ruled on, and settled meanwhile
 
 
 def _hear_denial(intent: OrderIntent, told: Told, event: IntentEvent, reason: str) -> Heard:

@@ -63,7 +63,7 @@ def signal_standing(
     now: datetime,
 ) -> SignalChange:
     """Where the signal stands. intents: all of its own; leaving: positions that it closes."""
-    mine = [intent for intent in intents if intent.signal_id == signal_id]
+    mine = _not_repeated([intent for intent in intents if intent.signal_id == signal_id])
     doubtful = next((intent for intent in mine if intent.is_unresolved(now)), None)
     if doubtful is not None:
         return SignalChange(
@@ -76,6 +76,17 @@ def signal_standing(
         status = SignalStatus.EXECUTING if begun else SignalStatus.DECIDED
         return SignalChange(signal_id=signal_id, status=status)
     return _ended_signal(signal_id, mine)
+
+
+def _not_repeated(mine: Sequence[OrderIntent]) -> list[OrderIntent]:
+    """Without what was ruled out and placed again: the newer order stands for both."""
+    newest = {(i.source, i.leg, i.action): i.n for i in sorted(mine, key=lambda intent: intent.n)}
+    return [
+        intent
+        for intent in mine
+        if intent.state is not IntentState.NOT_PLACED
+        or intent.n == newest[intent.source, intent.leg, intent.action]
+    ]
 
 
 def _exit_status(leaving: Sequence[Position]) -> SignalStatus:

@@ -12,6 +12,7 @@ from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.report import Absent, Found, NoAnswer, Placed
+from onefill.core.rivals import rivals_of
 from onefill.core.settlement import Told, Unsettled
 from onefill.ports.broker import Broker, OrderClass
 from onefill.ports.claims import claim_of
@@ -62,7 +63,7 @@ class Resolver:
         nameless = await self._store.nameless(INTENTS_A_ROUND)
         async with asyncio.TaskGroup() as tasks:
             for intent in intents:
-                tasks.create_task(self._resolve(epoch, intent, _rivals(intent, nameless), now))
+                tasks.create_task(self._resolve(epoch, intent, rivals_of(intent, nameless), now))
 
     async def _resolve(
         self, epoch: Epoch, intent: OrderIntent, rivals: Sequence[OrderIntent], now: datetime
@@ -122,15 +123,3 @@ def _may_be_resent(broker: Broker, intent: OrderIntent, now: datetime) -> bool:
     """Class A only, and an entry only while it is fresh: a late one would trade an old price."""
     fresh = intent.valid_until is None or now <= intent.valid_until
     return broker.capabilities.order_class is OrderClass.A and fresh
-
-
-def _rivals(intent: OrderIntent, others: Sequence[OrderIntent]) -> tuple[OrderIntent, ...]:
-    """Other intents that an order found at the broker might belong to as well."""
-    return tuple(
-        other
-        for other in others
-        if other.client_order_id != intent.client_order_id
-        and (other.order.broker, other.order.account) == (intent.order.broker, intent.order.account)
-        and (other.order.symbol, other.order.side, other.order.quantity)
-        == (intent.order.symbol, intent.order.side, intent.order.quantity)
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -26,6 +27,14 @@ RETRY_S = 1.0
 log = structlog.get_logger()
 
 
+class Watcher(Protocol):
+    """A loop that writes nothing by itself, and so needs no epoch."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        ...
+
+
 class Term:
     """Runs what runs only while leading. It ends by being cancelled, or by being fenced off."""
 
@@ -37,6 +46,7 @@ class Term:
         executor: Executor,
         tracker: Tracker,
         resolver: Resolver,
+        watchers: Sequence[Watcher],
         reconciler: Reconciler,
         recovery: RecoveryStore,
         brokers: Sequence[str],
@@ -47,6 +57,7 @@ class Term:
         self._executor = executor
         self._tracker = tracker
         self._resolver = resolver
+        self._watchers = watchers
         self._reconciler = reconciler
         self._recovery = recovery
         self._brokers = brokers
@@ -89,6 +100,8 @@ class Term:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._resolver.run(epoch))
             loops.create_task(self._tracker.run())
+            for watcher in self._watchers:
+                loops.create_task(watcher.run())
             loops.create_task(self._decider.run(epoch))
             loops.create_task(self._executor.run(epoch))
             loops.create_task(self._reconcile(epoch))

@@ -14,14 +14,21 @@ from fastapi.security import HTTPBearer
 from onefill import __version__
 from onefill.ports.rows import NodeStatus
 from onefill.ports.views import Controls, Views
-from onefill.web import api_orders, api_portfolio, api_signals, api_status, api_trading
+from onefill.web import (
+    api_orders,
+    api_portfolio,
+    api_settling,
+    api_signals,
+    api_status,
+    api_trading,
+)
 from onefill.web.api_answers import handle_errors
 from onefill.web.api_desk import Desk
 from onefill.web.api_docs import SECURITY, page
 from onefill.web.api_guard import Guard
 from onefill.web.tokens import Tokens
 
-FAMILIES = (api_status, api_signals, api_orders, api_portfolio, api_trading)
+FAMILIES = (api_status, api_signals, api_orders, api_settling, api_portfolio, api_trading)
 _ABOUT = (
     "Signals, orders, positions and instances of onefill. Money, prices and quantities are "
     "decimal strings. Errors are problem documents (RFC 9457) with a remedy. Reads take the "
@@ -91,5 +98,5 @@ def _keep_nulls(document: dict[str, Any]) -> None:
         if isinstance(route, APIRoute):
             good = route.responses[200]["content"]["application/json"]
             for method in route.methods or ():
-                answers = document["paths"][route.path][method.lower()]["responses"]
+                answers = document["paths"][route.path_format][method.lower()]["responses"]
                 answers["200"]["content"]["application/json"].update(good)

@@ -26,7 +26,7 @@ from onefill.ports.rows import (
     Standing,
     Step,
 )
-from onefill.ports.views import Page, PortfolioSettings, TradingSwitch
+from onefill.ports.views import Page, PortfolioSettings, TradingSwitch, Unblocked
 
 _AT = datetime(2026, 1, 5, 9, 15, 0, 120000, UTC)
 _SOON = _AT + timedelta(milliseconds=9)
@@ -280,3 +280,12 @@ AUDIT: Page[AuditRow] = Page(
     ),
     next_cursor=None,
 )
+RESOLUTION = {
+    "outcome": "placed",
+    "broker_order_id": "250105000017",
+    "filled_quantity": "200",
+    "average_price": "78502.5",
+    "note": "complete in the broker's order book",
+}
+REPETITION = {"confirm": True, "note": "not in the broker's book; wanted still"}
+UNBLOCKED = Unblocked(lane=_LANE, was="contradiction")

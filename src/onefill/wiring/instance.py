@@ -27,8 +27,10 @@ from onefill.core.settlement import settle
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
 from onefill.embedded.server import EmbeddedPostgres
+from onefill.flow.afterlook import Afterlook
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.decider import Decider
+from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
 from onefill.flow.intake import Intake
 from onefill.flow.reconciler import Reconciler
@@ -42,7 +44,7 @@ from onefill.node.leadership import Leadership
 from onefill.node.logs import LogContext, set_up_logs
 from onefill.node.pulse import Pulse
 from onefill.node.state import NodeState
-from onefill.node.term import Term, only_where_covered
+from onefill.node.term import Term, Watcher, only_where_covered
 from onefill.ports import failpoints
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock, new_boot
@@ -191,7 +193,19 @@ class _Builder:
             quarantine_after_s=settings.orders.quarantine_after_s,
         )
         hub.connect(executor, tracker)
-        term = self._term(hub, executor, tracker, resolver, list(brokers.values()))
+        orders = settings.orders
+        afterlook = Afterlook(**common, every_s=orders.look_again_every_s)
+        escalation = Escalation(
+            store=trading, clock=self.clock, every_s=orders.repeat_alarm_every_s
+        )
+        term = self._term(
+            hub=hub,
+            executor=executor,
+            tracker=tracker,
+            resolver=resolver,
+            watchers=(afterlook, escalation),
+            brokers=list(brokers.values()),
+        )
         leadership = Leadership(
             term=term,
             executor=executor,
@@ -207,10 +221,12 @@ class _Builder:
 
     def _term(
         self,
+        *,
         hub: Hub,
         executor: Executor,
         tracker: Tracker,
         resolver: Resolver,
+        watchers: tuple[Watcher, ...],
         brokers: list[Broker],
     ) -> Term:
         decide_here = hub.timing(
@@ -239,6 +255,7 @@ class _Builder:
             executor=executor,
             tracker=tracker,
             resolver=resolver,
+            watchers=watchers,
             reconciler=reconciler,
             recovery=self.stores.recovery,
             brokers=[broker.name for broker in brokers],
