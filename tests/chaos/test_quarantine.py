@@ -8,7 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chaos.world import OPERATOR, World, direct, executions_by_order, send_until_accepted, world
+from chaos.acting import act
+from chaos.world import World, direct, executions_by_order, send_until_accepted, world
 from support import until
 
 LATE_MS = 6_000
@@ -29,12 +30,7 @@ async def _until_state(here: World, state: str, seconds: float = 20) -> None:
 
 
 async def _act(here: World, path: str, **body: object) -> int:
-    headers = {"Authorization": f"Bearer {OPERATOR}"}
-    async with (
-        aiohttp.ClientSession(headers=headers) as session,
-        session.post(here.instance.url + path, json=body) as response,
-    ):
-        return response.status
+    return (await act(here, path, **body))[0]
 
 
 async def _quarantined(here: World) -> str:

@@ -157,3 +157,22 @@ async def test_only_an_operator_and_only_on_the_active_instance(pool: Any, api: 
         "http://dev:1",
     )
     assert await pool.fetchval("SELECT state FROM order_intents") == "QUARANTINED"
+
+
+@pytest.mark.req("ORD-9", "IF-2")
+async def test_an_accepted_order_and_a_request_to_reconcile_leave_their_trace(
+    pool: Any, operator: Any
+) -> None:
+    order = {"broker": "binance", "account": "paper", "broker_order_id": "17"}
+    route = "/api/reconciliation"
+    assert (await operator.post(f"{route}/accept", json=order)).status_code == 422
+    assert (await operator.post(f"{route}/run")).status_code == 404  # nothing to show yet
+    await pool.execute(
+        "INSERT INTO reconciliations (instance, trigger, clean, report) "
+        "VALUES ('prod', 'request', true, '{}')"
+    )
+    for _ in range(2):
+        answer = await operator.post(f"{route}/accept", json={**order, "note": "old"})
+        assert (answer.status_code, answer.json()["clean"]) == (200, True)
+    assert await pool.fetchval("SELECT accepted_by FROM accepted_orders") == "operator"
+    assert await audited(pool) == ["reconciliation.run", *["reconciliation.accept"] * 2]

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -199,6 +200,11 @@ class BinanceBroker:
         rows = self._read(await self._ask_signed("/fapi/v1/openOrders", ""), words.orders_decoder)
         return [words.report_of(row) for row in rows if words.is_sound(row)]
 
+    async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
+        """The latest orders of these symbols. Raises BrokerUnavailable."""
+        rows = [row for symbol in sorted(symbols) for row in await self._listed(symbol)]
+        return [words.report_of(row) for row in rows]
+
     async def _one(self, intent: OrderIntent, key: str) -> LookUp:
         venue_ms = await self._venue_time_past(intent)
         symbol = quote(intent.order.symbol, safe="")
@@ -239,7 +245,7 @@ class BinanceBroker:
         return venue_ms if _moment(venue_ms) > appears_until else None
 
     async def _by_likeness(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
-        rows = await self._listed(intent)
+        rows = await self._listed(intent.order.symbol)
         book = [words.sighting_of(row) for row in rows]
         match = await recognise(intent, rivals, book, self._known)
         if not isinstance(match, str):
@@ -248,14 +254,17 @@ class BinanceBroker:
         return Found(report=words.report_of(row))
 
     async def _witness(self, intent: OrderIntent) -> tuple[str, ...]:
-        book = [words.sighting_of(row) for row in await self._listed(intent)]
+        book = [words.sighting_of(row) for row in await self._listed(intent.order.symbol)]
         return tuple(seen.broker_order_id for seen in like(intent, book))
 
-    async def _listed(self, intent: OrderIntent) -> list[words.OrderRow]:
-        symbol = quote(intent.order.symbol, safe="")
-        reply = await self._ask_signed("/fapi/v1/allOrders", f"symbol={symbol}&limit={_LISTED_MAX}")
-        rows = self._read(reply, words.orders_decoder)
-        return [row for row in rows if words.is_sound(row)]
+    async def _listed(self, symbol: str) -> list[words.OrderRow]:
+        """The symbol's latest orders; none of a symbol that there is not."""
+        asked = f"symbol={quote(symbol, safe='')}&limit={_LISTED_MAX}"
+        reply = await self._ask_signed("/fapi/v1/allOrders", asked)
+        refusal = words.refusal_of(reply) if reply.status == 400 else None
+        if refusal is not None and refusal.code == words.NO_SUCH_SYMBOL:
+            return []
+        return [row for row in self._read(reply, words.orders_decoder) if words.is_sound(row)]
 
     # The wire
 

@@ -18,6 +18,7 @@ from onefill.core.money import ZERO, plain
 from onefill.core.report import OrderReport, OrderStatus
 
 NO_SUCH_ORDER = -2013
+NO_SUCH_SYMBOL = -1121
 OUTSIDE_WINDOW = (-1021, -5028)
 
 _REFUSED_CODES = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 import msgspec
@@ -167,6 +168,11 @@ class OpenAlgoBroker:
         """Orders still working. Raises BrokerUnavailable."""
         working = [row for row in await self._order_book() if row.status is OrderStatus.OPEN]
         return [words.report_of(row, None) for row in working]
+
+    async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
+        """Today's orders of these symbols. Raises BrokerUnavailable."""
+        mine = [row for row in await self._order_book() if row.symbol in symbols]
+        return [words.report_of(row, None) for row in mine]
 
     async def _by_id(self, broker_order_id: str) -> LookUp:
         reply = await self._post("orderstatus", strategy=_ASKER, orderid=broker_order_id)

@@ -205,6 +205,7 @@ def report_of(row: Row, trades: Traded | None) -> OrderReport:
         status=_status_of(row, filled) if is_complete else OrderStatus.OPEN,
         filled_quantity=filled if is_complete and filled is not None else ZERO,
         filled_value=value if is_complete and value is not None else ZERO,
+        client_order_id=row.mark or None,
         symbol=row.symbol,
         message=row.word if is_complete else f"{row.word}, fills not stated yet",
     )

@@ -12,6 +12,7 @@ from onefill.cli import (
     exchange,
     look,
     migrate,
+    reconciling,
     replay,
     send,
     serve,
@@ -43,6 +44,7 @@ app.command(rich_help_panel=_ACT)(trading.pause)
 app.command(rich_help_panel=_ACT)(trading.resume)
 app.command(rich_help_panel=_ACT)(settling.resolve)
 app.command(rich_help_panel=_ACT)(settling.unblock)
+app.command(rich_help_panel=_ACT)(reconciling.reconcile)
 app.command(rich_help_panel=_LOOK)(look.status)
 app.command(rich_help_panel=_LOOK)(look.signals)
 app.command(rich_help_panel=_LOOK)(look.positions)

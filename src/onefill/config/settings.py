@@ -126,6 +126,17 @@ class OrderSettings(Section):
         description="How often the alarm of a quarantined order is repeated until a person "
         "acknowledges it.",
     )
+    reconcile_every_s: int = Field(
+        default=300,
+        ge=5,
+        le=86_400,
+        description="How often the leader compares its book with the brokers'.",
+    )
+    book_evidence: bool = Field(
+        default=True,
+        description="Book what a reconciliation finds that a broker says of our own orders (a "
+        "missed fill, an end) without asking; everything else always waits for a person.",
+    )
 
 
 class BrokerSettings(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -108,6 +109,10 @@ class Broker(Protocol):
 
     async def open_orders(self) -> Sequence[OrderReport]:
         """Orders still working at the broker."""
+        ...
+
+    async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
+        """What the broker still lists of these symbols (today's at least), working or over."""
         ...
 
     async def close(self) -> None:

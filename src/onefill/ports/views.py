@@ -6,6 +6,7 @@ Nothing here takes part in a decision. Every call raises StoreUnavailable when n
 from __future__ import annotations
 
 import enum
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -187,6 +188,10 @@ class Unblocked:
     was: str | None
 
 
+Reconcile = Callable[[bool], Awaitable[bool]]
+"""Compare with the brokers now: takes whether to book all that is evidence, says whether done."""
+
+
 class Controls(Protocol):
     """What operators do. Each action leaves a row in the audit log, in the same commit; each
     may be repeated safely. All raise CommitUnknown when the store was lost on the way."""
@@ -223,4 +228,14 @@ class Controls(Protocol):
 
     async def unblock(self, lane: str, note: str, by: Actor) -> Unblocked | None:
         """Let a lane take new exposure again. None: there is no such lane."""
+        ...
+
+    async def accept_order(
+        self, broker: str, account: str, broker_order_id: str, note: str, by: Actor
+    ) -> None:
+        """Say that a person has looked at an order with our mark that no intent explains."""
+        ...
+
+    async def record(self, action: str, details: Mapping[str, object], by: Actor) -> None:
+        """Keep in the audit log what was asked for elsewhere."""
         ...

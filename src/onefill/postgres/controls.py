@@ -33,6 +33,9 @@ WHERE settings.value <> excluded.value
 RETURNING key
 """
 _SWITCHED = "SELECT value = 'true' AS paused, changed_by, changed_at FROM settings WHERE key = $1"
+_ACCEPT = """
+INSERT INTO accepted_orders (broker, account, broker_order_id, accepted_by, note)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"""
 _AUDIT = "INSERT INTO audit_log (actor, address, action, details) VALUES ($1, $2, $3, $4)"
 # The row lock holds off decisions that would add exposure by the settings that are going.
 _PRESENT = """
@@ -139,6 +142,20 @@ class PostgresControls:
             details = {"lane": lane, "was": was, "note": note, "exists": exists}
             await _audit(connection, by, "lane.unblock", details)
         return Unblocked(lane=lane, was=was) if exists else None
+
+    async def accept_order(
+        self, broker: str, account: str, broker_order_id: str, note: str, by: Actor
+    ) -> None:
+        """Say that a person has looked at an order with our mark that no intent explains."""
+        async with writing(self._pool) as connection:
+            await connection.execute(_ACCEPT, broker, account, broker_order_id, by.name, note)
+            order = {"broker": broker, "account": account, "broker_order_id": broker_order_id}
+            await _audit(connection, by, "reconciliation.accept", {**order, "note": note})
+
+    async def record(self, action: str, details: Mapping[str, object], by: Actor) -> None:
+        """Keep in the audit log what was asked for elsewhere."""
+        async with writing(self._pool) as connection:
+            await _audit(connection, by, action, details)
 
     async def _configure(
         self, connection: Any, portfolio: str, wanted: PortfolioSettings

@@ -263,7 +263,32 @@ INSTANCES = (
     _INSTANCE,
 )
 RECONCILIATION = ReconciliationRow(
-    id=12, at=_AT, instance="prod", epoch=7, trigger="start", clean=True, report={"differences": []}
+    id=12,
+    at=_AT,
+    instance="prod",
+    epoch=7,
+    trigger="regular",
+    clean=False,
+    report={
+        "clean": False,
+        "unreachable": [],
+        "findings": [
+            {
+                "kind": "quantity",
+                "broker": "openalgo",
+                "account": "paper",
+                "symbol": _CONTRACT,
+                "ours": "200",
+                "theirs": "0",
+                "detail": "",
+                "broker_order_id": None,
+                "proposal": "ask",
+                "applied": False,
+                "blocks": False,
+                "remedy": "Compare the fills with the broker's trade book.",
+            }
+        ],
+    },
 )
 PAUSED = TradingSwitch(paused=True, by="operator", at=_AT, changed=True)
 RESUMED = TradingSwitch(paused=False, by="operator", at=_LATER, changed=True)
@@ -289,3 +314,9 @@ RESOLUTION = {
 }
 REPETITION = {"confirm": True, "note": "not in the broker's book; wanted still"}
 UNBLOCKED = Unblocked(lane=_LANE, was="contradiction")
+ACCEPTANCE = {
+    "broker": "binance",
+    "account": "paper",
+    "broker_order_id": "1000000017",
+    "note": "from before the database was restored",
+}

@@ -13,7 +13,7 @@ from onefill.ports.rows import OrderStory
 from onefill.ports.views import Unblocked
 from onefill.web import api_examples as examples
 from onefill.web.api_answers import answer, missing, refuse
-from onefill.web.api_desk import LONGEST_NAME, PRINTABLE, AtDesk, By, Desk, Id, documented
+from onefill.web.api_desk import LONGEST_NAME, PRINTABLE, AtDesk, By, Desk, Id, documented, not_here
 
 router = APIRouter(prefix="/api", tags=["settling"])
 
@@ -66,7 +66,7 @@ async def resolve(
     wanted: Annotated[Resolution, Body(examples=[examples.RESOLUTION])],
 ) -> Response:
     """`not_placed` is final for this intent; what the venue says later still wins, and alarms."""
-    if (elsewhere := await _not_here(desk)) is not None:
+    if (elsewhere := await not_here(desk)) is not None:
         return elsewhere
     ruling = Ruling(
         verdict=wanted.outcome,
@@ -92,7 +92,7 @@ async def place_again(
     wanted: Annotated[Repetition, Body(examples=[examples.REPETITION])],
 ) -> Response:
     """A new intent with an id of its own; refused until 60 s after the old one's `send_by`."""
-    if (elsewhere := await _not_here(desk)) is not None:
+    if (elsewhere := await not_here(desk)) is not None:
         return elsewhere
     result = await desk.controls.place_again(client_order_id, wanted.note, by)
     if isinstance(result, RulingRefusal):
@@ -125,30 +125,12 @@ async def unblock(
     why: Annotated[Reason, Body(examples=[{"note": "compared with the broker, all is right"}])],
 ) -> Response:
     """A lane is `portfolio/instrument`. Orders in doubt there still hold new exposure back."""
-    if (elsewhere := await _not_here(desk)) is not None:
+    if (elsewhere := await not_here(desk)) is not None:
         return elsewhere
     result = await desk.controls.unblock(lane, why.note, by)
     if result is None:
         return missing(f"lane {lane}", "See `blocked_lanes` of GET /api/status.")
     return answer(result)
-
-
-async def _not_here(desk: Desk) -> Response | None:
-    """A standby sends people to whoever is active: one place acts on orders."""
-    if desk.node().is_active:
-        return None
-    leader = await desk.views.leader()
-    name = leader.instance if leader is not None and leader.instance else "nobody"
-    url = leader.url if leader is not None else None
-    remedy = f"Ask {name} at {url}." if url else "Wait until an instance is active, and ask it."
-    return refuse(
-        409,
-        "Not active",
-        f"{desk.node().instance} is not active; {name} is.",
-        remedy,
-        active_instance=name,
-        active_url=url,
-    )
 
 
 async def _story(desk: Desk, client_order_id: str, refusal: RulingRefusal | None) -> Response:

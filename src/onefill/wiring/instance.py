@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
 from onefill.core.lease import LeaseTiming
-from onefill.core.settlement import settle
+from onefill.core.settlement import Told, settle
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
 from onefill.embedded.server import EmbeddedPostgres
@@ -43,6 +43,7 @@ from onefill.node.instance import Executing, Instance, Parts
 from onefill.node.leadership import Leadership
 from onefill.node.logs import LogContext, set_up_logs
 from onefill.node.pulse import Pulse
+from onefill.node.reconciling import Reconciling
 from onefill.node.state import NodeState
 from onefill.node.term import Term, Watcher, only_where_covered
 from onefill.ports import failpoints
@@ -141,6 +142,7 @@ class _Builder:
             live=live_accounts(settings),
         )
         self.port: int | None = None
+        self.reconciling: Reconciling | None = None
 
     async def parts(self) -> Parts:
         """The instance's parts."""
@@ -156,6 +158,7 @@ class _Builder:
             zones=self.zones,
             metrics=self.metrics,
             clock=self.clock,
+            reconcile=self._reconcile_now,
         )
         executing = self._executing() if self.settings.role.executes else None
         return Parts(
@@ -172,6 +175,9 @@ class _Builder:
             close=partial(_close, self.stores, executing),
             clock=self.clock,
         )
+
+    async def _reconcile_now(self, apply: bool) -> bool:
+        return self.reconciling is not None and await self.reconciling.ask(apply=apply)
 
     def _executing(self) -> Executing:
         """The trade path, and the right to walk it."""
@@ -204,6 +210,7 @@ class _Builder:
             tracker=tracker,
             resolver=resolver,
             watchers=(afterlook, escalation),
+            tell=settler.tell,
             brokers=list(brokers.values()),
         )
         leadership = Leadership(
@@ -227,6 +234,7 @@ class _Builder:
         tracker: Tracker,
         resolver: Resolver,
         watchers: tuple[Watcher, ...],
+        tell: Callable[[Told], None],
         brokers: list[Broker],
     ) -> Term:
         decide_here = hub.timing(
@@ -248,6 +256,14 @@ class _Builder:
             recovery=self.stores.recovery,
             brokers=brokers,
             deployment=self.settings.deployment,
+            tell=tell,
+            books_evidence=self.settings.orders.book_evidence,
+        )
+        self.reconciling = Reconciling(
+            reconciler=reconciler,
+            state=self.state,
+            every_s=self.settings.orders.reconcile_every_s,
+            covered=decider.sweep_now,
         )
         return Term(
             state=self.state,
@@ -256,7 +272,7 @@ class _Builder:
             tracker=tracker,
             resolver=resolver,
             watchers=watchers,
-            reconciler=reconciler,
+            reconciling=self.reconciling,
             recovery=self.stores.recovery,
             brokers=[broker.name for broker in brokers],
             clock=self.clock,
