@@ -28,11 +28,13 @@ from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
 from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
-from onefill.core.errors import BrokerUnavailable, invariant
+from onefill.core.changes import is_carried_out
+from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent, Verb
 from onefill.core.money import ZERO
 from onefill.core.report import (
     Absent,
+    Carried,
     Found,
     LookUp,
     NoAnswer,
@@ -49,6 +51,8 @@ _ORDER = "/fapi/v1/order"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RETENTION_S = 90 * 24 * 3_600
 _LISTED_MAX = 1_000
+
+_METHODS = {Verb.PLACE: "POST", Verb.MODIFY: "PUT", Verb.CANCEL: "DELETE"}
 
 _Row = TypeVar("_Row")
 
@@ -110,20 +114,21 @@ class BinanceBroker:
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the intent's next attempt, on venue time. Raises BrokerUnavailable."""
-        invariant(intent.verb is Verb.PLACE, "only orders are placed here", verb=intent.verb)
-        witnessed = () if self._capabilities.finds_by_client_id else await self._witness(intent)
+        is_new = intent.verb is Verb.PLACE
+        is_lost = is_new and not self._capabilities.finds_by_client_id
+        witnessed = await self._witness(intent) if is_lost else ()
         await self._time.ready()
         anchored_ms = self._clock.boottime_ms()
         signed_at_ms = self._time.now_ms()
-        body = self._signed(
-            words.place_parameters(intent, self._login.recv_window_ms, signed_at_ms)
-        ).encode()
+        parameters = words.place_parameters if is_new else words.change_parameters
+        body = self._signed(parameters(intent, self._login.recv_window_ms, signed_at_ms)).encode()
+        method = _METHODS[intent.verb]
         url = self._http.base_url + _ORDER
         expiry_ms = self._capabilities.request_expiry_ms
         return Prepared(
             intent=intent,
             attempt=intent.attempt + 1,
-            method="POST",
+            method=method,
             url=url,
             headers=self._headers,
             body=body,
@@ -131,7 +136,7 @@ class BinanceBroker:
             expires_at=_moment(signed_at_ms + expiry_ms) if expiry_ms is not None else None,
             anchored_ms=anchored_ms,
             send_within_ms=self._login.send_within_ms,
-            request_hash=hashlib.sha256(b"POST " + url.encode() + b"\n" + body).digest(),
+            request_hash=hashlib.sha256(f"{method} {url}\n".encode() + body).digest(),
             witnessed=witnessed,
         )
 
@@ -140,6 +145,8 @@ class BinanceBroker:
         reply = await self._http.send_once(prepared)
         if not isinstance(reply, Reply):
             return reply
+        if prepared.intent.verb is not Verb.PLACE:
+            return await self._changed(prepared.intent, reply)
         if reply.status == 200:
             return self._accepted(prepared.intent, reply)
         found = words.rule_of(reply)
@@ -163,6 +170,20 @@ class BinanceBroker:
             return Unknown(detail=self._quote(reply))
         return Placed(report=words.report_of(row))
 
+    async def _changed(self, change: OrderIntent, reply: Reply) -> Outcome:
+        """What became of a cancel or a change. Whatever the answer says, the order shows it."""
+        seen = await self.look_up(change, ())
+        if isinstance(seen, Found) and is_carried_out(change, seen.report):
+            return Carried(report=seen.report)
+        found = words.rule_of(reply)
+        if found is None or not isinstance(seen, Found):
+            return Unknown(detail=self._quote(reply))
+        rule, refusal = found
+        if rule.verdict is Verdict.RESYNC:
+            self._time.doubt()
+        retry = rule.verdict is not Verdict.REFUSED
+        return NotPlaced(code=str(refusal.code), message=refusal.msg, retry=retry)
+
     async def _looked_up(self, intent: OrderIntent, no: NotPlaced, verdict: Verdict) -> Outcome:
         """What a look-up makes of an answer that must not be believed by itself."""
         if not self._capabilities.finds_by_client_id:
@@ -179,6 +200,8 @@ class BinanceBroker:
     async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
         """By the broker's id where it is known, by ours where the venue keeps it, else by looks."""
         try:
+            if intent.verb is not Verb.PLACE:
+                return await self._target(intent)
             if intent.broker_order_id is not None:
                 return await self._one(intent, f"orderId={quote(intent.broker_order_id, safe='')}")
             if self._capabilities.finds_by_client_id:
@@ -217,6 +240,15 @@ class BinanceBroker:
         if venue_ms is None or intent.broker_order_id is not None:
             return Absent(conclusive=False, detail="not there yet")
         return Absent(conclusive=True, detail=f"not there at {_moment(venue_ms).isoformat()}")
+
+    async def _target(self, change: OrderIntent) -> LookUp:
+        """The order that a cancel or a change is about."""
+        symbol = quote(change.order.symbol, safe="")
+        reply = await self._ask_signed(_ORDER, f"symbol={symbol}&{words.key_of(change)}")
+        row = words.order_of(reply.body) if reply.status == 200 else None
+        if row is None or change.target_order_id not in (None, str(row.order_id)):
+            return NoAnswer(detail=self._quote(reply))
+        return Found(report=words.report_of(row))
 
     def _found(self, intent: OrderIntent, reply: Reply) -> LookUp:
         row = words.order_of(reply.body)

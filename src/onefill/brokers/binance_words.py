@@ -13,7 +13,7 @@ import msgspec
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
 from onefill.brokers.outcome import Rule, Verdict, find_rule, json_of
-from onefill.core.intent import OrderIntent, OrderType
+from onefill.core.intent import OrderIntent, OrderType, Verb
 from onefill.core.money import ZERO, plain
 from onefill.core.report import OrderReport, OrderStatus
 
@@ -80,6 +80,7 @@ class OrderRow(msgspec.Struct, frozen=True, rename="camel"):
     client_order_id: str = ""
     cum_quote: Decimal | None = None
     avg_price: Decimal | None = None
+    price: Decimal | None = None
 
 
 class PositionRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -139,6 +140,25 @@ def place_parameters(intent: OrderIntent, recv_window_ms: int, timestamp_ms: int
     return "".join(parts)
 
 
+def change_parameters(intent: OrderIntent, recv_window_ms: int, timestamp_ms: int) -> str:
+    """The parameters that cancel or change the intent's target, still unsigned."""
+    order = intent.order
+    parts = [f"symbol={quote(order.symbol, safe='')}&{key_of(intent)}"]
+    if intent.verb is Verb.MODIFY and order.price is not None:
+        parts.append(
+            f"&side={order.side}&quantity={plain(order.quantity)}&price={plain(order.price)}"
+        )
+    parts.append(f"&recvWindow={recv_window_ms}&timestamp={timestamp_ms}")
+    return "".join(parts)
+
+
+def key_of(change: OrderIntent) -> str:
+    """What names the target of a cancel or a change."""
+    if change.target_order_id is not None:
+        return f"orderId={quote(change.target_order_id, safe='')}"
+    return f"origClientOrderId={change.target}"
+
+
 def order_of(body: bytes) -> OrderRow | None:
     """The order that a body states, if it makes sense."""
     try:
@@ -176,6 +196,8 @@ def report_of(row: OrderRow) -> OrderReport:
         client_order_id=row.client_order_id or None,
         symbol=row.symbol,
         message=row.status if is_complete else f"{row.status}, price not stated yet",
+        quantity=row.orig_qty,
+        price=row.price or None,
     )
 
 

@@ -32,7 +32,7 @@ _AS_INTENT = ", ".join(f"i.{name.strip()}" for name in INTENT_READ.split(","))
 CLAIMABLE = f"""
 SELECT {_AS_INTENT} FROM order_intents i
 LEFT JOIN order_intents before ON before.client_order_id = i.after
-WHERE i.state = 'NEW' AND (i.after IS NULL OR before.state = 'FILLED')
+WHERE i.state = 'NEW' AND (i.after IS NULL OR before.state IN ('FILLED', 'DONE'))
 ORDER BY i.created_at LIMIT $1"""
 
 UNRESOLVED = f"""
@@ -48,6 +48,7 @@ WHERE state IN ('ACKED', 'PARTIALLY_FILLED') ORDER BY updated_at LIMIT $1"""
 NAMELESS = f"""
 SELECT {INTENT_READ} FROM order_intents
 WHERE state IN ('SENDING', 'IN_DOUBT', 'QUARANTINED') AND broker_order_id IS NULL
+  AND verb = 'place'
 ORDER BY updated_at LIMIT $1"""
 
 LINGERING = f"""

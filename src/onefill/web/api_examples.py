@@ -84,6 +84,7 @@ ORDER = OrderRow(
     reduce_only=False,
     adds_exposure=True,
     after=None,
+    target=None,
     valid_until=_AT + timedelta(seconds=60),
     state="FILLED",
     attempt=1,
