@@ -23,6 +23,7 @@ import msgspec
 
 from onefill.brokers import binance_words as words
 from onefill.brokers.accounts import BinanceAccount
+from onefill.brokers.binance_rules import SymbolRules, complaint, listing_decoder, rules_of
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
 from onefill.brokers.outcome import Verdict, excerpt
@@ -51,6 +52,7 @@ _ORDER = "/fapi/v1/order"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RETENTION_S = 90 * 24 * 3_600
 _LISTED_MAX = 1_000
+_RULES_FOR_MS = 3_600_000
 
 _METHODS = {Verb.PLACE: "POST", Verb.MODIFY: "PUT", Verb.CANCEL: "DELETE"}
 
@@ -77,6 +79,8 @@ class BinanceBroker:
         }
         self._http = Http(account.base_url, clock, account.http)
         self._time = VenueClock(clock, self._server_time_ms, account.resync_every_s)
+        self._rules: Mapping[str, SymbolRules] = {}
+        self._ruled_ms = float("-inf")
         self._keeping: asyncio.Task[None] | None = None
         self._capabilities = _capabilities(
             Declaration(OrderClass.B, account.visibility_lag_ms), account
@@ -98,6 +102,8 @@ class BinanceBroker:
         if self.is_paper:
             self._capabilities = _capabilities(await read_declaration(self._http), self._login)
         await self._time.sync()
+        await self._learn_rules()
+        await self._check_mode()
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._time.keep(), name="binance clock")
 
@@ -109,6 +115,25 @@ class BinanceBroker:
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
         await self._http.close()
+
+    async def _learn_rules(self) -> None:
+        """Read the symbols' filters, once an hour at most."""
+        now_ms = self._clock.boottime_ms()
+        if now_ms - self._ruled_ms < _RULES_FOR_MS:
+            return
+        reply = await self._http.ask("GET", "/fapi/v1/exchangeInfo", {})
+        self._rules = rules_of(self._read(reply, listing_decoder))
+        self._ruled_ms = now_ms
+
+    async def _check_mode(self) -> None:
+        """Refuse hedge mode: there each side is a position of its own, and none is ever net."""
+        reply = await self._ask_signed("/fapi/v1/positionSide/dual", "")
+        if self._read(reply, words.mode_decoder).dual_side_position:
+            raise BrokerUnavailable(
+                "the account is in hedge mode",
+                remedy="Switch it to one-way mode at Binance (flat, without open orders).",
+                account=self.account,
+            )
 
     # Placing
 
@@ -138,10 +163,13 @@ class BinanceBroker:
             send_within_ms=self._login.send_within_ms,
             request_hash=hashlib.sha256(f"{method} {url}\n".encode() + body).digest(),
             witnessed=witnessed,
+            refusal=None if intent.verb is Verb.CANCEL else complaint(intent.order, self._rules),
         )
 
     async def send(self, prepared: Prepared) -> Outcome:
         """Write the request once and say what the answer proves."""
+        if prepared.refusal is not None:
+            return NotPlaced(code="filters", message=prepared.refusal)
         reply = await self._http.send_once(prepared)
         if not isinstance(reply, Reply):
             return reply
@@ -212,6 +240,7 @@ class BinanceBroker:
 
     async def positions(self) -> Mapping[str, Decimal]:
         """Net quantity by symbol, signed; only what is not flat. Raises BrokerUnavailable."""
+        await self._learn_rules()
         reply = await self._ask_signed("/fapi/v3/positionRisk", "")
         net: dict[str, Decimal] = {}
         for row in self._read(reply, words.positions_decoder):

@@ -96,6 +96,13 @@ class TimeRow(msgspec.Struct, frozen=True, rename="camel"):
     server_time: int
 
 
+class ModeRow(msgspec.Struct, frozen=True, rename="camel"):
+    """Whether the account is in hedge mode."""
+
+    dual_side_position: bool
+
+
+mode_decoder = msgspec.json.Decoder(ModeRow)
 order_decoder = msgspec.json.Decoder(OrderRow)
 orders_decoder = msgspec.json.Decoder(list[OrderRow])
 positions_decoder = msgspec.json.Decoder(list[PositionRow])

@@ -50,6 +50,7 @@ class Prepared:
 
     signed_at, expires_at are venue time; send_within_ms bounds the wait for the socket, counted
     on the boot-time clock from `anchored_ms`; request_hash is SHA-256 over what will be sent.
+    refusal: why the broker would refuse it for certain; then `send` writes nothing.
     Headers and body hold credentials, so a repr leaves them out.
     """
 
@@ -65,6 +66,7 @@ class Prepared:
     send_within_ms: int
     request_hash: bytes
     witnessed: tuple[str, ...] = ()
+    refusal: str | None = None
 
 
 class Broker(Protocol):
