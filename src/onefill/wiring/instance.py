@@ -7,7 +7,7 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -24,12 +24,14 @@ from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
 from onefill.core.lease import LeaseTiming
-from onefill.core.settlement import settle
+from onefill.core.settlement import Told, settle
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
 from onefill.embedded.server import EmbeddedPostgres
+from onefill.flow.afterlook import Afterlook
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.decider import Decider
+from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
 from onefill.flow.intake import Intake
 from onefill.flow.reconciler import Reconciler
@@ -42,8 +44,9 @@ from onefill.node.instance import Executing, Instance, Parts
 from onefill.node.leadership import Leadership
 from onefill.node.logs import LogContext, set_up_logs
 from onefill.node.pulse import Pulse
+from onefill.node.reconciling import Reconciling
 from onefill.node.state import NodeState
-from onefill.node.term import Term, only_where_covered
+from onefill.node.term import Term, Watcher, only_where_covered
 from onefill.ports import failpoints
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock, new_boot
@@ -141,6 +144,7 @@ class _Builder:
             live=live_accounts(settings),
         )
         self.port: int | None = None
+        self.reconciling: Reconciling | None = None
 
     async def parts(self) -> Parts:
         """The instance's parts."""
@@ -156,6 +160,7 @@ class _Builder:
             zones=self.zones,
             metrics=self.metrics,
             clock=self.clock,
+            reconcile=self._reconcile_now,
         )
         executing = self._executing() if self.settings.role.executes else None
         return Parts(
@@ -172,6 +177,9 @@ class _Builder:
             close=partial(_close, self.stores, executing),
             clock=self.clock,
         )
+
+    async def _reconcile_now(self, apply: bool) -> bool:
+        return self.reconciling is not None and await self.reconciling.ask(apply=apply)
 
     def _executing(self) -> Executing:
         """The trade path, and the right to walk it."""
@@ -193,7 +201,20 @@ class _Builder:
             quarantine_after_s=settings.orders.quarantine_after_s,
         )
         hub.connect(executor, tracker)
-        term = self._term(hub, executor, tracker, resolver, list(brokers.values()))
+        orders = settings.orders
+        afterlook = Afterlook(**common, every_s=orders.look_again_every_s)
+        escalation = Escalation(
+            store=trading, clock=self.clock, every_s=orders.repeat_alarm_every_s
+        )
+        term = self._term(
+            hub=hub,
+            executor=executor,
+            tracker=tracker,
+            resolver=resolver,
+            watchers=(afterlook, escalation),
+            tell=settler.tell,
+            brokers=list(brokers.values()),
+        )
         leadership = Leadership(
             term=term,
             executor=executor,
@@ -209,10 +230,13 @@ class _Builder:
 
     def _term(
         self,
+        *,
         hub: Hub,
         executor: Executor,
         tracker: Tracker,
         resolver: Resolver,
+        watchers: tuple[Watcher, ...],
+        tell: Callable[[Told], None],
         brokers: list[Broker],
     ) -> Term:
         decide_here = hub.timing(
@@ -234,6 +258,14 @@ class _Builder:
             recovery=self.stores.recovery,
             brokers=brokers,
             deployment=self.settings.deployment,
+            tell=tell,
+            books_evidence=self.settings.orders.book_evidence,
+        )
+        self.reconciling = Reconciling(
+            reconciler=reconciler,
+            state=self.state,
+            every_s=self.settings.orders.reconcile_every_s,
+            covered=decider.sweep_now,
         )
         return Term(
             state=self.state,
@@ -241,7 +273,8 @@ class _Builder:
             executor=executor,
             tracker=tracker,
             resolver=resolver,
-            reconciler=reconciler,
+            watchers=watchers,
+            reconciling=self.reconciling,
             recovery=self.stores.recovery,
             brokers=[broker.name for broker in brokers],
             clock=self.clock,

@@ -14,6 +14,7 @@ from onefill.node.state import InstanceState, NodeState
 from onefill.ports.clock import RealClock
 from onefill.ports.metrics import Metrics
 from onefill.ports.rows import NodeStatus
+from onefill.ports.views import Reconcile
 from onefill.web.app import Application
 from onefill.web.asgi import App, Scope, header
 from onefill.web.health import Health, Probes
@@ -36,6 +37,7 @@ def build_application(
     zones: Zones,
     metrics: Metrics,
     clock: RealClock,
+    reconcile: Reconcile,
 ) -> Application:
     """Everything that answers requests."""
     tokens = tokens_of(settings)
@@ -53,7 +55,7 @@ def build_application(
     probes = Probes(lambda: health_of(state))
     routes: dict[str, App] = {**probes.routes, "/metrics": MetricsPage(metrics, _may_read(tokens))}
     return Application(
-        webhook=Webhook(parts), routes=routes, api=_api(settings, state, stores, tokens)
+        webhook=Webhook(parts), routes=routes, api=_api(settings, state, stores, tokens, reconcile)
     )
 
 
@@ -91,12 +93,18 @@ def health_of(state: NodeState) -> Health:
     )
 
 
-def _api(settings: Settings, state: NodeState, stores: Stores, tokens: Tokens) -> Callable[[], App]:
+def _api(
+    settings: Settings, state: NodeState, stores: Stores, tokens: Tokens, reconcile: Reconcile
+) -> Callable[[], App]:
     def build() -> App:
         from onefill.web.api import build_api  # takes longer than all the rest to import
 
         return build_api(
-            stores.views, stores.controls, tokens, lambda: node_status(settings, state)
+            stores.views,
+            stores.controls,
+            tokens,
+            lambda: node_status(settings, state),
+            reconcile=reconcile,
         )
 
     return build
