@@ -193,6 +193,19 @@ WAIT = Decision(status=SignalStatus.RECEIVED, wait=True)
 """Decide this signal later; the lane is woken when one of its orders settles."""
 
 
+def joined(first: Decision, second: Decision) -> Decision:
+    """Both at once, the second made on top of the first; it says what becomes of the signal."""
+    positions = {position.id: position for position in (*first.positions, *second.positions)}
+    return replace(
+        second,
+        numbers={**first.numbers, **second.numbers},
+        positions=tuple(positions.values()),
+        intents=first.intents + second.intents,
+        withdraw=first.withdraw + second.withdraw,
+        signals=first.signals + second.signals,
+    )
+
+
 def refuse(refusal: Refusal, numbers: Mapping[str, str] | None = None) -> Decision:
     """The decision not to trade, for this reason."""
     return Decision(status=refusal.status, reason=refusal.code, numbers=numbers or {})

@@ -62,6 +62,11 @@ class Refusal(enum.Enum):
         "Nothing to do: the position is being closed.",
     )
     TARGET_REACHED = ("target_reached", _S.IGNORED, "Nothing to do: the target is held already.")
+    STOPPED = (
+        "stopped",
+        _S.BLOCKED,
+        "The signal's own price is below the stop of what is held, which is being sold.",
+    )
     SLOT_TAKEN = (
         "slot_taken",
         _S.IGNORED,
