@@ -15,6 +15,14 @@ from onefill.core.book import Sizing, TimeBasis
 from onefill.core.errors import OnefillError
 from onefill.core.intent import IntentState
 from onefill.core.signal import SignalKind, SignalStatus
+from onefill.ports.figures import (
+    CapitalMoved,
+    CapitalRefusal,
+    Closing,
+    ClosingRefusal,
+    EquityCurve,
+    StatisticsReport,
+)
 from onefill.ports.rows import (
     AuditRow,
     InstanceRow,
@@ -119,6 +127,14 @@ class Views(Protocol):
         """A portfolio's equity, risk and settings."""
         ...
 
+    async def statistics(self, portfolio: str) -> StatisticsReport | None:
+        """How well a portfolio trades, computed from its fills."""
+        ...
+
+    async def equity(self, portfolio: str) -> EquityCurve | None:
+        """A portfolio's closed equity over time."""
+        ...
+
     async def instances(self) -> tuple[InstanceRow, ...]:
         """All instances that were ever seen and not archived, by name."""
         ...
@@ -193,4 +209,19 @@ class Controls(Protocol):
         self, portfolio: str, wanted: PortfolioSettings, by: Actor
     ) -> PortfolioSettings | SettingsRefusal:
         """Set up a portfolio, or change one that never had a live order."""
+        ...
+
+    async def move_capital(
+        self, portfolio: str, amount: Decimal, note: str, reference: str | None, by: Actor
+    ) -> CapitalMoved | CapitalRefusal:
+        """Deposit (positive) or withdraw (negative) in the ledger (PF-5).
+
+        reference: the caller's name of the movement; the same one is never booked twice.
+        """
+        ...
+
+    async def close_position(
+        self, position_id: str, note: str, by: Actor
+    ) -> Closing | ClosingRefusal:
+        """Have a position closed: logs the exit signal, which whoever leads decides next."""
         ...

@@ -9,7 +9,9 @@ from typing import Any
 
 from onefill.core.book import Sizing, TimeBasis
 from onefill.core.money import plain
+from onefill.ports.figures import CapitalMoved, CapitalRefusal, Closing, ClosingRefusal
 from onefill.ports.views import Actor, PortfolioSettings, SettingsRefusal, TradingSwitch
+from onefill.postgres.operator_actions import close_position, move_capital
 from onefill.postgres.sessions import writing
 from onefill.postgres.settings import TRADING_PAUSED
 
@@ -80,6 +82,35 @@ class PostgresControls:
                 "refused": None if refusal is None else refusal.name,
             }
             await _audit(connection, by, "portfolio.configure", details)
+        return result
+
+    async def move_capital(
+        self, portfolio: str, amount: Decimal, note: str, reference: str | None, by: Actor
+    ) -> CapitalMoved | CapitalRefusal:
+        """Deposit (positive) or withdraw (negative); a reference books once."""
+        async with writing(self._pool) as connection:
+            result = await move_capital(
+                connection, portfolio, amount, note=note, reference=reference, actor=by.name
+            )
+            details = {
+                "portfolio": portfolio,
+                "amount": plain(amount),
+                "note": note,
+                "reference": reference,
+                "refused": result.name if isinstance(result, CapitalRefusal) else None,
+            }
+            await _audit(connection, by, "capital.move", details)
+        return result
+
+    async def close_position(
+        self, position_id: str, note: str, by: Actor
+    ) -> Closing | ClosingRefusal:
+        """Have it closed, by an exit signal of the operator."""
+        async with writing(self._pool) as connection:
+            result = await close_position(connection, position_id, note, by.name)
+            refused = result.name if isinstance(result, ClosingRefusal) else None
+            details = {"position_id": position_id, "note": note, "refused": refused}
+            await _audit(connection, by, "position.close", details)
         return result
 
     async def _configure(

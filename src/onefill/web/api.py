@@ -14,14 +14,21 @@ from fastapi.security import HTTPBearer
 from onefill import __version__
 from onefill.ports.rows import NodeStatus
 from onefill.ports.views import Controls, Views
-from onefill.web import api_orders, api_portfolio, api_signals, api_status, api_trading
+from onefill.web import (
+    api_money,
+    api_orders,
+    api_portfolio,
+    api_signals,
+    api_status,
+    api_trading,
+)
 from onefill.web.api_answers import handle_errors
 from onefill.web.api_desk import Desk
 from onefill.web.api_docs import SECURITY, page
 from onefill.web.api_guard import Guard
 from onefill.web.tokens import Tokens
 
-FAMILIES = (api_status, api_signals, api_orders, api_portfolio, api_trading)
+FAMILIES = (api_status, api_signals, api_orders, api_portfolio, api_money, api_trading)
 _ABOUT = (
     "Signals, orders, positions and instances of onefill. Money, prices and quantities are "
     "decimal strings. Errors are problem documents (RFC 9457) with a remedy. Reads take the "
