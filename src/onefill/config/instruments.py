@@ -84,6 +84,30 @@ class InstrumentSettings(Section):
     )
 
 
+class SwitchSettings(Section):
+    """Safety switches at decision time, in percent (SIG-18)."""
+
+    base_divergence_percent: Number = Field(
+        default=Decimal(2),
+        gt=0,
+        description="How far a base entry's price may be from the market's.",
+    )
+    pyramid_divergence_percent: Number = Field(
+        default=Decimal(1), gt=0, description="How far a pyramid's price may be from the market's."
+    )
+    exit_divergence_percent: Number = Field(
+        default=Decimal(1),
+        gt=0,
+        description="How far the market may be below an exit's price before somebody is told.",
+    )
+    margin_warn_percent: Number = Field(
+        default=Decimal(50), gt=0, description="Margin in use, of equity, that somebody is told of."
+    )
+    margin_block_percent: Number = Field(
+        default=Decimal(80), gt=0, description="Margin in use, of equity, that stops all entries."
+    )
+
+
 class CapsSettings(Section):
     """Limits over a whole portfolio, in percent of equity (PF-3, PF-4)."""
 

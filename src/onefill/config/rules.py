@@ -10,7 +10,7 @@ from onefill.config.holidays import Holidays
 from onefill.config.instruments import InstrumentSettings
 from onefill.config.settings import BROKERS, Settings
 from onefill.core.defaults import INSTRUMENTS
-from onefill.core.instrument import Caps, Instrument, Rules
+from onefill.core.instrument import Caps, Instrument, Rules, Switches
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -19,6 +19,7 @@ def rules_of(settings: Settings) -> Rules:
         deployment=settings.deployment,
         instruments=instruments_of(settings),
         caps=Caps(**dict(settings.caps)),
+        switches=Switches(market_hours=settings.market_hours, **dict(settings.switches)),
         equity_base=settings.equity_base,
         peel_off=settings.peel_off,
         max_age_s=settings.max_age_s,

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from onefill.config.instruments import CapsSettings, InstrumentSettings
+from onefill.config.instruments import CapsSettings, InstrumentSettings, SwitchSettings
 from onefill.config.section import Number, Section
 from onefill.core.instrument import EquityBase
 
@@ -289,6 +289,7 @@ class Settings(Section):
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
     caps: CapsSettings = CapsSettings()
+    switches: SwitchSettings = SwitchSettings()
     strategies: Mapping[str, StrategySettings] = Field(
         default_factory=dict, description="Settings by portfolio."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from onefill.core.book import Decision, Situation, refuse
 from onefill.core.direct.decide import decide as decide_direct
 from onefill.core.instrument import Rules
@@ -12,6 +14,7 @@ from onefill.core.signal import Engine, LoggedSignal
 
 def decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
     """The decision on one signal, by the rules of its engine; pure."""
+    situation = replace(situation, heard_at=logged.signal.time)
     match logged.signal.engine:
         case Engine.PORTFOLIO:
             return decide_portfolio(logged, situation, rules)

@@ -74,6 +74,22 @@ class Caps:
     pyramid_volatility_percent: Decimal = Decimal(4)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches:
+    """Safety switches at decision time (SIG-18), in percent.
+
+    divergence: of a signal's price from the market's, by which an entry is refused, or an exit
+    warned of. margin: of equity in use, at which entries are warned of, or refused.
+    """
+
+    market_hours: bool = False
+    base_divergence_percent: Decimal = Decimal(2)
+    pyramid_divergence_percent: Decimal = Decimal(1)
+    exit_divergence_percent: Decimal = Decimal(1)
+    margin_warn_percent: Decimal = Decimal(50)
+    margin_block_percent: Decimal = Decimal(80)
+
+
 class EquityBase(enum.StrEnum):
     """Which equity sizes a trade (PF-5)."""
 
@@ -93,6 +109,7 @@ class Rules:
     deployment: str
     instruments: Mapping[str, Instrument]
     caps: Caps = field(default_factory=Caps)
+    switches: Switches = field(default_factory=Switches)
     equity_base: EquityBase = EquityBase.EQUITY_HIGH
     peel_off: bool = False
     max_age_s: Decimal = Decimal(60)
@@ -101,6 +118,6 @@ class Rules:
     duplicate_window_s: Decimal = Decimal(60)
     exit_retry_s: tuple[int, ...] = (1, 2, 5, 15, 60)
     holidays: Mapping[str, frozenset[date]] = field(default_factory=dict)
-    """Holidays by the instruments' `exchange`, for the expiry rules."""
+    """Holidays by the instruments' `exchange`, for the expiry rules and the market hours."""
     accounts: Mapping[str, str] = field(default_factory=dict)
     """The account to use at each broker (`paper` where none is named)."""

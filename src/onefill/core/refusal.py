@@ -31,6 +31,11 @@ class Refusal(enum.Enum):
         "Long_1 is the base and the others are pyramids; correct the alert's message.",
     )
     PAUSED = ("paused", _S.REJECTED, "An operator paused trading; resume it first.")
+    OUTSIDE_HOURS = (
+        "outside_hours",
+        _S.REJECTED,
+        "The exchange is closed; send entries while it trades (`market_hours` in the settings).",
+    )
     TOO_OLD = (
         "too_old",
         _S.EXPIRED,
@@ -71,6 +76,16 @@ class Refusal(enum.Enum):
         "slot_taken",
         _S.IGNORED,
         "The slot holds a position; close it first, or use another slot.",
+    )
+    PRICE_DIVERGENCE = (
+        "price_divergence",
+        _S.REJECTED,
+        "The signal's price is far from the market's; look at the alert's symbol and delay.",
+    )
+    MARGIN_USE = (
+        "margin_use",
+        _S.BLOCKED,
+        "Too much of equity is bound as margin already; close something, or pay in.",
     )
     INVALID_RISK = (
         "invalid_risk",

@@ -10,6 +10,7 @@ from onefill.core.money import figures
 from onefill.core.portfolio.bars import is_newest, stops_any, take_close
 from onefill.core.portfolio.entry import enter
 from onefill.core.portfolio.exits import leave
+from onefill.core.portfolio.safety import exit_warnings
 from onefill.core.refusal import Refusal
 from onefill.core.signal import LoggedSignal, Signal, SignalKind
 
@@ -40,7 +41,9 @@ def _leave(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision
     """What is asked for goes first; what its price stops besides goes with it."""
     left = leave(logged, situation, rules)
     close = take_close(logged.signal, situation.after(left), rules)
-    return replace(joined(left, close), status=left.status, reason=left.reason)
+    warnings = exit_warnings(logged.signal, situation, rules.switches) if left.positions else ()
+    told = replace(joined(left, close), status=left.status, reason=left.reason)
+    return replace(told, alarms=told.alarms + warnings)
 
 
 def _enter(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from onefill.core.admission import opening_after
 from onefill.core.book import Decision, SignalChange, Situation, refuse
 from onefill.core.closing import begin_closing, continue_exits
 from onefill.core.ids import ClientOrderId
@@ -52,14 +53,16 @@ def close(
     intents: list[OrderIntent] = []
     for position in asked:
         left, issued = begin_closing(
-            position, live, situation.now, rules, signal_id=signal_id, reason=reason
+            position, live, situation, rules, signal_id=signal_id, reason=reason
         )
         positions.append(_ended_if_untouched(left, live, situation))
         intents += issued
+    opens = opening_after(asked[0].instrument, situation, rules)
+    waiting = figures(waits_for_open=opens.isoformat()) if opens is not None else {}
     at_work = any(position.is_live for position in positions)
     return Decision(
         status=SignalStatus.DECIDED if at_work else SignalStatus.EXECUTED,
-        numbers=figures(positions=len(positions), orders=len(intents)),
+        numbers=figures(positions=len(positions), orders=len(intents)) | waiting,
         positions=tuple(positions),
         intents=tuple(intents),
         withdraw=tuple(names),
