@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from onefill.config.section import Number, Section
 from onefill.core.instrument import ExpiryRule, Structure
+from onefill.core.money import ZERO
 
 
 class UnitsFrom(Section):
@@ -106,6 +107,16 @@ class SwitchSettings(Section):
     margin_block_percent: Number = Field(
         default=Decimal(80), gt=0, description="Margin in use, of equity, that stops all entries."
     )
+
+
+class MaxAgeSettings(Section):
+    """Another age than `max_age_s` for some types of entry; 0 is none other (SIG-13)."""
+
+    base_entry: Number = Field(default=ZERO, ge=0, description="BASE_ENTRY; 0: as max_age_s.")
+    pyramid: Number = Field(default=ZERO, ge=0, description="PYRAMID; 0: as max_age_s.")
+    buy: Number = Field(default=ZERO, ge=0, description="Direct buys; 0: as max_age_s.")
+    sell: Number = Field(default=ZERO, ge=0, description="Direct sells; 0: as max_age_s.")
+    target: Number = Field(default=ZERO, ge=0, description="Direct targets; 0: as max_age_s.")
 
 
 class CapsSettings(Section):

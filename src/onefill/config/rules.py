@@ -11,6 +11,7 @@ from onefill.config.instruments import InstrumentSettings
 from onefill.config.settings import BROKERS, Settings
 from onefill.core.defaults import INSTRUMENTS
 from onefill.core.instrument import Caps, Instrument, Rules, Switches
+from onefill.core.signal import SignalKind
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -23,6 +24,12 @@ def rules_of(settings: Settings) -> Rules:
         equity_base=settings.equity_base,
         peel_off=settings.peel_off,
         max_age_s=settings.max_age_s,
+        max_age_by_type_s={
+            SignalKind(name.upper()): age_s
+            for name, age_s in settings.max_age_by_type_s
+            if age_s > 0
+        },
+        duplicate_window_s=settings.duplicate_window_s,
         direct_broker=settings.direct_broker,
         direct_account=settings.broker(settings.direct_broker).account,
         holidays=Holidays(settings.holidays),

@@ -47,7 +47,7 @@ def valid_until(signal: Signal, account: Account, rules: Rules) -> datetime | No
     """When an entry ends unsent; None where signals are judged by their own time."""
     if account.time_basis is TimeBasis.SIGNAL:
         return None
-    return signal.time + timedelta(seconds=float(rules.max_age_s))
+    return signal.time + timedelta(seconds=float(rules.max_age_of(signal.kind)))
 
 
 def is_too_old(signal: Signal, situation: Situation, rules: Rules) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from onefill.core.signal import SignalKind
+
 
 class Structure(enum.StrEnum):
     """How a position in the instrument is built at the broker."""
@@ -102,8 +104,9 @@ class EquityBase(enum.StrEnum):
 class Rules:
     """Everything the pure decisions need that is configuration.
 
-    max_age_s: entries expire. duplicate_window_s: two entries of a kind for one slot within it
-    are one. exit_retry_s: the pauses before an exit that ended short is issued again.
+    max_age_s: entries expire; max_age_by_type_s: some types at another age. duplicate_window_s: two
+    entries of a kind for one slot within it are one. exit_retry_s: the pauses before an exit that
+    ended short is issued again.
     """
 
     deployment: str
@@ -113,6 +116,7 @@ class Rules:
     equity_base: EquityBase = EquityBase.EQUITY_HIGH
     peel_off: bool = False
     max_age_s: Decimal = Decimal(60)
+    max_age_by_type_s: Mapping[SignalKind, Decimal] = field(default_factory=dict)
     direct_broker: str = "binance"
     direct_account: str = "paper"
     duplicate_window_s: Decimal = Decimal(60)
@@ -121,3 +125,7 @@ class Rules:
     """Holidays by the instruments' `exchange`, for the expiry rules and the market hours."""
     accounts: Mapping[str, str] = field(default_factory=dict)
     """The account to use at each broker (`paper` where none is named)."""
+
+    def max_age_of(self, kind: SignalKind) -> Decimal:
+        """Seconds after which an entry of that kind is not executed any more (SIG-13)."""
+        return self.max_age_by_type_s.get(kind, self.max_age_s)

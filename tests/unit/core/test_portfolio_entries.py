@@ -128,6 +128,16 @@ def test_an_entry_older_than_its_largest_age_expires(age_s: int, expired: bool) 
     assert (decision.status is SignalStatus.EXPIRED) == expired
 
 
+@pytest.mark.req("SIG-13")
+def test_each_type_may_have_an_age_of_its_own_and_an_expiry_is_told() -> None:
+    rules = replace(RULES, max_age_by_type_s={SignalKind.BASE_ENTRY: d(5)})
+    seen = situation(now=NOW + timedelta(seconds=6))
+    expired = decide(logged(BASE), seen, rules)
+    assert (expired.status, expired.numbers["max_age_s"]) == (SignalStatus.EXPIRED, "5")
+    assert "expired before it traded" in expired.alarms[0]
+    assert decide(logged(BASE), seen, RULES).alarms == ()
+
+
 @pytest.mark.req("SIG-20")
 def test_a_replay_judges_age_and_contract_by_the_signals_own_time() -> None:
     account = replace(ACCOUNT, time_basis=TimeBasis.SIGNAL)

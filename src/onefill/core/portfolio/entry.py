@@ -101,7 +101,7 @@ def enter(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
 
 def _lateness(signal: Signal, situation: Situation, rules: Rules) -> dict[str, str]:
     age_s = Decimal(str((situation.now - signal.time).total_seconds()))
-    numbers = figures(age_s=age_s, max_age_s=rules.max_age_s)
+    numbers = figures(age_s=age_s, max_age_s=rules.max_age_of(signal.kind))
     return numbers | ({"lane_blocked_by": situation.blocked} if situation.blocked else {})
 
 
