@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol, TypeVar
+from uuid import UUID
 
 from onefill.brokers.likeness import KnownOrders, Sighting, like, recognise
 from onefill.brokers.venue_clock import VenueClock
@@ -50,6 +51,10 @@ class Observer(Protocol):
         """These bytes are about to be written to the socket."""
         ...
 
+    def hearing(self, boot: UUID, outcome: Outcome) -> None:
+        """This process has heard this."""
+        ...
+
 
 class SimBroker:
     """One account at the simulated venue, as one process sees it."""
@@ -62,6 +67,7 @@ class SimBroker:
         self,
         venue: Venue,
         wire: Wire,
+        boot: UUID,
         clock: Clock,
         known: KnownOrders,
         observer: Observer,
@@ -69,6 +75,7 @@ class SimBroker:
     ) -> None:
         self._venue = venue
         self._wire = wire
+        self._boot = boot
         self._clock = clock
         self._known = known
         self._observer = observer
@@ -116,7 +123,9 @@ class SimBroker:
         self._observer.sending(prepared)
         request = self._request(prepared)
         try:
-            return await self._wire.ask(lambda reply: self._venue.place(request, reply))
+            outcome = await self._wire.ask(lambda reply: self._venue.place(request, reply))
+            self._observer.hearing(self._boot, outcome)
+            return outcome
         except ConnectionLost:
             return Unknown(detail="no usable answer")
 

@@ -30,6 +30,7 @@ class Kind(enum.StrEnum):
     WEATHER = "weather"
     TEMPER = "temper"
     HICCUPS = "hiccups"
+    AMBUSH = "ambush"
 
 
 @dataclass(slots=True)
@@ -79,12 +80,23 @@ class Faults:
         self._chance = chance
         self._targets = targets
         self._is_over = False
+        self._ambush = 0.0
+
+    def committed(self, name: str) -> None:
+        """That instance has just committed: before it hears so is the best moment to hit it."""
+        if self._is_over or self._chance.random() >= self._ambush:
+            return
+        machine = next(each for each in self._targets.machines if each.name == name)
+        if self._chance.random() < 0.4:
+            machine.crash()
+        else:
+            machine.pause(self._chance.random() * 5.0)
 
     def schedule(self) -> None:
         """Choose which kinds, how many and when."""
         kinds = [kind for kind in Kind if self._chance.random() < 0.45]
         for kind in kinds:
-            if kind in (Kind.WEATHER, Kind.TEMPER, Kind.HICCUPS):
+            if kind in (Kind.WEATHER, Kind.TEMPER, Kind.HICCUPS, Kind.AMBUSH):
                 self._do(kind)
                 continue
             for _ in range(self._chance.randint(1, 3)):
@@ -129,6 +141,8 @@ class Faults:
                 self._spoil_temper()
             case Kind.HICCUPS:
                 self._begin_hiccups()
+            case Kind.AMBUSH:
+                self._ambush = self._chance.random() * 0.25
 
     def _cut(self, machine: Machine, link: Link, what: str) -> None:
         seconds = 0.05 + self._chance.random() ** 2 * 3.0

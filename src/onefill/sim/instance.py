@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
+from uuid import UUID
 
 from onefill.core import parse
 from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
 from onefill.core.ids import Lane
-from onefill.core.intent import OrderIntent
 from onefill.core.lease import LeaseTiming
 from onefill.core.settlement import Told, settle
+from onefill.core.report import Outcome
 from onefill.core.signal import LoggedSignal, SignalStatus, fingerprint
 from onefill.flow.afterlook import Afterlook
 from onefill.flow.awaiting import Awaiting
@@ -34,6 +35,7 @@ from onefill.node.pulse import Pulse
 from onefill.node.reconciling import Reconciling
 from onefill.node.state import NodeState
 from onefill.node.term import Term, only_where_covered
+from onefill.ports.broker import Prepared
 from onefill.ports.clock import Clock
 from onefill.ports.hints import Inbox, Topic
 from onefill.ports.lease import Holder
@@ -63,8 +65,12 @@ TIMING = LeaseTiming()
 class Watch(Protocol):
     """Who watches an instance from the outside."""
 
-    def sending(self, prepared: Any) -> None:
+    def sending(self, prepared: Prepared) -> None:
         """Bytes of an order are about to leave."""
+        ...
+
+    def hearing(self, boot: UUID, outcome: Outcome) -> None:
+        """A process has heard this of an order that it sent."""
         ...
 
     def acknowledging(self, identity: bytes) -> None:
@@ -183,6 +189,7 @@ class SimInstance:
         broker = SimBroker(
             around.venue,
             around.venue_wire,
+            around.me.boot,
             around.clock,
             store.known_orders,
             around.watch,
@@ -289,7 +296,3 @@ class SimInstance:
 def _broker_of_signal(logged: LoggedSignal) -> str:
     return "sim"
 
-
-def broker_of(broker: SimBroker) -> Callable[[OrderIntent], SimBroker]:
-    """All orders go to the one venue that there is."""
-    return lambda intent: broker

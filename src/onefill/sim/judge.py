@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 from onefill.core.ids import ClientOrderId, Epoch
 from onefill.core.intent import IntentState, OrderIntent
+from onefill.core.report import Outcome, Placed
 from onefill.ports.broker import Prepared
 from onefill.ports.lease import Holder
 from onefill.sim.clock import moment
@@ -33,9 +35,17 @@ class Violation:
 
 
 class Judge:
-    """Watches everything, and keeps what breaks a promise. note: tells the trace."""
+    """Watches everything, and keeps what breaks a promise. note: tells the trace.
 
-    def __init__(self, timeline: Timeline, note: Callable[[str, str], None]) -> None:
+    ambush: told of each instance that has just committed something, by name.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        note: Callable[[str, str], None],
+        ambush: Callable[[str], None],
+    ) -> None:
         self.violations: list[Violation] = []
         self.database: Database | None = None
         self.takeovers = 0
@@ -44,6 +54,8 @@ class Judge:
         self._executions: Counter[str] = Counter()
         self._executed: set[str] = set()
         self._sent: set[tuple[ClientOrderId, int]] = set()
+        self._unstored: dict[int, tuple[UUID, Outcome]] = {}
+        self._ambush = ambush
         self._holders: dict[Epoch, Holder] = {}
 
     def blame(self, promise: str, facts: str) -> None:
@@ -79,6 +91,9 @@ class Judge:
                 self._judge_claim(session, intent)
         for intent in changes.new_intents:
             self._note(session.holder.instance, f"{_name(intent)} is new: {_order(intent)}")
+        for word in changes.words:
+            self._unstored.pop(id(word), None)
+        self._ambush(session.holder.instance)
         for signal_id, status, reason in changes.signals:
             self._note(session.holder.instance, f"signal {signal_id}: {status} {reason or ''}")
         for name, attempt in changes.denied:
@@ -128,6 +143,15 @@ class Judge:
         assert self.database is not None
         if identity not in self.database.tables.by_fingerprint:
             self.blame("acknowledged_means_durable", identity.hex()[:8])
+
+    def hearing(self, boot: UUID, outcome: Outcome) -> None:
+        """I7: that an order was placed must be stored by whoever has heard it."""
+        if isinstance(outcome, Placed):
+            self._unstored[id(outcome)] = (boot, outcome)
+
+    def unstored(self, boot: UUID) -> list[Outcome]:
+        """What this process has heard and not stored."""
+        return [word for heard_by, word in self._unstored.values() if heard_by == boot]
 
     # The venue ---------------------------------------------------------------------------------
 

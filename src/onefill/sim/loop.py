@@ -92,8 +92,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.Handle:
         """Run it after what is ready already."""
         handle = asyncio.Handle(callback, args, self, context)
-        if self.life is not Life.DEAD:
-            self._ready.append(handle)
+        self._ready.append(handle)
+        if not self._is_listed and self.life is Life.RUNS:
             self._list()
         return handle
 
@@ -185,21 +185,18 @@ class ProcessLoop(asyncio.AbstractEventLoop):
             self._list()
 
     def kill(self) -> None:
-        """SIGKILL: nothing runs any more."""
+        """SIGKILL: nothing runs any more, until `bury`."""
         self.life = Life.DEAD
-        self._ready.clear()
-        self._late.clear()
 
     def bury(self) -> None:
         """Let the tasks of a dead process end without any effect; their wires are cut."""
-        self.life = Life.RUNS
+        self.life, self._is_listed = Life.RUNS, True
         for _ in range(ROUNDS_TO_BURY_MAX):
-            tasks = asyncio.all_tasks(self)
-            if not tasks:
-                break
-            for task in tasks:
-                task.cancel()
             self._until_hiccup = 1_000_000
+            for task in asyncio.all_tasks(self):
+                task.cancel()
+            if not self._ready:
+                break
             self.run_ready()
         self.life = Life.DEAD
 

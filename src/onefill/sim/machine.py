@@ -81,6 +81,12 @@ class Machine:
         return self.loops[-1]
 
     @property
+    def boot(self) -> UUID:
+        """Its newest process."""
+        assert self._me is not None
+        return self._me.boot
+
+    @property
     def instance(self) -> SimInstance | None:
         """Its running instance."""
         return self._instance

@@ -39,6 +39,7 @@ async def settle_group(transaction: Transaction, told: Sequence[Told], settle: S
         if part.block is not None:
             changes.blocks[lane] = part.block
     changes.reopen = True
+    changes.words += [word.word for word in told]
     changes.denied |= {(w.client_order_id, w.attempt) for w in told if _denies(w)}
     return Settled(
         intents=tuple(changes.intents),

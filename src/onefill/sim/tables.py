@@ -89,6 +89,7 @@ class Changes:
     attempts: dict[tuple[ClientOrderId, int], Attempt] = field(default_factory=dict)
     holders: dict[ClientOrderId, Holder] = field(default_factory=dict)
     denied: set[tuple[ClientOrderId, int]] = field(default_factory=set)
+    words: list[object] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     signals: list[tuple[int, SignalStatus, str | None]] = field(default_factory=list)

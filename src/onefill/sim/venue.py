@@ -132,6 +132,11 @@ class Venue:
         silent = self._happens(self.temper.silent)
         reply(Unknown(detail="no answer") if silent else Placed(report=order.report))
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing that it accepted is still to be seen."""
+        return all(order.is_visible for order in self.orders)
+
     def find(self, client_order_id: str) -> OrderReport | None:
         """The newest order of this client order id."""
         return self._newest(lambda o: o.request.client_order_id == client_order_id)

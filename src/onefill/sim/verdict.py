@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 
-from onefill.core.ids import ClientOrderId
-from onefill.core.intent import FINAL, IntentState, OrderIntent
+from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.money import ZERO
 from onefill.core.parse import Valid, parse
 from onefill.core.signal import fingerprint
@@ -46,6 +45,9 @@ def _judge_processes(judge: Judge, machines: list[Machine]) -> None:
     for machine in machines:
         for failure in machine.failures:
             judge.blame("processes_do_not_break", f"{machine.name}: {_words(failure)}")
+        if machine.is_up:
+            for word in judge.unstored(machine.boot):
+                judge.blame("evidence_is_never_lost", f"{machine.name} has heard {word}")
         for loop in machine.loops:
             for complaint in loop.complaints:
                 judge.blame("nothing_is_left_unheard", f"{machine.name}: {complaint['message']}")
@@ -121,8 +123,5 @@ def _unended(tables: Tables) -> list[SignalRow]:
 
 def _unfinished(tables: Tables) -> list[OrderIntent]:
     excused = _persons_lanes(tables)
-    live = (i for i in tables.intents.values() if i.state not in FINAL)
-    return [i for i in live if i.lane not in excused]
-
-
-Name = ClientOrderId
+    live = (i for i in tables.live_intents() if i.state is not S.QUARANTINED)
+    return [i for i in live if i.state is not S.NEW or i.lane not in excused]

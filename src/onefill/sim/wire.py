@@ -40,13 +40,17 @@ CALM = Weather()
 
 
 class Link:
-    """The way between one machine and one server. is_cut: nothing passes, nobody is told."""
+    """The way between one machine and one server. is_cut: nothing passes, nobody is told.
+
+    under_way: requests that the server has not heard yet.
+    """
 
     def __init__(self, timeline: Timeline, chance: Chance, weather: Weather) -> None:
         self.timeline = timeline
         self.chance = chance
         self.weather = weather
         self.is_cut = False
+        self.under_way = 0
 
     def delay_s(self) -> float:
         """How long the next message takes."""
@@ -82,6 +86,7 @@ class Wire:
         if link.is_lost(link.weather.lost_there):
             self._break(future)
         else:
+            link.under_way += 1
             link.timeline.after(link.delay_s(), self._arrive, serve, future)
         return await future
 
@@ -91,6 +96,7 @@ class Wire:
             self._link.timeline.after(self._link.delay_s(), serve)
 
     def _arrive(self, serve: Serve[T], future: asyncio.Future[T]) -> None:
+        self._link.under_way -= 1
         if self._link.is_cut:
             self._break(future)
             return

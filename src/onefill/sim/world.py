@@ -78,7 +78,7 @@ class World:
         drawn = chance.choice(list(OrderClass))
         self.order_class = scenario.order_class or drawn
         note = self._note if scenario.traced else _no_note
-        self.judge = Judge(self.timeline, note)
+        self.judge = Judge(self.timeline, note, self._ambush)
         self.database = Database(
             self.timeline,
             self.judge,
@@ -98,6 +98,7 @@ class World:
         self.machines = [self._machine(number, note) for number in range(count)]
         self.sender = Sender(self.timeline, stream(seed, "sender"), self.machines)
         self._is_over = False
+        self._faults: Faults | None = None
 
     def run(self) -> Result:
         """Let it happen, and judge it."""
@@ -115,23 +116,24 @@ class World:
             self.hiccups,
             self._note if self.scenario.traced else _no_note,
         )
-        Faults(stream(seed, "faults"), targets).schedule()
+        self._faults = Faults(stream(seed, "faults"), targets)
+        self._faults.schedule()
         self.timeline.at(FAULTS_S + LOOK_EVERY_S, self._look)
         self.timeline.run(FAULTS_S + HEALING_S, lambda: self._is_over)
-        simulated_s = self.timeline.now_s
         judge_end(self.judge, self.database, self.venue, self.machines, self.sender)
-        for machine in self.machines:
-            machine.bury()
-        return Result(
+        result = Result(
             scenario=self.scenario,
             order_class=self.order_class,
-            violations=self.judge.violations,
-            trace=self.trace,
+            violations=list(self.judge.violations),
+            trace=list(self.trace),
             signals=len(self.database.tables.signals),
             orders=len(self.venue.orders),
             takeovers=self.judge.takeovers,
-            simulated_s=simulated_s,
+            simulated_s=self.timeline.now_s,
         )
+        for machine in self.machines:
+            machine.bury()
+        return result
 
     def note_log(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
         """A processor of structlog: its lines join the trace."""
@@ -163,8 +165,17 @@ class World:
 
     def _look(self) -> None:
         """Is everything settled? Then the world may end."""
-        self._is_over = self.sender.is_done and is_settled(self.database.tables)
+        self._is_over = (
+            self.sender.is_done
+            and self.venue.is_quiet
+            and not any(machine.venue_link.under_way for machine in self.machines)
+            and is_settled(self.database.tables)
+        )
         self.timeline.after(LOOK_EVERY_S, self._look)
+
+    def _ambush(self, name: str) -> None:
+        if self._faults is not None:
+            self._faults.committed(name)
 
     def _note(self, who: str, what: str) -> None:
         self.trace.append(f"{self.timeline.now_s:9.4f} {who:>8}  {what}")
