@@ -23,7 +23,7 @@ FAULTS: tuple[dict[str, object], ...] = (
     {"kind": "error_after", "probability": 0.05},
     {"kind": "error_before", "probability": 0.05},
     {"kind": "lying_400", "probability": 0.05},
-    {"kind": "late", "probability": 0.05, "ms": 180},
+    {"kind": "late", "probability": 0.05, "ms": 600},
     {"kind": "late_fill", "probability": 0.05, "ms": 120},
     {"kind": "duplicate_fill", "probability": 0.2},
     {"kind": "latency", "probability": 0.1, "ms": 40},
