@@ -134,9 +134,9 @@ async def test_a_recent_commit_is_known_without_the_database(world: World) -> No
 async def test_after_a_restore_only_the_constraint_is_believed(world: World) -> None:
     await world.send(1)
     world.log.rows.clear()
-    world.intake.forget()
+    world.log.database = "restored"
     assert (await world.send(1)).layer is None
-    world.intake.forget()
+    world.log.database = "restored again"
     assert (await world.send(1)).layer is DuplicateLayer.CONSTRAINT
 
 
@@ -145,7 +145,7 @@ async def test_a_statement_that_a_restore_overtook_is_not_remembered(world: Worl
     world.log.gate.clear()
     sent = world.send(1)
     await settle()
-    world.intake.forget()
+    world.log.database = "restored"
     world.log.gate.set()
     await sent
     assert (await world.send(1)).layer is DuplicateLayer.CONSTRAINT
