@@ -63,7 +63,7 @@ class MemoryLeaseStore:
         return True
 
     async def transfer(
-        self, resource: str, epoch: Epoch, holder: Holder, to: Holder, ttl_ms: int
+        self, resource: str, epoch: Epoch, holder: Holder, to: Holder, *, ttl_ms: int, reason: str
     ) -> Epoch | None:
         await turn()
         if self._held(resource, epoch, holder) is None:

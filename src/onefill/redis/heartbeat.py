@@ -7,7 +7,7 @@ heartbeat means unknown, not dead (CTL-10).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from onefill.ports.clock import Clock
@@ -28,8 +28,8 @@ def key_of(instance: str) -> str:
 class RedisHeartbeat:
     """Looks at Redis four times a second, and writes a heartbeat every five seconds.
 
-    tell: what the heartbeat says besides the instance's name and the time. looked: told after
-    each look whether Redis is there.
+    tell: what the heartbeat says besides the instance's name and the time. look: asks Redis
+    something, and raises nothing.
     """
 
     def __init__(
@@ -39,26 +39,26 @@ class RedisHeartbeat:
         *,
         instance: str,
         tell: Callable[[], Facts],
-        looked: Callable[[bool], None],
+        look: Callable[[], Awaitable[None]],
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._instance = instance
         self._tell = tell
-        self._looked = looked
+        self._look = look
 
     async def run(self) -> None:
         """Look and beat until cancelled."""
         beaten_ms = float("-inf")
         while True:
             now_ms = self._clock.boottime_ms()
-            is_due = now_ms - beaten_ms >= BEAT_EVERY_S * 1000
             try:
-                await (self._beat() if is_due else self._connection.call("PING"))
-                beaten_ms = now_ms if is_due else beaten_ms
+                await self._look()
+                if now_ms - beaten_ms >= BEAT_EVERY_S * 1000:
+                    await self._beat()
+                    beaten_ms = now_ms
             except RedisUnavailable:
                 beaten_ms = float("-inf")  # said again as soon as there is somebody to hear it
-            self._looked(self._connection.is_up)
             await self._clock.sleep(LOOK_EVERY_S)
 
     async def read(self, instances: Sequence[str]) -> Mapping[str, Facts | None] | None:

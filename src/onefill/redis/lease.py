@@ -104,9 +104,9 @@ class RedisLeaseStore:
         return bool(await self._run(_RELEASE, resource, int(epoch), str(holder.boot)))
 
     async def transfer(
-        self, resource: str, epoch: Epoch, holder: Holder, to: Holder, ttl_ms: int
+        self, resource: str, epoch: Epoch, holder: Holder, to: Holder, *, ttl_ms: int, reason: str
     ) -> Epoch | None:
-        """Hand it over as epoch + 1, without a vacancy; None when it was not ours to give."""
+        """Hand it over as epoch + 1, without a moment of vacancy; None when it was not held."""
         boot = str(holder.boot)
         return _epoch(await self._run(_TRANSFER, resource, int(epoch), boot, *_of(to), ttl_ms))
 
