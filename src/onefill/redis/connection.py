@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -44,6 +46,21 @@ def open_client(url: str, timeout_ms: float) -> Redis:
     return client
 
 
+@contextlib.contextmanager
+def cancellation_kept() -> Iterator[None]:
+    """Raise the CancelledError that redis-py swallows when it comes at a bad moment for it."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    except Exception as error:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError from error
+        raise
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+
+
 class RedisConnection:
     """Calls to one Redis. After a failure the next is tried no sooner than a moment later, and
     what is called before fails at once: a Redis that is away costs nobody his time."""
@@ -66,8 +83,8 @@ class RedisConnection:
         if self._clock.boottime_ms() < self._not_before_ms:
             raise RedisUnavailable("Redis did not answer just now; backing off.")
         try:
-            async with asyncio.timeout(self._call_timeout_s):
-                answer = await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+            with cancellation_kept():
+                answer = await self._ask(command)
         except ResponseError as error:
             self._answered()
             raise RedisUnavailable(str(error)) from error
@@ -87,6 +104,10 @@ class RedisConnection:
     async def close(self) -> None:
         """Let the connections go."""
         await self._client.aclose()
+
+    async def _ask(self, command: tuple[str | bytes | int | float, ...]) -> Any:
+        async with asyncio.timeout(self._call_timeout_s):
+            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     def _back_off(self, error: Exception) -> None:
         delay_ms = min(BACKOFF_MAX_MS, BACKOFF_MS * 2**self._failures)

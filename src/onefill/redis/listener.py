@@ -12,7 +12,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from onefill.ports.clock import Clock
-from onefill.redis.connection import BACKOFF_MAX_MS, BACKOFF_MS, open_client
+from onefill.redis.connection import BACKOFF_MAX_MS, BACKOFF_MS, cancellation_kept, open_client
 
 SILENCE_MS = 500
 """After so long without a word Redis is asked whether it is there, and given as long again."""
@@ -43,9 +43,10 @@ class Listener:
         failures = 0
         while True:
             try:
-                async with self._subscribed() as channel:
-                    failures = 0
-                    await self._listen(channel)
+                with cancellation_kept():
+                    async with self._subscribed() as channel:
+                        failures = 0
+                        await self._listen(channel)
             except (RedisError, OSError, TimeoutError) as error:
                 if failures == 0:
                     log.warning("redis.not_listening", channel=self._channel, error=str(error))
@@ -79,11 +80,16 @@ class Listener:
             elif asked:
                 raise TimeoutError("no answer")
             else:
-                await channel.ping()
                 asked = True
 
     async def _next(self, channel: PubSub) -> dict[str, Any] | None:
-        """What is heard next, if anything is in time; the outer limit is for a broken library."""
-        async with asyncio.timeout(SILENCE_MS / 1000 + _GRACE_S):
-            heard: dict[str, Any] | None = await channel.get_message(timeout=SILENCE_MS / 1000)
-        return heard
+        """What is heard next; after a silence a question is put, and None said.
+
+        The outer limit is for a library that does not keep its own.
+        """
+        with cancellation_kept():
+            async with asyncio.timeout(SILENCE_MS / 1000 + _GRACE_S):
+                heard: dict[str, Any] | None = await channel.get_message(timeout=SILENCE_MS / 1000)
+                if heard is None:
+                    await channel.ping()
+                return heard
