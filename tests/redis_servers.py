@@ -89,10 +89,10 @@ def program_of(kind: str) -> str:
 
 
 @contextlib.contextmanager
-def redis_server_of(kind: str, folder: Path) -> Iterator[RedisServer]:
+def redis_server_of(kind: str, folder: Path, *options: str) -> Iterator[RedisServer]:
     """A started server; gone afterwards."""
     server = RedisServer(program_of(kind), folder)
-    server.start()
+    server.start(*options)
     try:
         yield server
     finally:
