@@ -73,11 +73,12 @@ class DatabaseSettings(Section):
 
 
 class RedisSettings(Section):
-    """Messages and mirrors. This version works in database-only mode."""
+    """What makes instances quicker to hear of each other. Without it nothing is lost."""
 
     url: SecretStr = Field(
         default=NOTHING,
-        description="Redis; accepted and not used in this version, which is database-only.",
+        description="Redis or Valkey, as redis://, rediss:// or unix://, for messages between "
+        "instances, hints and a witness of epochs; empty is database-only mode.",
     )
 
 

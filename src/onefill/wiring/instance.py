@@ -58,6 +58,7 @@ from onefill.postgres.migrate import migrate
 from onefill.web.app import Application
 from onefill.web.server import WebServer
 from onefill.wiring.accounts import accounts_of, broker_of_signal, live_accounts
+from onefill.wiring.redis import RedisParts, build_redis
 from onefill.wiring.stores import Stores, build_stores
 from onefill.wiring.web import build_application, secrets_of
 
@@ -143,13 +144,22 @@ class _Builder:
             hostname=_hostname(),
             live=live_accounts(settings),
         )
+        self.redis = build_redis(
+            settings, self.me, self.state, metrics=self.metrics, clock=self.clock, lanes=self.lanes
+        )
         self.port: int | None = None
         self.reconciling: Reconciling | None = None
 
     async def parts(self) -> Parts:
         """The instance's parts."""
         log_ = self.stores.signal_log
-        intake = Intake(signal_log=log_, lanes=self.lanes, metrics=self.metrics, clock=self.clock)
+        intake = Intake(
+            signal_log=log_,
+            lanes=self.lanes,
+            metrics=self.metrics,
+            clock=self.clock,
+            neighbours=self.redis.neighbours if self.redis else None,
+        )
         awaiting = Awaiting(signal_log=log_, ended=self.ended, clock=self.clock)
         application = build_application(
             self.settings,
@@ -170,11 +180,12 @@ class _Builder:
             awaiting=awaiting,
             pulse=self._pulse(),
             executing=executing,
+            beside=self.redis.loops if self.redis else (),
             takes_in=self.settings.role.takes_in,
             prepare=self._prepare,
             listening=self._listening,
             warm=partial(_warm, application),
-            close=partial(_close, self.stores, executing),
+            close=partial(_close, self.stores, executing, self.redis),
             clock=self.clock,
         )
 
@@ -350,7 +361,9 @@ async def _warm(application: Application) -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-async def _close(stores: Stores, executing: Executing | None) -> None:
+async def _close(stores: Stores, executing: Executing | None, redis: RedisParts | None) -> None:
+    if redis is not None:
+        await redis.connection.close()
     if executing is not None:
         for broker in executing.brokers:
             await broker.close()
