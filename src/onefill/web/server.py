@@ -77,10 +77,10 @@ class _Protocol(HttpToolsProtocol):
     which costs the server a system call and the client a wake-up more."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, _Gathering(transport)))
+        super().connection_made(cast(asyncio.Transport, Gathering(transport)))
 
 
-class _Gathering:
+class Gathering:
     """A transport that sends together what is written in one turn of the event loop."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
