@@ -62,6 +62,9 @@ class Role(enum.StrEnum):
         return self is not Role.INTAKE
 
 
+NO_LIMIT = Decimal(0)
+
+
 class DatabaseSettings(Section):
     """Where signals, intents and positions are kept."""
 
@@ -143,6 +146,42 @@ class OrderSettings(Section):
         description="Book what a reconciliation finds that a broker says of our own orders (a "
         "missed fill, an end) without asking; everything else always waits for a person.",
     )
+
+
+class LimitSettings(Section):
+    """Hard limits of one account, or of one symbol there; 0 is no limit."""
+
+    broker: Literal["binance", "openalgo"] = Field(default="binance", description="The broker.")
+    account: str = Field(
+        default=PAPER_ACCOUNT, min_length=1, description="The account there, by its name here."
+    )
+    symbol: str = Field(default="", description="Only this symbol, counted apart; empty is all.")
+    quantity_max: Number = Field(
+        default=NO_LIMIT,
+        ge=0,
+        description="The largest quantity of one order that opens, in units.",
+    )
+    notional_max: Number = Field(
+        default=NO_LIMIT,
+        ge=0,
+        description="The most that one order that opens may be worth, in money; an order at market "
+        "without a known price counts as too large.",
+    )
+    orders_a_minute: int = Field(
+        default=0,
+        ge=0,
+        description="The most orders in a minute; exits above it wait, entries end and block.",
+    )
+    daily_loss: Number = Field(
+        default=NO_LIMIT,
+        ge=0,
+        description="After so much realised loss since midnight UTC nothing opens any more.",
+    )
+
+    @property
+    def name(self) -> str:
+        """What is limited: `broker/account`, or `broker/account/symbol`."""
+        return "/".join(filter(None, (self.broker, self.account, self.symbol)))
 
 
 class BrokerSettings(Section):
@@ -333,6 +372,11 @@ class Settings(Section):
     )
     instruments: Mapping[str, InstrumentSettings] = Field(
         default_factory=dict, description="Instruments to add, or to change."
+    )
+    limits: Mapping[str, LimitSettings] = Field(
+        default_factory=dict,
+        description="Hard limits of accounts and symbols, under any names; a breach ends the "
+        "order, blocks its lane, and alarms.",
     )
     holidays: Mapping[str, HolidaySettings] = Field(
         default_factory=dict, description="Corrections to holidays, by exchange (NSE, MCX)."

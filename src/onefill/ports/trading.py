@@ -90,9 +90,11 @@ class TradingStore(Protocol):
         ...
 
     async def claim(self, epoch: Epoch, claims: Sequence[Claim]) -> Mapping[ClientOrderId, str]:
-        """ORD-3. For each claim: `claimed`, or why not (`taken`, `expired`, `paused`, `waiting`).
+        """ORD-3. For each claim: `claimed`, or why not (`taken`, `expired`, `limited`, `paused`,
+        `waiting`).
 
-        Only what is `claimed` may be sent, once. `expired` ones are EXPIRED in the same commit.
+        Only what is `claimed` may be sent, once. `expired` and `limited` ones are EXPIRED in
+        the same commit; the lanes of `limited` ones are blocked (ORD-15).
         """
         ...
 

@@ -11,6 +11,7 @@ from onefill.core.book import Decision, Situation
 from onefill.core.errors import Bug
 from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import OrderIntent
+from onefill.core.limits import LimitBook
 from onefill.core.settlement import LaneBooks, Settlement, Told
 from onefill.core.signal import LoggedSignal
 from onefill.ports.doubts import Waiting
@@ -55,12 +56,14 @@ class Terms:
     read: a logged payload back into a Signal. initial_capital: of a portfolio that nobody
     configured. live: `broker/account` pairs of real money; all others are paper (ORD-14).
     signals_a_lane: how many are decided in one go, so that no lane holds up the group.
+    limits: what accounts never do, checked in every claim (ORD-15).
     """
 
     read: Read
     initial_capital: Decimal
     live: tuple[str, ...] = ()
     signals_a_lane: int = 16
+    limits: LimitBook = field(default_factory=LimitBook)
 
 
 @dataclass(slots=True)
@@ -119,12 +122,14 @@ class PostgresTradingStore:
         return await worklists.claimable(self._held.read, limit)
 
     async def claim(self, epoch: Epoch, claims: Sequence[Claim]) -> Mapping[ClientOrderId, str]:
-        """For each claim: `claimed`, `taken`, `expired`, `paused` or `waiting`."""
+        """For each claim: `claimed`, `taken`, `expired`, `limited`, `paused` or `waiting`."""
         if not claims:
             return {}
         before, after = Failpoint.CLAIM_BEFORE_COMMIT, Failpoint.CLAIM_AFTER_COMMIT
         async with self._held.claim.guarded(epoch, before, after) as transaction:
-            return await claim_group(transaction, claims, self._me, self._teller(epoch))
+            return await claim_group(
+                transaction, claims, self._me, self._teller(epoch), self._terms.limits
+            )
 
     async def claimed_by_me(self, claims: Sequence[Claim]) -> set[ClientOrderId]:
         """After CommitUnknown: which of these attempts are this process's own."""
