@@ -17,9 +17,9 @@ from onefill import __version__
 from onefill.brokers.registry import build_brokers
 from onefill.config.rules import rules_of
 from onefill.config.settings import Settings
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
 from onefill.core.errors import OnefillError
+from onefill.core.going_on import go_on
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
@@ -259,7 +259,7 @@ class _Builder:
             store=self.stores.trading,
             lanes=self.lanes,
             decide=decide_here,
-            exits=partial(continue_exits, rules=self.rules),
+            exits=partial(go_on, rules=self.rules),
             offer=executor.offer,
             ended=self.ended,
             clock=self.clock,
