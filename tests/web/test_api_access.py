@@ -17,7 +17,13 @@ from web.rows import TRADE, add_orders
 
 def routes(api: FastAPI) -> Iterator[tuple[str, str]]:
     """Every documented route, with values that exist in TRADE."""
-    values = {"signal_id": "1", "client_order_id": "of1", "position_id": "p1", "portfolio": "new"}
+    values = {
+        "signal_id": "1",
+        "client_order_id": "of1",
+        "position_id": "p1",
+        "portfolio": "new",
+        "lane": "main%2FSIM001",
+    }
     for path, methods in api.openapi()["paths"].items():
         for method in methods:
             yield method.upper(), path.format_map(values)
