@@ -7,7 +7,7 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -17,19 +17,21 @@ from onefill import __version__
 from onefill.brokers.registry import build_brokers
 from onefill.config.rules import rules_of
 from onefill.config.settings import Settings
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
 from onefill.core.errors import OnefillError
+from onefill.core.going_on import go_on
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
 from onefill.core.lease import LeaseTiming
-from onefill.core.settlement import settle
+from onefill.core.settlement import Told, settle
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
 from onefill.embedded.server import EmbeddedPostgres
+from onefill.flow.afterlook import Afterlook
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.decider import Decider
+from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
 from onefill.flow.intake import Intake
 from onefill.flow.reconciler import Reconciler
@@ -42,8 +44,9 @@ from onefill.node.instance import Executing, Instance, Parts
 from onefill.node.leadership import Leadership
 from onefill.node.logs import LogContext, set_up_logs
 from onefill.node.pulse import Pulse
+from onefill.node.reconciling import Reconciling
 from onefill.node.state import NodeState
-from onefill.node.term import Term, only_where_covered
+from onefill.node.term import Term, Watcher, only_where_covered
 from onefill.ports import failpoints
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock, new_boot
@@ -55,6 +58,7 @@ from onefill.postgres.migrate import migrate
 from onefill.web.app import Application
 from onefill.web.server import WebServer
 from onefill.wiring.accounts import accounts_of, broker_of_signal, live_accounts
+from onefill.wiring.redis import RedisParts, build_redis
 from onefill.wiring.stores import Stores, build_stores
 from onefill.wiring.web import build_application, secrets_of
 
@@ -140,12 +144,22 @@ class _Builder:
             hostname=_hostname(),
             live=live_accounts(settings),
         )
+        self.redis = build_redis(
+            settings, self.me, self.state, metrics=self.metrics, clock=self.clock, lanes=self.lanes
+        )
         self.port: int | None = None
+        self.reconciling: Reconciling | None = None
 
     async def parts(self) -> Parts:
         """The instance's parts."""
         log_ = self.stores.signal_log
-        intake = Intake(signal_log=log_, lanes=self.lanes, metrics=self.metrics, clock=self.clock)
+        intake = Intake(
+            signal_log=log_,
+            lanes=self.lanes,
+            metrics=self.metrics,
+            clock=self.clock,
+            neighbours=self.redis.neighbours if self.redis else None,
+        )
         awaiting = Awaiting(signal_log=log_, ended=self.ended, clock=self.clock)
         application = build_application(
             self.settings,
@@ -156,6 +170,7 @@ class _Builder:
             zones=self.zones,
             metrics=self.metrics,
             clock=self.clock,
+            reconcile=self._reconcile_now,
         )
         executing = self._executing() if self.settings.role.executes else None
         return Parts(
@@ -165,13 +180,17 @@ class _Builder:
             awaiting=awaiting,
             pulse=self._pulse(),
             executing=executing,
+            beside=self.redis.loops if self.redis else (),
             takes_in=self.settings.role.takes_in,
             prepare=self._prepare,
             listening=self._listening,
             warm=partial(_warm, application),
-            close=partial(_close, self.stores, executing),
+            close=partial(_close, self.stores, executing, self.redis),
             clock=self.clock,
         )
+
+    async def _reconcile_now(self, apply: bool) -> bool:
+        return self.reconciling is not None and await self.reconciling.ask(apply=apply)
 
     def _executing(self) -> Executing:
         """The trade path, and the right to walk it."""
@@ -193,7 +212,20 @@ class _Builder:
             quarantine_after_s=settings.orders.quarantine_after_s,
         )
         hub.connect(executor, tracker)
-        term = self._term(hub, executor, tracker, resolver, list(brokers.values()))
+        orders = settings.orders
+        afterlook = Afterlook(**common, every_s=orders.look_again_every_s)
+        escalation = Escalation(
+            store=trading, clock=self.clock, every_s=orders.repeat_alarm_every_s
+        )
+        term = self._term(
+            hub=hub,
+            executor=executor,
+            tracker=tracker,
+            resolver=resolver,
+            watchers=(afterlook, escalation),
+            tell=settler.tell,
+            brokers=list(brokers.values()),
+        )
         leadership = Leadership(
             term=term,
             executor=executor,
@@ -209,10 +241,13 @@ class _Builder:
 
     def _term(
         self,
+        *,
         hub: Hub,
         executor: Executor,
         tracker: Tracker,
         resolver: Resolver,
+        watchers: tuple[Watcher, ...],
+        tell: Callable[[Told], None],
         brokers: list[Broker],
     ) -> Term:
         decide_here = hub.timing(
@@ -224,7 +259,7 @@ class _Builder:
             store=self.stores.trading,
             lanes=self.lanes,
             decide=decide_here,
-            exits=partial(continue_exits, rules=self.rules),
+            exits=partial(go_on, rules=self.rules),
             offer=executor.offer,
             ended=self.ended,
             clock=self.clock,
@@ -234,6 +269,14 @@ class _Builder:
             recovery=self.stores.recovery,
             brokers=brokers,
             deployment=self.settings.deployment,
+            tell=tell,
+            books_evidence=self.settings.orders.book_evidence,
+        )
+        self.reconciling = Reconciling(
+            reconciler=reconciler,
+            state=self.state,
+            every_s=self.settings.orders.reconcile_every_s,
+            covered=decider.sweep_now,
         )
         return Term(
             state=self.state,
@@ -241,7 +284,8 @@ class _Builder:
             executor=executor,
             tracker=tracker,
             resolver=resolver,
-            reconciler=reconciler,
+            watchers=watchers,
+            reconciling=self.reconciling,
             recovery=self.stores.recovery,
             brokers=[broker.name for broker in brokers],
             clock=self.clock,
@@ -317,7 +361,9 @@ async def _warm(application: Application) -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-async def _close(stores: Stores, executing: Executing | None) -> None:
+async def _close(stores: Stores, executing: Executing | None, redis: RedisParts | None) -> None:
+    if redis is not None:
+        await redis.connection.close()
     if executing is not None:
         for broker in executing.brokers:
             await broker.close()
