@@ -10,9 +10,9 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from onefill.core.book import Decision, Situation
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide as decide_signal
 from onefill.core.defaults import INSTRUMENTS
+from onefill.core.going_on import go_on
 from onefill.core.ids import Epoch, Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
@@ -28,7 +28,7 @@ from onefill.postgres.connection import Connecting, Held, Surroundings
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.settings import PostgresSettings
-from onefill.postgres.signal_log import PostgresSignalLog
+from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 
 RULES = Rules(deployment="tst", instruments=INSTRUMENTS)
@@ -85,9 +85,9 @@ class PostgresAuthority:
         """How this instance connects."""
         return Connecting(url=self.url, holder=me, call_timeout_ms=self._call_timeout_ms)
 
-    def held(self, me: Holder) -> Held:
+    def held(self, me: Holder, greeting: str = "") -> Held:
         """A connection of this instance."""
-        held = Held(self.connecting(me), self.around)
+        held = Held(self.connecting(me), self.around, greeting)
         self._closers.append(held.close)
         return held
 
@@ -100,7 +100,7 @@ class PostgresAuthority:
 
     def signals(self, me: Holder) -> PostgresSignalLog:
         """The signal log."""
-        return PostgresSignalLog(self.held(me), self.held(me), me.instance)
+        return PostgresSignalLog(self.held(me, DATABASE_SQL), self.held(me), me.instance)
 
     def trading(self, me: Holder) -> PostgresTradingStore:
         """The trade path."""
@@ -234,7 +234,7 @@ def decide(logged: LoggedSignal, situation: Situation) -> Decision:
 
 def exits(situation: Situation) -> Decision | None:
     """The product's own rules."""
-    return continue_exits(situation, RULES)
+    return go_on(situation, RULES)
 
 
 async def lead(authority: Authority, me: Holder) -> Epoch:

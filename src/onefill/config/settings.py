@@ -16,7 +16,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from onefill.config.instruments import CapsSettings, InstrumentSettings
+from onefill.config.instruments import (
+    CapsSettings,
+    InstrumentSettings,
+    MaxAgeSettings,
+    SwitchSettings,
+)
 from onefill.config.section import Number, Section
 from onefill.core.instrument import EquityBase
 
@@ -71,11 +76,12 @@ class DatabaseSettings(Section):
 
 
 class RedisSettings(Section):
-    """Messages and mirrors. This version works in database-only mode."""
+    """What makes instances quicker to hear of each other. Without it nothing is lost."""
 
     url: SecretStr = Field(
         default=NOTHING,
-        description="Redis; accepted and not used in this version, which is database-only.",
+        description="Redis or Valkey, as redis://, rediss:// or unix://, for messages between "
+        "instances, hints and a witness of epochs; empty is database-only mode.",
     )
 
 
@@ -327,6 +333,12 @@ class Settings(Section):
     max_age_s: Number = Field(
         default=Decimal(60), gt=0, description="An entry older than this is not executed any more."
     )
+    duplicate_window_s: Number = Field(
+        default=Decimal(60),
+        ge=0,
+        description="Two entries of a type for one slot within this time are one, unless an "
+        "order_id tells them apart.",
+    )
     market_hours: bool = Field(
         default=True, description="Trade only while the exchange is open; off for demonstrations."
     )
@@ -353,6 +365,8 @@ class Settings(Section):
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
     caps: CapsSettings = CapsSettings()
+    switches: SwitchSettings = SwitchSettings()
+    max_age_by_type_s: MaxAgeSettings = MaxAgeSettings()
     strategies: Mapping[str, StrategySettings] = Field(
         default_factory=dict, description="Settings by portfolio."
     )

@@ -31,6 +31,11 @@ class Refusal(enum.Enum):
         "Long_1 is the base and the others are pyramids; correct the alert's message.",
     )
     PAUSED = ("paused", _S.REJECTED, "An operator paused trading; resume it first.")
+    OUTSIDE_HOURS = (
+        "outside_hours",
+        _S.REJECTED,
+        "The exchange is closed; send entries while it trades (`market_hours` in the settings).",
+    )
     TOO_OLD = (
         "too_old",
         _S.EXPIRED,
@@ -62,10 +67,25 @@ class Refusal(enum.Enum):
         "Nothing to do: the position is being closed.",
     )
     TARGET_REACHED = ("target_reached", _S.IGNORED, "Nothing to do: the target is held already.")
+    STOPPED = (
+        "stopped",
+        _S.BLOCKED,
+        "The signal's own price is below the stop of what is held, which is being sold.",
+    )
     SLOT_TAKEN = (
         "slot_taken",
         _S.IGNORED,
         "The slot holds a position; close it first, or use another slot.",
+    )
+    PRICE_DIVERGENCE = (
+        "price_divergence",
+        _S.REJECTED,
+        "The signal's price is far from the market's; look at the alert's symbol and delay.",
+    )
+    MARGIN_USE = (
+        "margin_use",
+        _S.BLOCKED,
+        "Too much of equity is bound as margin already; close something, or pay in.",
     )
     INVALID_RISK = (
         "invalid_risk",

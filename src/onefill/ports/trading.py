@@ -30,13 +30,14 @@ class Decided:
 
     intents: new ones; those with `after` wait for that one. ended: signals that need no order.
     waiting: lanes whose next signal must wait for an order. again: lanes that have more to decide
-    at once.
+    at once. alarms: what a person shall be told of.
     """
 
     intents: tuple[OrderIntent, ...] = ()
     ended: tuple[tuple[int, SignalStatus, str | None], ...] = ()
     waiting: tuple[Lane, ...] = ()
     again: tuple[Lane, ...] = ()
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,14 @@ from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState
 from onefill.core.ruling import Ruling, RulingRefusal
 from onefill.core.signal import SignalKind, SignalStatus
+from onefill.ports.figures import (
+    CapitalMoved,
+    CapitalRefusal,
+    Closing,
+    ClosingRefusal,
+    EquityCurve,
+    StatisticsReport,
+)
 from onefill.ports.rows import (
     AuditRow,
     InstanceRow,
@@ -120,6 +128,14 @@ class Views(Protocol):
 
     async def portfolio(self, portfolio: str) -> PortfolioRow | None:
         """A portfolio's equity, risk and settings."""
+        ...
+
+    async def statistics(self, portfolio: str) -> StatisticsReport | None:
+        """How well a portfolio trades, computed from its fills."""
+        ...
+
+    async def equity(self, portfolio: str) -> EquityCurve | None:
+        """A portfolio's closed equity over time."""
         ...
 
     async def instances(self) -> tuple[InstanceRow, ...]:
@@ -238,4 +254,19 @@ class Controls(Protocol):
 
     async def record(self, action: str, details: Mapping[str, object], by: Actor) -> None:
         """Keep in the audit log what was asked for elsewhere."""
+        ...
+
+    async def move_capital(
+        self, portfolio: str, amount: Decimal, note: str, reference: str | None, by: Actor
+    ) -> CapitalMoved | CapitalRefusal:
+        """Deposit (positive) or withdraw (negative) in the ledger (PF-5).
+
+        reference: the caller's name of the movement; the same one is never booked twice.
+        """
+        ...
+
+    async def close_position(
+        self, position_id: str, note: str, by: Actor
+    ) -> Closing | ClosingRefusal:
+        """Have a position closed: logs the exit signal, which whoever leads decides next."""
         ...

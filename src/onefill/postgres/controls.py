@@ -12,6 +12,7 @@ from onefill.core.book import Sizing, TimeBasis
 from onefill.core.ids import ClientOrderId
 from onefill.core.money import plain
 from onefill.core.ruling import Ruling, RulingRefusal
+from onefill.ports.figures import CapitalMoved, CapitalRefusal, Closing, ClosingRefusal
 from onefill.ports.views import (
     Actor,
     PortfolioSettings,
@@ -21,6 +22,7 @@ from onefill.ports.views import (
 )
 from onefill.postgres import rulings
 from onefill.postgres.books import Teller
+from onefill.postgres.operator_actions import close_position, move_capital
 from onefill.postgres.sessions import writing
 from onefill.postgres.settings import TRADING_PAUSED
 
@@ -156,6 +158,35 @@ class PostgresControls:
         """Keep in the audit log what was asked for elsewhere."""
         async with writing(self._pool) as connection:
             await _audit(connection, by, action, details)
+
+    async def move_capital(
+        self, portfolio: str, amount: Decimal, note: str, reference: str | None, by: Actor
+    ) -> CapitalMoved | CapitalRefusal:
+        """Deposit (positive) or withdraw (negative); a reference books once."""
+        async with writing(self._pool) as connection:
+            result = await move_capital(
+                connection, portfolio, amount, note=note, reference=reference, actor=by.name
+            )
+            details = {
+                "portfolio": portfolio,
+                "amount": plain(amount),
+                "note": note,
+                "reference": reference,
+                "refused": result.name if isinstance(result, CapitalRefusal) else None,
+            }
+            await _audit(connection, by, "capital.move", details)
+        return result
+
+    async def close_position(
+        self, position_id: str, note: str, by: Actor
+    ) -> Closing | ClosingRefusal:
+        """Have it closed, by an exit signal of the operator."""
+        async with writing(self._pool) as connection:
+            result = await close_position(connection, position_id, note, by.name)
+            refused = result.name if isinstance(result, ClosingRefusal) else None
+            details = {"position_id": position_id, "note": note, "refused": refused}
+            await _audit(connection, by, "position.close", details)
+        return result
 
     async def _configure(
         self, connection: Any, portfolio: str, wanted: PortfolioSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -92,6 +92,7 @@ class _Gathered:
             ended=tuple(e for part in self.parts for e in part.ended),
             waiting=tuple(lane for part in self.parts for lane in part.waiting),
             again=tuple(lane for part in self.parts for lane in part.again),
+            alarms=tuple(alarm for part in self.parts for alarm in part.alarms),
         )
 
 
@@ -197,7 +198,7 @@ class PostgresTradingStore:
                 return await self._decide_once(epoch, lanes, _refusing(policy, refused), limit)
         if len(lanes) == 1:
             part = await self._decide(epoch, lanes, policy, 1)
-            return Decided(intents=part.intents, ended=part.ended, again=tuple(lanes))
+            return replace(part, waiting=(), again=tuple(lanes))
         parts = [await self._decide(epoch, [lane], policy, limit) for lane in lanes]
         return _Gathered(parts).whole
 

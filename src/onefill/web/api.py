@@ -15,6 +15,7 @@ from onefill import __version__
 from onefill.ports.rows import NodeStatus
 from onefill.ports.views import Controls, Reconcile, Views
 from onefill.web import (
+    api_money,
     api_orders,
     api_portfolio,
     api_reconciling,
@@ -36,6 +37,7 @@ FAMILIES = (
     api_settling,
     api_reconciling,
     api_portfolio,
+    api_money,
     api_trading,
 )
 _ABOUT = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -16,9 +17,9 @@ from onefill import __version__
 from onefill.brokers.registry import build_brokers
 from onefill.config.rules import rules_of
 from onefill.config.settings import Settings
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
 from onefill.core.errors import OnefillError
+from onefill.core.going_on import go_on
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
@@ -54,8 +55,10 @@ from onefill.ports.lease import Holder
 from onefill.ports.metrics import Metrics
 from onefill.postgres.heartbeat import Presence
 from onefill.postgres.migrate import migrate
+from onefill.web.app import Application
 from onefill.web.server import WebServer
 from onefill.wiring.accounts import accounts_of, broker_of_signal, live_accounts
+from onefill.wiring.redis import RedisParts, build_redis
 from onefill.wiring.stores import Stores, build_stores
 from onefill.wiring.web import build_application, secrets_of
 
@@ -141,13 +144,22 @@ class _Builder:
             hostname=_hostname(),
             live=live_accounts(settings),
         )
+        self.redis = build_redis(
+            settings, self.me, self.state, metrics=self.metrics, clock=self.clock, lanes=self.lanes
+        )
         self.port: int | None = None
         self.reconciling: Reconciling | None = None
 
     async def parts(self) -> Parts:
         """The instance's parts."""
         log_ = self.stores.signal_log
-        intake = Intake(signal_log=log_, lanes=self.lanes, metrics=self.metrics, clock=self.clock)
+        intake = Intake(
+            signal_log=log_,
+            lanes=self.lanes,
+            metrics=self.metrics,
+            clock=self.clock,
+            neighbours=self.redis.neighbours if self.redis else None,
+        )
         awaiting = Awaiting(signal_log=log_, ended=self.ended, clock=self.clock)
         application = build_application(
             self.settings,
@@ -168,11 +180,12 @@ class _Builder:
             awaiting=awaiting,
             pulse=self._pulse(),
             executing=executing,
+            beside=self.redis.loops if self.redis else (),
             takes_in=self.settings.role.takes_in,
             prepare=self._prepare,
             listening=self._listening,
-            warm=application.warm,
-            close=partial(_close, self.stores, executing),
+            warm=partial(_warm, application),
+            close=partial(_close, self.stores, executing, self.redis),
             clock=self.clock,
         )
 
@@ -246,7 +259,7 @@ class _Builder:
             store=self.stores.trading,
             lanes=self.lanes,
             decide=decide_here,
-            exits=partial(continue_exits, rules=self.rules),
+            exits=partial(go_on, rules=self.rules),
             offer=executor.offer,
             ended=self.ended,
             clock=self.clock,
@@ -336,7 +349,21 @@ def _broker_of(brokers: dict[tuple[str, str], Broker], intent: OrderIntent) -> B
     return brokers.get((intent.order.broker, intent.order.account))
 
 
-async def _close(stores: Stores, executing: Executing | None) -> None:
+async def _warm(application: Application) -> None:
+    """Do what may be slow; then set all that is there apart from what the collector looks at.
+
+    It lives as long as the process, so going through it finds nothing; and looking after every
+    700 new objects finds little, since few of them are in circles.
+    """
+    await application.warm()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+async def _close(stores: Stores, executing: Executing | None, redis: RedisParts | None) -> None:
+    if redis is not None:
+        await redis.connection.close()
     if executing is not None:
         for broker in executing.brokers:
             await broker.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from onefill import __version__
 from onefill.config.settings import Settings
@@ -64,7 +65,8 @@ def secrets_of(settings: Settings) -> list[str]:
     brokers = (settings.brokers.binance, settings.brokers.openalgo)
     hidden = [settings.operator_token, settings.viewer_token]
     hidden += [secret for broker in brokers for secret in (broker.api_key, broker.api_secret)]
-    return [*settings.secrets.values(), *(s.get_secret_value() for s in hidden)]
+    redis = urlsplit(settings.redis.url.get_secret_value()).password or ""
+    return [*settings.secrets.values(), redis, *(s.get_secret_value() for s in hidden)]
 
 
 def tokens_of(settings: Settings) -> Tokens:
@@ -89,6 +91,7 @@ def health_of(state: NodeState) -> Health:
         is_primary=state.is_active,
         not_ready=tuple(not_ready),
         database_up=state.database_up,
+        redis_up=state.redis_up,
         details={"broken_promises": list(state.broken)} if state.broken else {},
     )
 
@@ -121,6 +124,8 @@ def node_status(settings: Settings, state: NodeState) -> NodeStatus:
         mode=settings.mode.value,
         topology=settings.topology.value,
         live=bool(live_accounts(settings)),
+        redis_connected=state.redis_up,
+        redis_leader=state.redis_leader,
     )
 
 

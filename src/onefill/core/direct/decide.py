@@ -115,7 +115,7 @@ def _close(
     left, intents = begin_closing(
         position,
         situation.intents,
-        situation.now,
+        situation,
         rules,
         signal_id=logged.id,
         reason=logged.signal.reason,
