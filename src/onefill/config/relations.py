@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from onefill.config.orders import PAPER_ACCOUNT
 from onefill.config.problems import Problem
 from onefill.config.rules import incomplete
-from onefill.config.settings import BROKERS, PAPER_ACCOUNT, LeaseSettings, Settings, Topology
+from onefill.config.settings import BROKERS, LeaseSettings, Settings, Topology
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
