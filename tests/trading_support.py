@@ -27,7 +27,7 @@ from onefill.postgres.connection import Connecting, Held, Surroundings
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.settings import PostgresSettings
-from onefill.postgres.signal_log import PostgresSignalLog
+from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 
 RULES = Rules(deployment="tst", instruments=INSTRUMENTS)
@@ -83,9 +83,9 @@ class PostgresAuthority:
         """How this instance connects."""
         return Connecting(url=self.url, holder=me, call_timeout_ms=self._call_timeout_ms)
 
-    def held(self, me: Holder) -> Held:
+    def held(self, me: Holder, greeting: str = "") -> Held:
         """A connection of this instance."""
-        held = Held(self.connecting(me), self.around)
+        held = Held(self.connecting(me), self.around, greeting)
         self._closers.append(held.close)
         return held
 
@@ -98,7 +98,7 @@ class PostgresAuthority:
 
     def signals(self, me: Holder) -> PostgresSignalLog:
         """The signal log."""
-        return PostgresSignalLog(self.held(me), self.held(me), me.instance)
+        return PostgresSignalLog(self.held(me, DATABASE_SQL), self.held(me), me.instance)
 
     def trading(self, me: Holder) -> PostgresTradingStore:
         """The trade path."""

@@ -1,27 +1,38 @@
-"""The contract of ports.lease.LeaseStore."""
+"""The contract of ports.lease.LeaseStore, on every store that promises it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
+from lease_authority import KINDS, Authority, authority_of
 from onefill.core.ids import Epoch
 from support import until
-from trading_support import TTL_MS, Authority, holder
+from trading_support import TTL_MS, holder
 
 A, B = holder("a"), holder("b")
 
 
-@pytest.mark.req("CTL-8")
+@pytest.fixture(params=KINDS)
+async def authority(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Authority]:
+    """An empty store of each kind."""
+    async with authority_of(request.param, request, tmp_path_factory.mktemp("leases")) as opened:
+        yield opened
+
+
+@pytest.mark.req("CTL-8", "Q-4")
 async def test_the_first_epoch_of_an_empty_store_is_its_time_in_microseconds(
     authority: Authority,
 ) -> None:
-    leases, store = authority.leases(A), authority.trading(A)
+    leases = authority.leases(A)
     assert await leases.read("leader") is None
-    before = await store.now()
+    before = await authority.now()
     epoch = await leases.acquire("leader", Epoch(0), A, TTL_MS)
-    after = await store.now()
+    after = await authority.now()
     assert epoch is not None
     assert before.timestamp() * 1e6 - 1 <= epoch <= after.timestamp() * 1e6 + 1
 

@@ -13,9 +13,11 @@ from onefill.cli import (
     look,
     migrate,
     money,
+    reconciling,
     replay,
     send,
     serve,
+    settling,
     trading,
 )
 from onefill.cli.demo.verb import demo
@@ -41,6 +43,9 @@ app.command(rich_help_panel=_ACT)(send.send)
 app.command(rich_help_panel=_ACT)(replay.replay)
 app.command(rich_help_panel=_ACT)(trading.pause)
 app.command(rich_help_panel=_ACT)(trading.resume)
+app.command(rich_help_panel=_ACT)(settling.resolve)
+app.command(rich_help_panel=_ACT)(settling.unblock)
+app.command(rich_help_panel=_ACT)(reconciling.reconcile)
 app.command(rich_help_panel=_ACT)(money.close)
 app.command(rich_help_panel=_LOOK)(look.status)
 app.command(rich_help_panel=_LOOK)(look.signals)

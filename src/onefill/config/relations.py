@@ -8,11 +8,14 @@ from onefill.config.problems import Problem
 from onefill.config.rules import incomplete
 from onefill.config.settings import BROKERS, PAPER_ACCOUNT, LeaseSettings, Settings, Topology
 
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
 
 def relations(settings: Settings) -> list[Problem]:
     """Everything that can't work together. A problem's field names each setting of it."""
     return [
         *_topology(settings),
+        *_redis(settings),
         *_lease(settings.lease),
         *_live(settings),
         *_instruments(settings),
@@ -27,8 +30,6 @@ def warnings_of(settings: Settings) -> list[str]:
         found.append("No webhook_secret is set: only this machine may send signals.")
     if not settings.operator_token.get_secret_value():
         found.append("No operator_token is set: nobody can act through the API.")
-    if settings.redis.url.get_secret_value():
-        found.append("redis.url is set and not used: this version is database-only.")
     return found
 
 
@@ -38,6 +39,16 @@ def _topology(settings: Settings) -> Iterator[Problem]:
             "topology",
             "shared-redis is not in this version",
             "Write shared-database: PostgreSQL is the authority.",
+        )
+
+
+def _redis(settings: Settings) -> Iterator[Problem]:
+    url = settings.redis.url.get_secret_value()
+    if url and not url.startswith(REDIS_SCHEMES):
+        yield Problem(
+            "redis.url",
+            "is no address of a Redis",
+            f"Begin it with {', '.join(REDIS_SCHEMES)}; or leave it empty, and none is used.",
         )
 
 

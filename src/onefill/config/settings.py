@@ -73,11 +73,12 @@ class DatabaseSettings(Section):
 
 
 class RedisSettings(Section):
-    """Messages and mirrors. This version works in database-only mode."""
+    """What makes instances quicker to hear of each other. Without it nothing is lost."""
 
     url: SecretStr = Field(
         default=NOTHING,
-        description="Redis; accepted and not used in this version, which is database-only.",
+        description="Redis or Valkey, as redis://, rediss:// or unix://, for messages between "
+        "instances, hints and a witness of epochs; empty is database-only mode.",
     )
 
 
@@ -116,6 +117,31 @@ class OrderSettings(Section):
         ge=1,
         description="How long an order in doubt is looked for at a broker that cannot say for "
         "certain (class C), before it goes to a person.",
+    )
+    look_again_every_s: int = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        description="How often quarantined orders, and for an hour those that a person ruled "
+        "not_placed, are looked for again: late evidence still wins.",
+    )
+    repeat_alarm_every_s: int = Field(
+        default=60,
+        ge=1,
+        le=3600,
+        description="How often the alarm of a quarantined order is repeated until a person "
+        "acknowledges it.",
+    )
+    reconcile_every_s: int = Field(
+        default=300,
+        ge=5,
+        le=86_400,
+        description="How often the leader compares its book with the brokers'.",
+    )
+    book_evidence: bool = Field(
+        default=True,
+        description="Book what a reconciliation finds that a broker says of our own orders (a "
+        "missed fill, an end) without asking; everything else always waits for a person.",
     )
 
 

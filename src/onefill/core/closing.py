@@ -12,7 +12,7 @@ from onefill.core.book import Decision, Situation, TimeBasis
 from onefill.core.ids import ClientOrderId
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent, Side
-from onefill.core.issue import CLOSE, Cause, issue
+from onefill.core.issue import CLOSE, Cause, issue, issue_cancel
 from onefill.core.money import ZERO
 from onefill.core.position import Leg, Position, PositionStatus
 from onefill.core.signal import SignalStatus
@@ -27,7 +27,7 @@ def begin_closing(
     signal_id: int | None,
     reason: str | None,
 ) -> tuple[Position, tuple[OrderIntent, ...]]:
-    """The position in `closing`, and the orders for what is confirmed now.
+    """The position in `closing`, the orders for what is confirmed now, cancels for what rests.
 
     live: the lane's intents that may still fill, without those being withdrawn. Fills confirmed
     later are sold by `continue_exits` (ORD-8), and while the market is closed all of it waits.
@@ -91,7 +91,8 @@ def committed(live: Sequence[OrderIntent], leg: str, side: Side) -> Decimal:
 def _issue_exit(
     position: Position, live: Sequence[OrderIntent], situation: Situation, rules: Rules
 ) -> tuple[Position, tuple[OrderIntent, ...]]:
-    intents = closing_intents(position, live, rules)
+    mine = [intent for intent in live if intent.position_id == position.id and intent.is_live]
+    intents = (*_cancels(position, mine), *closing_intents(position, live, rules))
     if not intents:
         return position, ()
     opens = opening_after(position.instrument, situation, rules)
@@ -100,6 +101,19 @@ def _issue_exit(
     pause_s = rules.exit_retry_s[min(position.exits, len(rules.exit_retry_s) - 1)]
     again = situation.now + timedelta(seconds=pause_s)
     return replace(position, exits=position.exits + 1, next_exit_at=again), intents
+
+
+def _cancels(position: Position, mine: Sequence[OrderIntent]) -> tuple[OrderIntent, ...]:
+    """Cancels for what rests at the broker: it would open anew, or hold back what is to be sold.
+
+    Once one is carried out, the exit goes on at once with what that order no longer covers.
+    """
+    targeted = {intent.target for intent in mine}
+    return tuple(
+        issue_cancel(intent, position.exits + 1, position.exit_signal_id)
+        for intent in mine
+        if intent.rests and intent.client_order_id not in targeted
+    )
 
 
 def _until_open(position: Position, opens: datetime, situation: Situation) -> Position:

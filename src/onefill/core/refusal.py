@@ -54,7 +54,7 @@ class Refusal(enum.Enum):
     LANE_BLOCKED = (
         "lane_blocked",
         _S.BLOCKED,
-        "Settle what blocks the lane (`onefill lanes` names it), then unblock it.",
+        "Settle what blocks the lane (`onefill status` names it), then `onefill unblock` it.",
     )
     NOTHING_TO_CLOSE = (
         "nothing_to_close",

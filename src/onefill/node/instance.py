@@ -52,7 +52,8 @@ class Executing:
 class Parts:
     """An instance's parts, made and connected. prepare: what must succeed before it is ready.
 
-    listening: told of the port. warm: what may be slow, once it is ready. close: lets go of all.
+    beside: loops that nothing waits for. listening: told of the port. warm: what may be slow,
+    once it is ready. close: lets go of all.
     """
 
     state: NodeState
@@ -61,6 +62,7 @@ class Parts:
     awaiting: Awaiting
     pulse: Pulse
     executing: Executing | None
+    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
     takes_in: bool
     prepare: Callable[[], Awaitable[None]]
     listening: Callable[[int], None]
@@ -118,6 +120,7 @@ class Instance:
             parts.intake.run(),
             parts.awaiting.run(),
             parts.pulse.run(),
+            *(run() for run in parts.beside),
         ]
         if parts.executing is not None:
             executing = parts.executing

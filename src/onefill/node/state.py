@@ -26,6 +26,7 @@ class NodeState:
 
     taking_in: whether signals are accepted (false from the first moment of a stop).
     not_covered: brokers whose reconciliation is not finished; no new exposure there.
+    redis_up: None where no Redis is configured. redis_leader: whom it takes for the leader.
     broken: promises that the stored book breaks, as found at the last start of a term.
     """
 
@@ -37,6 +38,8 @@ class NodeState:
     not_covered: set[str] = field(default_factory=set)
     broken: tuple[str, ...] = ()
     database_up: bool = False
+    redis_up: bool | None = None
+    redis_leader: str | None = None
 
     @property
     def is_active(self) -> bool:

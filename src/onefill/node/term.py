@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -13,9 +14,9 @@ from onefill.core.ids import Epoch
 from onefill.core.signal import LoggedSignal
 from onefill.flow.decider import Decider
 from onefill.flow.executor import Executor
-from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
 from onefill.flow.tracker import Tracker
+from onefill.node.reconciling import Reconciling
 from onefill.node.state import InstanceState, NodeState
 from onefill.ports.clock import Clock
 from onefill.ports.recovery import RecoveryStore
@@ -24,6 +25,14 @@ from onefill.ports.trading import Decide
 RETRY_S = 1.0
 
 log = structlog.get_logger()
+
+
+class Watcher(Protocol):
+    """A loop that writes nothing by itself, and so needs no epoch."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        ...
 
 
 class Term:
@@ -37,7 +46,8 @@ class Term:
         executor: Executor,
         tracker: Tracker,
         resolver: Resolver,
-        reconciler: Reconciler,
+        watchers: Sequence[Watcher],
+        reconciling: Reconciling,
         recovery: RecoveryStore,
         brokers: Sequence[str],
         clock: Clock,
@@ -47,7 +57,8 @@ class Term:
         self._executor = executor
         self._tracker = tracker
         self._resolver = resolver
-        self._reconciler = reconciler
+        self._watchers = watchers
+        self._reconciling = reconciling
         self._recovery = recovery
         self._brokers = brokers
         self._fenced: Callable[[], None] = lambda: None
@@ -89,25 +100,12 @@ class Term:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._resolver.run(epoch))
             loops.create_task(self._tracker.run())
+            for watcher in self._watchers:
+                loops.create_task(watcher.run())
             loops.create_task(self._decider.run(epoch))
             loops.create_task(self._executor.run(epoch))
-            loops.create_task(self._reconcile(epoch))
+            loops.create_task(self._reconciling.run(epoch))
             self._state.state = InstanceState.ACTIVE
-
-    async def _reconcile(self, epoch: Epoch) -> None:
-        """Compare with the brokers until each was covered once; lanes wait for it to open more."""
-        while self._state.not_covered:
-            try:
-                result = await self._reconciler.run_once(epoch, "start")
-            except StoreUnavailable as error:
-                log.warning("term.not_reconciled", error=str(error))
-            else:
-                stopped = {finding.broker for finding in result.blocking}
-                self._state.not_covered = {*result.unreachable, *stopped}
-                self._decider.sweep_now()
-            if self._state.not_covered:
-                await self._clock.sleep(RETRY_S)
-        log.info("term.reconciled", epoch=epoch)
 
 
 def only_where_covered(

@@ -108,6 +108,7 @@ class Metrics:
         )
         self.split_brain = Counter("split_brain_total", "Times that two leaders were seen.")
         self.database_up = Gauge("database_up", "1 while the database answers.")
+        self.redis_up = Gauge("redis_up", "1 while Redis answers; absent where there is none.")
         self.loop_lag_seconds = Gauge("loop_lag_seconds", "How late the event loop runs.")
         self.equity = Gauge("equity", "Equity in rupees.", ("portfolio",))
         self.portfolio_risk_percent = Gauge(

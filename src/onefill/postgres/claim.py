@@ -30,7 +30,7 @@ CLAIMED, TAKEN, EXPIRED, PAUSED, WAITING = "claimed", "taken", "expired", "pause
 _LOOK = """
 SELECT i.client_order_id, i.lane, i.state, i.attempt, i.adds_exposure, clock_timestamp() AS now,
        i.valid_until < clock_timestamp() AS is_late,
-       i.after IS NULL OR before.state = 'FILLED' AS is_ready,
+       i.after IS NULL OR before.state IN ('FILLED', 'DONE') AS is_ready,
        i.adds_exposure AND (l.blocked IS NOT NULL OR EXISTS (
            SELECT FROM order_intents d
            WHERE d.lane = i.lane AND d.source <> i.source
@@ -104,14 +104,14 @@ RETURNING client_order_id, signal_id, position_id"""
 _DONE_SIGNALS = """
 SELECT signal_id, bool_or(filled_quantity > 0) AS is_filled FROM order_intents
 WHERE signal_id = ANY($1) GROUP BY signal_id
-HAVING bool_and(state IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED', 'NOT_PLACED'))"""
+HAVING bool_and(state IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED', 'NOT_PLACED', 'DONE'))"""
 
 _UNTOUCHED_POSITIONS = """
 SELECT position_id FROM portfolio_positions p
 WHERE position_id = ANY($1) AND status = 'pending' AND NOT EXISTS (
     SELECT FROM order_intents i WHERE i.position_id = p.position_id AND (
         i.filled_quantity > 0
-        OR i.state NOT IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED', 'NOT_PLACED')))"""
+        OR i.state NOT IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED', 'NOT_PLACED', 'DONE')))"""
 
 
 async def claim_group(

@@ -68,6 +68,7 @@ class Connecting:
             "synchronous_commit": "on",
             "timezone": "UTC",
             "jit": "off",
+            "plan_cache_mode": "force_generic_plan",
             # A plan that was made while a table was small must not be kept when it is large.
             "enable_seqscan": "off",
         }
@@ -107,15 +108,30 @@ class Transaction:
 
 
 class Held:
-    """One direct connection, kept for one loop, opened again after a break; its users queue."""
+    """One direct connection, kept for one loop, opened again after a break; its users queue.
 
-    def __init__(self, connecting: Connecting, around: Surroundings) -> None:
+    greeting: a question that each new connection is asked first; its one row is `greeted`.
+    """
+
+    def __init__(self, connecting: Connecting, around: Surroundings, greeting: str = "") -> None:
         self._connecting = connecting
         self._around = around
+        self._greeting = greeting
+        self._greeted: Row | None = None
         self._connection: asyncpg.Connection | None = None
         self._turn = asyncio.Lock()
         self._failures = 0
         self._not_before_ms = 0.0
+
+    @property
+    def greeted(self) -> Row | None:
+        """The last answer to the greeting on the connection that is open; None while none is."""
+        is_open = self._connection is not None and not self._connection.is_closed()
+        return self._greeted if is_open else None
+
+    async def greet(self) -> None:
+        """Ask the greeting again. Raises StoreUnavailable."""
+        [self._greeted] = await self.read(self._greeting)
 
     async def read(self, sql: str, *arguments: object) -> list[Row]:
         """The rows of a statement that changes nothing. Raises StoreUnavailable."""
@@ -188,12 +204,19 @@ class Held:
         if self._around.clock.boottime_ms() < self._not_before_ms:
             raise StoreUnavailable("PostgreSQL did not answer just now; backing off.")
         try:
-            self._connection = await self._connecting.connect()
+            self._connection = await self._opened_and_greeted()
         except StoreUnavailable:
             self._back_off()
             raise
         self._failures = 0
         return self._connection
+
+    async def _opened_and_greeted(self) -> asyncpg.Connection:
+        connection = await self._connecting.connect()
+        if self._greeting:
+            with self._dropped_when_unsound(connection), translated():
+                self._greeted = await connection.fetchrow(self._greeting)
+        return connection
 
     def _back_off(self) -> None:
         longest = self._connecting.backoff_max_ms

@@ -13,6 +13,7 @@ from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import OrderIntent
 from onefill.core.settlement import LaneBooks, Settlement, Told
 from onefill.core.signal import LoggedSignal
+from onefill.ports.doubts import Waiting
 from onefill.ports.failpoints import Failpoint
 from onefill.ports.lease import Holder
 from onefill.ports.trading import (
@@ -149,6 +150,14 @@ class PostgresTradingStore:
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet."""
         return await worklists.nameless(self._held.read, limit)
+
+    async def lingering(self, limit: int) -> Sequence[OrderIntent]:
+        """QUARANTINED, and for an hour NOT_PLACED."""
+        return await worklists.lingering(self._held.read, limit)
+
+    async def unacknowledged(self, limit: int) -> Sequence[Waiting]:
+        """QUARANTINED, and no person has said yet that they know."""
+        return await worklists.unacknowledged(self._held.read, limit)
 
     async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
         """Which of these broker order ids belong to which of our intents."""

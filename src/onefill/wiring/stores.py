@@ -17,7 +17,7 @@ from onefill.postgres.heartbeat import PostgresInstances
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.recovery import PostgresRecoveryStore
-from onefill.postgres.signal_log import PostgresSignalLog
+from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 from onefill.postgres.views import PostgresViews
 
@@ -81,8 +81,8 @@ def build_stores(
     connecting = Connecting(url=url, holder=me)
     around = Surroundings(clock, jitter)
 
-    def held() -> Held:
-        return Held(connecting, around)
+    def held(greeting: str = "") -> Held:
+        return Held(connecting, around, greeting)
 
     history = LeadershipHistory(held(), clock, hostname)
     terms = Terms(
@@ -91,7 +91,7 @@ def build_stores(
     pool = LatePool(connecting)
     stores = Stores(
         connecting=connecting,
-        signal_log=PostgresSignalLog(held(), held(), me.instance),
+        signal_log=PostgresSignalLog(held(DATABASE_SQL), held(), me.instance),
         trading=PostgresTradingStore(connecting, around, terms),
         leases=PostgresLeaseStore(held(), held(), history),
         recovery=PostgresRecoveryStore(held(), me.instance),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from onefill import __version__
 from onefill.config.settings import Settings
@@ -14,6 +15,7 @@ from onefill.node.state import InstanceState, NodeState
 from onefill.ports.clock import RealClock
 from onefill.ports.metrics import Metrics
 from onefill.ports.rows import NodeStatus
+from onefill.ports.views import Reconcile
 from onefill.web.app import Application
 from onefill.web.asgi import App, Scope, header
 from onefill.web.health import Health, Probes
@@ -36,6 +38,7 @@ def build_application(
     zones: Zones,
     metrics: Metrics,
     clock: RealClock,
+    reconcile: Reconcile,
 ) -> Application:
     """Everything that answers requests."""
     tokens = tokens_of(settings)
@@ -53,7 +56,7 @@ def build_application(
     probes = Probes(lambda: health_of(state))
     routes: dict[str, App] = {**probes.routes, "/metrics": MetricsPage(metrics, _may_read(tokens))}
     return Application(
-        webhook=Webhook(parts), routes=routes, api=_api(settings, state, stores, tokens)
+        webhook=Webhook(parts), routes=routes, api=_api(settings, state, stores, tokens, reconcile)
     )
 
 
@@ -62,7 +65,8 @@ def secrets_of(settings: Settings) -> list[str]:
     brokers = (settings.brokers.binance, settings.brokers.openalgo)
     hidden = [settings.operator_token, settings.viewer_token]
     hidden += [secret for broker in brokers for secret in (broker.api_key, broker.api_secret)]
-    return [*settings.secrets.values(), *(s.get_secret_value() for s in hidden)]
+    redis = urlsplit(settings.redis.url.get_secret_value()).password or ""
+    return [*settings.secrets.values(), redis, *(s.get_secret_value() for s in hidden)]
 
 
 def tokens_of(settings: Settings) -> Tokens:
@@ -87,16 +91,23 @@ def health_of(state: NodeState) -> Health:
         is_primary=state.is_active,
         not_ready=tuple(not_ready),
         database_up=state.database_up,
+        redis_up=state.redis_up,
         details={"broken_promises": list(state.broken)} if state.broken else {},
     )
 
 
-def _api(settings: Settings, state: NodeState, stores: Stores, tokens: Tokens) -> Callable[[], App]:
+def _api(
+    settings: Settings, state: NodeState, stores: Stores, tokens: Tokens, reconcile: Reconcile
+) -> Callable[[], App]:
     def build() -> App:
         from onefill.web.api import build_api  # takes longer than all the rest to import
 
         return build_api(
-            stores.views, stores.controls, tokens, lambda: node_status(settings, state)
+            stores.views,
+            stores.controls,
+            tokens,
+            lambda: node_status(settings, state),
+            reconcile=reconcile,
         )
 
     return build
@@ -113,6 +124,8 @@ def node_status(settings: Settings, state: NodeState) -> NodeStatus:
         mode=settings.mode.value,
         topology=settings.topology.value,
         live=bool(live_accounts(settings)),
+        redis_connected=state.redis_up,
+        redis_leader=state.redis_leader,
     )
 
 
