@@ -162,6 +162,32 @@ class HolidaySettings(Section):
     )
 
 
+class JobSettings(Section):
+    """The leader's background jobs: how often they start, and what they keep. Source: CTL-20."""
+
+    sweep_every_s: Number = Field(
+        default=Decimal(60), gt=0, description="Looking for work that was left lying."
+    )
+    statistics_every_s: Number = Field(
+        default=Decimal(86_400), gt=0, description="Computing trading_statistics from fills."
+    )
+    cleanup_every_s: Number = Field(
+        default=Decimal(86_400), gt=0, description="Emptying old payloads, deleting old records."
+    )
+    archive_every_s: Number = Field(
+        default=Decimal(3_600), gt=0, description="Putting aside instances that are gone."
+    )
+    payloads_days: Number = Field(
+        default=Decimal(7),
+        gt=0,
+        description="How long a signal's payload is kept after it has ended; its fingerprint stays "
+        "for ever.",
+    )
+    instances_days: Number = Field(
+        default=Decimal(1), gt=0, description="An instance not heard of for so long is put aside."
+    )
+
+
 def _off_or_number(value: object) -> object:
     return 0 if isinstance(value, str) and value.strip().lower() == "off" else value
 
@@ -282,6 +308,7 @@ class Settings(Section):
     lease: LeaseSettings = LeaseSettings()
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
+    jobs: JobSettings = JobSettings()
     caps: CapsSettings = CapsSettings()
     switches: SwitchSettings = SwitchSettings()
     max_age_by_type_s: MaxAgeSettings = MaxAgeSettings()

@@ -16,6 +16,7 @@ from onefill.flow.decider import Decider
 from onefill.flow.executor import Executor
 from onefill.flow.resolver import Resolver
 from onefill.flow.tracker import Tracker
+from onefill.jobs.runner import Runner
 from onefill.node.reconciling import Reconciling
 from onefill.node.state import InstanceState, NodeState
 from onefill.ports.clock import Clock
@@ -48,6 +49,7 @@ class Term:
         resolver: Resolver,
         watchers: Sequence[Watcher],
         reconciling: Reconciling,
+        jobs: Runner,
         recovery: RecoveryStore,
         brokers: Sequence[str],
         clock: Clock,
@@ -59,6 +61,7 @@ class Term:
         self._resolver = resolver
         self._watchers = watchers
         self._reconciling = reconciling
+        self._jobs = jobs
         self._recovery = recovery
         self._brokers = brokers
         self._fenced: Callable[[], None] = lambda: None
@@ -105,6 +108,7 @@ class Term:
             loops.create_task(self._decider.run(epoch))
             loops.create_task(self._executor.run(epoch))
             loops.create_task(self._reconciling.run(epoch))
+            loops.create_task(self._jobs.run(epoch))
             self._state.state = InstanceState.ACTIVE
 
 

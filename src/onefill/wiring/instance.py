@@ -58,6 +58,7 @@ from onefill.postgres.migrate import migrate
 from onefill.web.app import Application
 from onefill.web.server import WebServer
 from onefill.wiring.accounts import accounts_of, broker_of_signal, live_accounts
+from onefill.wiring.jobs import build_runner
 from onefill.wiring.redis import RedisParts, build_redis
 from onefill.wiring.stores import Stores, build_stores
 from onefill.wiring.web import build_application, secrets_of
@@ -286,6 +287,7 @@ class _Builder:
             resolver=resolver,
             watchers=watchers,
             reconciling=self.reconciling,
+            jobs=build_runner(self.stores.jobs, self.settings, self.clock, decider.sweep_now),
             recovery=self.stores.recovery,
             brokers=[broker.name for broker in brokers],
             clock=self.clock,

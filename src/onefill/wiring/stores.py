@@ -15,6 +15,7 @@ from onefill.postgres.connection import Connecting, Held, Surroundings, open_vie
 from onefill.postgres.controls import PostgresControls
 from onefill.postgres.heartbeat import PostgresInstances
 from onefill.postgres.history import LeadershipHistory
+from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.recovery import PostgresRecoveryStore
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
@@ -60,6 +61,7 @@ class Stores:
     pool: LatePool
     views: PostgresViews
     controls: PostgresControls
+    jobs: PostgresJobs
     closing: list[Any] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -103,6 +105,7 @@ def build_stores(
         pool=pool,
         views=PostgresViews(pool),
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
+        jobs=PostgresJobs(held(), me.instance, _retention(settings)),
     )
     stores.closing = [
         stores.signal_log,
@@ -110,7 +113,15 @@ def build_stores(
         stores.leases,
         stores.recovery,
         stores.instances,
+        stores.jobs,
         pool,
         history,
     ]
     return stores
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        payloads_days=float(settings.jobs.payloads_days),
+        instances_days=float(settings.jobs.instances_days),
+    )
