@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -27,14 +27,6 @@ from onefill.ports.broker import Prepared
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 OPTION = "BANKNIFTY29JAN3060000CE"
 _numbers = itertools.count(1)
-
-
-async def eventually(condition: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
-    """Ask again and again until the answer is true, and return it; fails after the deadline."""
-    async with asyncio.timeout(seconds):
-        while not (value := await condition()):  # noqa: ASYNC110  other processes set no event
-            await asyncio.sleep(0.005)
-        return value
 
 
 def intent_for(broker: str, **order: Any) -> OrderIntent:

@@ -64,9 +64,9 @@ class World:
         finally:
             await connection.close()
 
-    async def until_all_ended(self, seconds: float, allowed: Sequence[str] = ()) -> None:
-        """Wait until every signal has an end status (or one of the allowed ones)."""
-        ends = ["executed", "ignored", "rejected", "blocked", "expired", "failed", *allowed]
+    async def until_all_ended(self, seconds: float) -> None:
+        """Wait until every signal has an end status."""
+        ends = ["executed", "ignored", "rejected", "blocked", "expired", "failed"]
         query = "SELECT bool_and(processing_status = ANY($1)) AS ended FROM signal_log"
 
         async def ended() -> bool:

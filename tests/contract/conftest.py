@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from onefill.embedded import binaries
-from trading_support import PostgresAuthority
+from trading_desk import Desk
+from trading_support import PostgresAuthority, holder, lead
 
 OLDER = Path("/usr/lib/postgresql/15/bin")
 
@@ -47,3 +48,10 @@ async def authority(database_url: str) -> AsyncIterator[PostgresAuthority]:
     postgres = PostgresAuthority(database_url)
     yield postgres
     await postgres.close()
+
+
+@pytest.fixture
+async def desk(authority: PostgresAuthority) -> Desk:
+    """An instance that leads."""
+    me = holder("a")
+    return Desk(authority, authority.trading(me), await lead(authority, me))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from broker_support import PaperVenue, eventually, in_doubt, intent_for, paper_venues
+from broker_support import PaperVenue, in_doubt, intent_for, paper_venues
 from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
 from onefill.brokers.binance import BinanceBroker
 from onefill.brokers.registry import Account, build_brokers
@@ -30,6 +30,7 @@ from onefill.core.report import (
 )
 from onefill.ports.broker import Broker, OrderClass, Prepared
 from onefill.ports.clock import RealClock
+from support import until
 
 __all__ = ["paper_venues"]
 
@@ -60,7 +61,7 @@ class Desk:
             assert not (isinstance(seen, Absent) and seen.conclusive), "it is there"
             return seen if isinstance(seen, Found) else None
 
-        seen = await eventually(look)
+        seen = await until(look)
         assert isinstance(seen, Found)
         return seen
 
@@ -219,7 +220,7 @@ async def test_absence_proves_something_only_after_expiry_and_lag(desk: Desk) ->
         seen = await desk.broker.look_up(doubtful, ())
         return isinstance(seen, Absent) and seen.conclusive
 
-    await eventually(conclusive)
+    await until(conclusive)
     assert prepared.expires_at is not None
     grace_ms = WINDOW_MS + desk.broker.capabilities.visibility_lag_ms
     now_ms = desk.venue.call("GET", "/healthz")["time_ms"]
@@ -251,7 +252,7 @@ async def test_a_request_past_its_window_is_refused_and_a_new_attempt_goes_throu
     async def is_past() -> bool:
         return bool(desk.venue.call("GET", "/healthz")["time_ms"] > expires_ms)
 
-    await eventually(is_past)
+    await until(is_past)
     outcome = await desk.broker.send(prepared)
     assert isinstance(outcome, NotPlaced)
     assert (outcome.code, outcome.retry) == ("-1021", True)

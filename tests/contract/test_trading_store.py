@@ -1,28 +1,25 @@
-"""The contract of ports.trading.TradingStore, with the product's own rules."""
+"""The contract of ports.trading.TradingStore: deciding and claiming, with the product's rules."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from onefill.core.book import WAIT, Decision, Situation
 from onefill.core.errors import Bug, Fenced
-from onefill.core.ids import ClientOrderId, Epoch, Lane
-from onefill.core.intent import IntentState, OrderIntent
+from onefill.core.ids import Lane
+from onefill.core.intent import IntentState
 from onefill.core.report import NotPlaced, Unknown
-from onefill.core.settlement import LaneBooks, Settlement, Told, settle
-from onefill.core.signal import LoggedSignal, Signal, SignalStatus
-from onefill.ports.trading import TradingStore
+from onefill.core.settlement import Told, settle
+from onefill.core.signal import LoggedSignal, SignalStatus
 from support import until
+from trading_desk import Desk, situation_of
 from trading_support import (
     TTL_MS,
     Authority,
-    buy,
     claim_of,
     close,
     decide,
@@ -30,58 +27,11 @@ from trading_support import (
     exits,
     filled,
     holder,
-    lead,
     log_all,
     new_signal,
 )
 
 A, B = holder("a"), holder("b")
-
-
-class Desk:
-    """One instance that leads, with its stores."""
-
-    def __init__(self, authority: Authority, store: TradingStore, epoch: Epoch) -> None:
-        self.authority = authority
-        self.store = store
-        self.epoch = epoch
-        self.log = authority.signals(A)
-
-    async def signal(self, instrument: str, order_id: str, age_s: float = 0) -> Signal:
-        """A buy of one, of that age."""
-        moment = await self.store.now() - timedelta(seconds=age_s)
-        return buy(instrument, moment, order_id)
-
-    async def order(self, instrument: str = "SIM001", order_id: str = "o") -> OrderIntent:
-        """A decided order."""
-        signal = await self.signal(instrument, order_id)
-        await log_all(self.log, signal)
-        (intent,) = await decide_lanes(self.store, self.epoch, [signal.lane])
-        return intent
-
-    async def claim(self, *intents: OrderIntent, attempt: int = 1) -> list[str]:
-        """Claim them; the verdicts in that order."""
-        now = await self.store.now()
-        claims = [claim_of(intent, now, attempt) for intent in intents]
-        verdicts = await self.store.claim(self.epoch, claims)
-        return [verdicts[intent.client_order_id] for intent in intents]
-
-    async def sent(self, instrument: str = "SIM001", order_id: str = "o") -> OrderIntent:
-        """An order that is claimed."""
-        intent = await self.order(instrument, order_id)
-        assert await self.claim(intent) == ["claimed"]
-        return intent
-
-    async def statuses(self, ids: Sequence[int]) -> list[tuple[SignalStatus, str | None]]:
-        """How far these signals have come."""
-        progress = await self.log.progress(ids)
-        return [(progress[name].status, progress[name].reason) for name in ids]
-
-
-@pytest.fixture
-async def desk(authority: Authority) -> Desk:
-    """An instance that leads."""
-    return Desk(authority, authority.trading(A), await lead(authority, A))
 
 
 @pytest.mark.req("ORD-2", "ORD-3", "ORD-10", "SIG-14")
@@ -103,20 +53,6 @@ async def test_a_signal_becomes_an_order_becomes_a_position(desk: Desk) -> None:
     assert held.legs[0].net == Decimal(1)
 
 
-async def situation_of(desk: Desk, lane: Lane) -> Situation:
-    """What the next decision in that lane sees."""
-    seen: list[Situation] = []
-
-    def look(logged: LoggedSignal, situation: Situation) -> Decision:
-        seen.append(situation)
-        return WAIT
-
-    signal = await desk.signal(lane.partition("/")[2], f"look {await desk.store.now()}")
-    await log_all(desk.log, signal)
-    await desk.store.decide(desk.epoch, [lane], look, exits)
-    return seen[0]
-
-
 @pytest.mark.req("CTL-1", "ORD-2")
 async def test_a_fenced_write_of_a_past_epoch_changes_nothing(
     desk: Desk, authority: Authority
@@ -132,17 +68,6 @@ async def test_a_fenced_write_of_a_past_epoch_changes_nothing(
         await desk.claim(intent)
     assert await desk.store.lanes_with_work(10) == [Lane("main/SIM002")]
     assert [i.state for i in await desk.store.claimable(10)] == [IntentState.NEW]
-
-
-@pytest.mark.req("ORD-4")
-async def test_evidence_of_a_past_epoch_is_written_all_the_same(
-    desk: Desk, authority: Authority
-) -> None:
-    intent = await desk.sent()
-    assert await authority.leases(A).release("leader", desk.epoch, A)
-    assert await authority.leases(B).acquire("leader", desk.epoch, B, TTL_MS)
-    settled = await desk.store.settle([filled(intent)], settle)
-    assert [i.state for i in settled.intents] == [IntentState.FILLED]
 
 
 @pytest.mark.req("ORD-3")
@@ -231,31 +156,6 @@ async def test_what_an_earlier_boot_was_sending_is_unresolved_at_once(
     assert await desk.store.unresolved(9) == []
     restarted = authority.trading(holder("a", start=2))
     assert [i.client_order_id for i in await restarted.unresolved(9)] == [intent.client_order_id]
-
-
-@pytest.mark.req("ORD-10")
-async def test_fills_count_once_however_often_they_are_told(desk: Desk) -> None:
-    signal = replace(await desk.signal("SIM001", "o"), quantity=Decimal(5))
-    await log_all(desk.log, signal)
-    (intent,) = await decide_lanes(desk.store, desk.epoch, [signal.lane])
-    await desk.claim(intent)
-    part, whole = filled(intent, quantity=Decimal(2)), filled(intent)
-    for words in ([part], [part, part], [whole, part], [whole], [part]):
-        await desk.store.settle(words, settle)
-    (position,) = (await situation_of(desk, signal.lane)).here
-    assert (position.legs[0].net, position.legs[0].bought_value) == (Decimal(5), Decimal(500))
-    assert await desk.store.working(9) == []
-
-
-@pytest.mark.req("ORD-10", "ORD-9")
-async def test_orders_at_the_broker_are_known_by_the_brokers_id(desk: Desk) -> None:
-    intent = await desk.sent()
-    part = filled(intent, quantity=Decimal("0.5"))
-    await desk.store.settle([part], settle)
-    assert [i.client_order_id for i in await desk.store.working(9)] == [intent.client_order_id]
-    name = f"b-{intent.client_order_id}"
-    known = await desk.store.known_orders(intent.order.broker, [name, "a stranger"])
-    assert known == {name: intent.client_order_id}
 
 
 @pytest.mark.req("SIG-12")
@@ -348,20 +248,6 @@ async def test_a_position_that_was_written_meanwhile_fails_its_signal_and_no_oth
     assert statuses == [SignalStatus.FAILED, SignalStatus.DECIDED]
 
 
-@pytest.mark.req("ORD-4")
-async def test_the_venues_word_wins_over_a_signal_that_had_failed(desk: Desk) -> None:
-    intent = await desk.sent()
-    assert intent.signal_id is not None
-    refused = NotPlaced(code="-2010", message="no")
-    told = Told(client_order_id=intent.client_order_id, attempt=1, word=refused)
-    await desk.store.settle([told], settle)
-    assert await desk.statuses([intent.signal_id]) == [(SignalStatus.FAILED, "-2010: no")]
-    settled = await desk.store.settle([filled(intent)], settle)
-    assert await desk.statuses([intent.signal_id]) == [(SignalStatus.EXECUTED, None)]
-    assert len(settled.alarms) == 1
-    assert (await situation_of(desk, intent.lane)).blocked == "contradiction"
-
-
 @pytest.mark.req("SIG-12")
 async def test_a_lane_that_must_wait_says_so_and_writes_nothing(desk: Desk) -> None:
     signal = await desk.signal("SIM001", "o")
@@ -382,57 +268,38 @@ async def test_a_lane_with_more_than_a_turns_signals_comes_again(desk: Desk) -> 
     assert len(first.intents) + len(second.intents) == 20
 
 
-@pytest.mark.req("ORD-4")
-async def test_a_lane_that_cannot_be_settled_is_blocked_and_the_others_are_written(
-    desk: Desk,
-) -> None:
-    bad, good = await desk.sent("SIM001", "bad"), await desk.sent("SIM002", "good")
-
-    def choosy(books: LaneBooks, told: Sequence[Told]) -> Settlement:
-        if books.intents[0].lane == bad.lane:
-            raise Bug("a rule that breaks")
-        return settle(books, told)
-
-    settled = await desk.store.settle([filled(bad), filled(good)], choosy)
-    assert [i.client_order_id for i in settled.intents] == [good.client_order_id]
-    assert len(settled.alarms) == 1
-    assert (await situation_of(desk, bad.lane)).blocked == "settlement_failed"
-    healed = await desk.store.settle([filled(bad)], settle)
-    assert [i.state for i in healed.intents] == [IntentState.FILLED]
-
-
-async def test_a_word_about_an_unknown_order_alarms_and_changes_nothing(desk: Desk) -> None:
-    intent = await desk.sent()
-    stranger = replace(filled(intent), client_order_id=ClientOrderId("of000000000000000000"))
-    settled = await desk.store.settle([stranger], settle)
-    assert (len(settled.alarms), settled.intents) == (1, ())
-
-
-@pytest.mark.req("PF-12", "ORD-8")
-async def test_an_exit_that_ended_short_is_issued_again_when_it_is_due(desk: Desk) -> None:
-    held = await desk.sent("SIM001", "1")
-    await desk.store.settle([filled(held)], settle)
-    await log_all(desk.log, close("SIM001", await desk.store.now(), "2"))
-    (leaving,) = await decide_lanes(desk.store, desk.epoch, [held.lane])
-    await desk.claim(leaving)
-    refused = NotPlaced(code="-2010", message="no")
-    told = Told(client_order_id=leaving.client_order_id, attempt=1, word=refused)
-    await desk.store.settle([told], settle)
-
-    async def is_due() -> bool:
-        return list(await desk.store.lanes_with_work(9)) == [held.lane]
-
-    await until(is_due)
-    (again,) = await decide_lanes(desk.store, desk.epoch, [held.lane])
-    assert (again.n, again.order.quantity) == (2, Decimal(1))
-    await desk.claim(again)
-    settled = await desk.store.settle([filled(again)], settle)
-    assert [status for _, status, _ in settled.signals] == [SignalStatus.EXECUTED]
-    assert await desk.store.lanes_with_work(9) == []
-
-
 async def test_nothing_told_claimed_or_asked_is_nothing_done(desk: Desk) -> None:
     assert (await desk.store.settle([], settle)).intents == ()
     assert await desk.store.claim(desk.epoch, []) == {}
     assert (await desk.store.decide(desk.epoch, [], decide, exits)).intents == ()
     assert await desk.store.lanes_with_work(9) == []
+
+
+@pytest.mark.req("ORD-8", "PF-12")
+async def test_an_exit_overtakes_any_number_of_entries_that_wait(desk: Desk) -> None:
+    held = await desk.sent("SIM001", "1")
+    await desk.store.settle([filled(held)], settle)
+    entries = [await desk.signal("SIM001", f"o{n}") for n in range(40)]
+    await log_all(desk.log, *entries, close("SIM001", await desk.store.now(), "out"))
+
+    def doubtful(logged: LoggedSignal, situation: Situation) -> Decision:
+        return WAIT if logged.signal.may_add_exposure else decide(logged, situation)
+
+    decided = await desk.store.decide(desk.epoch, [held.lane], doubtful, exits)
+    assert [intent.action for intent in decided.intents] == ["close"]
+    assert (decided.waiting, decided.again) == ((held.lane,), ())
+
+
+@pytest.mark.req("SIG-12")
+async def test_an_exit_does_not_overtake_entries_that_need_not_wait(desk: Desk) -> None:
+    entries = [await desk.signal("SIM001", f"o{n}") for n in range(20)]
+    await log_all(desk.log, *entries, close("SIM001", await desk.store.now(), "out"))
+    order: list[str | None] = []
+
+    def note(logged: LoggedSignal, situation: Situation) -> Decision:
+        order.append(logged.signal.order_id)
+        return Decision(status=SignalStatus.IGNORED)
+
+    again = (await desk.store.decide(desk.epoch, [entries[0].lane], note, exits)).again
+    await desk.store.decide(desk.epoch, again, note, exits)
+    assert order == [*(f"o{n}" for n in range(20)), "out"]

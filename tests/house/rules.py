@@ -26,6 +26,7 @@ FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_USUAL = 35
 USUAL_SHARE = 0.9
 FILE_LINES_MAX = 400
+TEST_FILE_LINES_MAX = 600
 
 _IMPURE = (
     "asyncio io logging os random secrets shutil socket subprocess tempfile threading time uuid"
@@ -199,11 +200,21 @@ def uses_of(source: Source, bans: dict[str, str]) -> Iterator[str]:
     aliases = _aliases(source)
     nodes = [n for n in ast.walk(source.tree) if isinstance(n, ast.Attribute | ast.Name)]
     owners = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    yields = {id(node.func) for node in ast.walk(source.tree) if _is_a_mere_yield(node)}
     for node in nodes:
-        if id(node) not in owners:
+        if id(node) not in owners | yields:
             full = _in_full(node, aliases)
             if remedy := _ban(full, bans):
                 yield source.at(node, f"{full}: {remedy}")
+
+
+def _is_a_mere_yield(node: ast.AST) -> TypeGuard[ast.Call]:
+    """sleep(0) waits for nothing: it lets other tasks of the loop have their turn."""
+    return (
+        isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith("sleep")
+        and [ast.unparse(argument) for argument in node.args] == ["0"]
+    )
 
 
 def _aliases(source: Source) -> dict[str, str]:
@@ -257,9 +268,18 @@ def long_functions(source: Source) -> Iterator[str]:
 
 def long_file(source: Source) -> Iterator[str]:
     """Files that are too long."""
+    yield from _longer_than(source, FILE_LINES_MAX)
+
+
+def long_test_file(source: Source) -> Iterator[str]:
+    """Files of tests that are too long; a table of cases may be longer than a part."""
+    yield from _longer_than(source, TEST_FILE_LINES_MAX)
+
+
+def _longer_than(source: Source, most: int) -> Iterator[str]:
     lines = source.text.count("\n")
-    if lines > FILE_LINES_MAX:
-        yield f"{source.path}:1: {lines} lines: one subject a file, {FILE_LINES_MAX} at the most"
+    if lines > most:
+        yield f"{source.path}:1: {lines} lines: one subject a file, {most} at the most"
 
 
 def test_habits(source: Source) -> Iterator[str]:

@@ -35,7 +35,7 @@ def test_the_product_keeps_the_rule(rule: Rule) -> None:
     assert complaints(rule, PRODUCT) == ""
 
 
-@pytest.mark.parametrize("rule", [rules.test_habits, rules.long_file])
+@pytest.mark.parametrize("rule", [rules.test_habits, rules.long_test_file])
 def test_the_tests_keep_the_rule(rule: Rule) -> None:
     assert complaints(rule, TESTS) == ""
 

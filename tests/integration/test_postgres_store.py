@@ -241,7 +241,7 @@ async def test_a_portfolio_s_sums_follow_its_positions_there_and_back(
     store, log = postgres.trading(A), postgres.signals(A)
     entry = base_entry("BANK_NIFTY", await store.now(), "in")
     await log_all(log, entry)
-    (call,) = await decide_lanes(store, epoch, [entry.lane])
+    call, put = await decide_lanes(store, epoch, [entry.lane])
     lots = (await postgres.rows("SELECT lots FROM portfolio_positions"))[0]["lots"]
     assert isinstance(lots, int)
     assert lots > 0
@@ -250,7 +250,7 @@ async def test_a_portfolio_s_sums_follow_its_positions_there_and_back(
     assert during["margin_used"] == 270_000 * lots
     assert during["total_risk_amount"] == 350 * 30 * lots
     await fill(store, epoch, call, price=400)
-    (put,) = await store.claimable(9)
+    assert [i.client_order_id for i in await store.claimable(9)] == [put.client_order_id]
     await fill(store, epoch, put, price=300)
     assert await postgres.rows(
         "SELECT base_position_id = position_id AS same, last_pyramid_price AS price"
@@ -258,9 +258,8 @@ async def test_a_portfolio_s_sums_follow_its_positions_there_and_back(
     ) == [{"same": True, "price": 52_000}]
     out = replace(entry, kind=SignalKind.EXIT, order_id="out", time=await store.now())
     await log_all(log, out)
-    (buy_back,) = await decide_lanes(store, epoch, [entry.lane])
+    buy_back, sell = await decide_lanes(store, epoch, [entry.lane])
     await fill(store, epoch, buy_back, price=290)
-    (sell,) = await store.claimable(9)
     await fill(store, epoch, sell, price=420)
     profit = call.order.quantity * (420 - 400 + 300 - 290)
     (after,) = await postgres.rows(sums)

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from integration.venue_process import VenueProcess, until
+from integration.venue_process import VenueProcess
+from support import until
 
 Start = Callable[..., Awaitable[VenueProcess]]
 ORDER_FIELDS = {

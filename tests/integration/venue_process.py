@@ -7,12 +7,13 @@ import hmac
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+
+from support import until
 
 SOURCE = Path(__file__).parents[2] / "src"
 WITHIN_S = 20
@@ -143,10 +144,3 @@ class VenueProcess:
             return len(await self.executed()) >= count
 
         await until(enough, WITHIN_S)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
-    """Wait until the condition holds; TimeoutError after so many seconds."""
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - the other process sends no events
-            await asyncio.sleep(0.01)

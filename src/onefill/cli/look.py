@@ -8,7 +8,7 @@ import typer
 
 from onefill.cli import options, output
 from onefill.cli.options import DEFAULT_URL
-from onefill.cli.output import Column, Row, escaped, grouped, moment, money, state, text
+from onefill.cli.output import Column, Row, escaped, grouped, moment, money, quantity, state, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,8 +64,8 @@ ORDERS = (
     Column("venue", lambda row: output.badge(row.get("venue") == "live")),
     Column("symbol", text("symbol")),
     Column("side", text("side")),
-    Column("quantity", money("quantity"), right=True),
-    Column("filled", money("filled_quantity"), right=True),
+    Column("quantity", quantity("quantity"), right=True),
+    Column("filled", quantity("filled_quantity"), right=True),
     Column("price", money("average_price"), right=True),
     Column("state", state("state")),
     Column("reason", text("reason"), wraps=True),
@@ -191,31 +191,29 @@ def _portfolio(client: Client, portfolio: str | None) -> Any:
 
 
 def _print_status(found: dict[str, Any]) -> None:
-    node, trading = found["status"]["node"], found["status"]["trading"]
-    leader, console = found["status"]["leader"] or {}, output.console()
+    who, console = found["status"], output.console()
     console.print(
-        f"{output.badge(node['live'])} [bold]{escaped(node['instance'])}[/] is "
-        f"{output.coloured(node['state'])}, epoch {node['epoch']}; "
-        f"active: {escaped(leader.get('instance') or 'nobody')}; "
-        f"database {found['status']['database']}"
+        f"{output.badge(who['venue'] == 'LIVE')} [bold]{escaped(who['instance'])}[/] is "
+        f"{output.coloured(who['state'])}, epoch {who['epoch']}; "
+        f"active: {escaped(who['leader'] or 'nobody')}; database {who['database']}"
     )
-    for line in _worries(trading or {}):
+    for line in _worries(who):
         console.print(line)
     console.print(output.table("Instances", INSTANCES, found["instances"]))
     if found["portfolio"] is not None:
         console.print(portfolio_line(found["portfolio"]))
 
 
-def _worries(trading: dict[str, Any]) -> Iterator[str]:
+def _worries(who: dict[str, Any]) -> Iterator[str]:
     """What a person must know first."""
-    if trading.get("paused"):
-        by = escaped(trading.get("paused_by"))
+    if who.get("paused"):
+        by = escaped(who.get("paused_by"))
         yield f"[yellow]Trading is paused by {by}; `onefill resume` ends that.[/]"
     for name in ("in_doubt", "quarantined"):
-        if trading.get(name):
-            many = f"{trading[name]} orders {name.replace('_', ' ')}"
+        if who.get(name):
+            many = f"{who[name]} orders {name.replace('_', ' ')}"
             yield f"[bold red]{many}; see `onefill orders`[/]"
-    for lane in trading.get("blocked_lanes") or ():
+    for lane in who.get("blocked_lanes") or ():
         yield f"[bold red]{escaped(lane['lane'])} is blocked: {escaped(lane['reason'])}[/]"
 
 

@@ -123,6 +123,11 @@ def money(name: str) -> Callable[[Row], str]:
     return lambda row: grouped(row.get(name))
 
 
+def quantity(name: str) -> Callable[[Row], str]:
+    """A cell with a quantity, with the small fractions that crypto trades in."""
+    return lambda row: grouped(row.get(name), places=8)
+
+
 def moment(name: str) -> Callable[[Row], str]:
     """A cell with a time, to the second, in UTC."""
     return lambda row: clock_time(row.get(name))

@@ -1,9 +1,11 @@
-"""Time, in two kinds: a wall clock for records, a boot-time clock for deadlines."""
+"""Time, in two kinds: a wall clock for records, a boot-time clock for deadlines. And chance."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+import uuid
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -40,3 +42,13 @@ class RealClock:
     async def sleep(self, seconds: float) -> None:
         """Sleep in the running loop."""
         await asyncio.sleep(seconds)
+
+
+def jitter() -> float:
+    """A number in [0, 1), so that many who wait don't come back at the same moment."""
+    return random.random()
+
+
+def new_boot() -> uuid.UUID:
+    """The name of one run of this process, which tells restarts of an instance apart."""
+    return uuid.uuid4()

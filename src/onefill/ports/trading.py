@@ -28,8 +28,9 @@ Settle = Callable[[LaneBooks, Sequence[Told]], Settlement]
 class Decided:
     """What one group of decisions came to.
 
-    intents: new ones; those with `after` wait for that one. ended: signals that need no order. waiting: lanes
-    whose next signal must wait for an order. again: lanes that have more to decide at once.
+    intents: new ones; those with `after` wait for that one. ended: signals that need no order.
+    waiting: lanes whose next signal must wait for an order. again: lanes that have more to decide
+    at once.
     """
 
     intents: tuple[OrderIntent, ...] = ()

@@ -12,7 +12,7 @@ from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position
-from onefill.core.signal import Engine
+from onefill.core.signal import ENTRIES, Engine
 from onefill.postgres.books import (
     Teller,
     accounts,
@@ -31,12 +31,18 @@ SELECT lane, portfolio, blocked, last_decided, marks, clock_timestamp() AS now,
        coalesce((SELECT value = 'true' FROM settings WHERE key = 'trading_paused'), false) AS paused
 FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE SKIP LOCKED"""
 
+# The next ones of each lane; and behind them, should they have to wait, what may overtake them.
 _UNDECIDED = """
-SELECT s.* FROM unnest($1::text[]) AS asked (lane) CROSS JOIN LATERAL (
-    SELECT id, lane, engine, kind, fingerprint, payload, received_at FROM signal_log
-    WHERE lane = asked.lane AND processing_status = 'received'
-    ORDER BY signal_time, id LIMIT $2
-) AS s"""
+SELECT s.id, s.lane, s.engine, s.kind, s.fingerprint, s.payload, s.received_at
+FROM unnest($1::text[]) AS asked (lane) CROSS JOIN LATERAL (
+    (SELECT id FROM signal_log
+     WHERE lane = asked.lane AND processing_status = 'received'
+     ORDER BY signal_time, id LIMIT $2)
+    UNION
+    (SELECT id FROM signal_log
+     WHERE lane = asked.lane AND processing_status = 'received' AND kind <> ALL ($3)
+     ORDER BY signal_time, id LIMIT $2)
+) AS next JOIN signal_log s USING (id) ORDER BY s.signal_time, s.id"""
 
 _LIVE_INTENTS = f"""
 SELECT {INTENT_READ} FROM order_intents
@@ -98,7 +104,9 @@ async def decide_group(
     locked = {row["lane"]: row for row in await transaction.fetch(_LOCK_LANES, sorted(lanes))}
     if not locked:
         return Plan.of(()), set()
-    signals = await transaction.fetch(_UNDECIDED, sorted(locked), desk.signals_a_lane)
+    signals = await transaction.fetch(
+        _UNDECIDED, sorted(locked), desk.signals_a_lane, list(ENTRIES)
+    )
     plan = await _plan(transaction, locked, signals, policy, desk)
     await _write(transaction, plan, desk)
     return plan, {Lane(lane) for lane in locked}

@@ -97,19 +97,21 @@ def plan_lane(
     """Decide a lane: first exits that are to go on, then its signals until one must wait.
 
     Behind one that waits only what can't add exposure is decided: an exit overtakes an entry.
+    rows: the next `limit` in their order, then further ones that may only overtake.
     """
     seen = situation
     situation = _continue_exits(plan, situation, policy)
     waits = False
-    for row in rows:
-        if waits and row["kind"] in ENTRIES:
+    for place, row in enumerate(rows):
+        may_come = row["kind"] not in ENTRIES if waits else place < limit
+        if not may_come:
             continue
         after = _decide_next(plan, situation, row, policy)
         waits = waits or after is None
         situation = after or situation
     if waits:
         plan.waiting.append(situation.lane)
-    elif len(rows) == limit:
+    elif len(rows) >= limit:
         plan.again.append(situation.lane)
     if (seen.last_decided, seen.marks) != (situation.last_decided, situation.marks):
         plan.lanes.append((situation.lane, situation.last_decided, situation.marks))

@@ -226,10 +226,13 @@ class PostgresTradingStore:
 
 
 def _refusing(policy: Policy, refused: RowsRefused) -> Policy:
-    """The same, but for rules that fail the next signal for what the database said."""
+    """The same, but what would be written fails its signal, for what the database said."""
 
     def decide(logged: LoggedSignal, situation: Situation) -> Decision:
-        raise Bug(f"the database refuses the decision: {refused}")
+        decision = policy.decide(logged, situation)
+        if not decision.wait:
+            raise Bug(f"the database refuses the decision: {refused}")
+        return decision
 
     return Policy(read=policy.read, decide=decide, exits=lambda situation: None)
 

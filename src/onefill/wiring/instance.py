@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import structlog
 
@@ -46,7 +45,7 @@ from onefill.node.state import NodeState
 from onefill.node.term import Term, only_where_covered
 from onefill.ports import failpoints
 from onefill.ports.broker import Broker
-from onefill.ports.clock import RealClock
+from onefill.ports.clock import RealClock, new_boot
 from onefill.ports.hints import Inbox, Topic
 from onefill.ports.lease import Holder
 from onefill.ports.metrics import Metrics
@@ -122,7 +121,7 @@ class _Builder:
         self.context = context
         self.url = url
         self.clock = RealClock()
-        self.me = Holder(instance=context.instance, boot=uuid4())
+        self.me = Holder(instance=context.instance, boot=new_boot())
         self.started_at = self.clock.wall()
         self.rules: Rules = rules_of(settings)
         self.zones = Zones.named({i.name: i.zone for i in self.rules.instruments.values()})

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from random import random
 from typing import Any
 
 from onefill.config.settings import Settings
 from onefill.core.parse import read
 from onefill.core.signal_time import Zones
-from onefill.ports.clock import RealClock
+from onefill.ports.clock import RealClock, jitter
 from onefill.ports.lease import Holder
 from onefill.postgres.connection import Connecting, Held, Surroundings, open_views
 from onefill.postgres.controls import PostgresControls
@@ -80,7 +79,7 @@ def build_stores(
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
     connecting = Connecting(url=url, holder=me)
-    around = Surroundings(clock, random)
+    around = Surroundings(clock, jitter)
 
     def held() -> Held:
         return Held(connecting, around)

@@ -21,7 +21,6 @@ from broker_support import (
     ManualClock,
     RawServer,
     address_of,
-    eventually,
     http_reply,
     intent_for,
 )
@@ -30,6 +29,7 @@ from onefill.core.errors import BrokerUnavailable
 from onefill.core.report import NotSent, Unknown
 from onefill.ports.broker import Prepared
 from onefill.ports.clock import Clock, RealClock
+from support import until
 
 OK = http_reply(200, b"{}")
 
@@ -70,7 +70,7 @@ async def test_a_socket_that_is_ready_only_after_the_deadline_is_not_written_to(
         async def first_is_out() -> bool:
             return len(server.requests) == 1
 
-        await eventually(first_is_out)
+        await until(first_is_out)
         second = asyncio.create_task(http.send_once(prepared_for(server.url, clock)))
         await asyncio.sleep(0)
         clock.advance(2_000)
@@ -92,7 +92,7 @@ async def test_a_connection_that_opens_too_late_carries_not_one_byte() -> None:
         async def hung_up() -> bool:
             return server.ended == 1
 
-        await eventually(hung_up)
+        await until(hung_up)
     assert server.requests == []
 
 
@@ -231,6 +231,7 @@ from onefill.brokers.http import Http, HttpLimits
 from onefill.ports import failpoints
 from onefill.ports.clock import RealClock
 from unit.brokers.test_http import prepared_for
+from support import until
 
 async def main():
     failpoints.arm(sys.argv[2])
@@ -267,5 +268,5 @@ async def test_a_process_killed_around_its_write_has_sent_nothing_or_all(
         async def over() -> bool:
             return server.connections == 1 and len(server.requests) + server.ended == 1
 
-        await eventually(over)
+        await until(over)
     assert [body.partition(b"\r\n\r\n")[2] for body in server.requests] == [b"secret-body"] * sent
