@@ -2,7 +2,7 @@
 # ARGS passes options on, as in: make demo ARGS="--for 60s"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench chaos lock clean
+.PHONY: help setup demo test check verify bench chaos lock clean
 
 RUN := .venv/bin/python
 RUNTIME := .venv/.runtime
@@ -13,6 +13,7 @@ COMPILE := uv pip compile --quiet --upgrade --generate-hashes --universal \
 QUICK := $(wildcard tests/unit tests/contract tests/simulation tests/house)
 SLOWER := $(wildcard tests/integration tests/web)
 CHAOS := $(wildcard tests/chaos)
+MODELS := $(wildcard tests/verification)
 PYTEST := $(RUN) -m pytest -q $(ARGS)
 
 help: ## Show this list
@@ -25,15 +26,21 @@ demo: $(RUNTIME) ## Show a prod and a dev instance trading on a paper exchange (
 	@exec $(RUN) -m onefill demo $(ARGS)
 
 test: $(DEVELOPMENT) ## Run all tests, the quick ones first; a failing stage stops
+	@scripts/test-tools
 	$(if $(QUICK),$(PYTEST) $(QUICK))
 	$(if $(SLOWER),$(PYTEST) $(SLOWER))
 	$(if $(CHAOS),$(PYTEST) $(CHAOS))
+	$(if $(MODELS),$(PYTEST) $(MODELS))
 
 check: $(DEVELOPMENT) ## Check style, types and the rules of the house
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(RUN) -m pytest -q tests/house
+
+verify: $(DEVELOPMENT) ## Check the models with Spin (needs spin and gcc); ARGS=--quick for less
+	@scripts/test-tools
+	$(RUN) verification/check.py $(ARGS)
 
 bench: $(DEVELOPMENT) ## Measure speed, as ratios to pgbench in the same run
 	$(RUN) benchmarks $(ARGS)

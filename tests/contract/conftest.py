@@ -21,13 +21,11 @@ def older_postgres_server(postgres_server: Any) -> Iterator[Any]:
     """Debian's PostgreSQL 15: nothing newer than 14 may be needed."""
     if not OLDER.is_dir():
         pytest.skip("PostgreSQL 15 of Debian is not installed")
-    with (
-        tempfile.TemporaryDirectory(prefix="onefill-15-") as folder,
-        pytest.MonkeyPatch.context() as m,
-    ):
-        m.setattr(binaries, "_folder", lambda: OLDER)
+    with tempfile.TemporaryDirectory(prefix="onefill-15-") as folder:
         server = type(postgres_server)(Path(folder) / "postgres")
-        server.start()
+        with pytest.MonkeyPatch.context() as m:  # for the start only: other tests have their own
+            m.setattr(binaries, "_folder", lambda: OLDER)
+            server.start()
         yield server
         server.stop()
 

@@ -38,6 +38,8 @@ _WORDS = {
 Body = Mapping[str, object]
 Handler = Callable[[str, Body], Reply]
 
+_DAY_US = 24 * 60 * 60 * 1_000_000
+
 
 class OpenAlgoDialect:
     """Speaks OpenAlgo's order and account services. `strategy` reaches the ledger, no list.
@@ -177,7 +179,11 @@ class OpenAlgoDialect:
         return _success(self._row(order))
 
     def _order_book(self, account: str, _: Body) -> Reply:
-        orders = [order for order in self._book.orders_of(account) if order.dialect == OPENALGO]
+        orders = [
+            order
+            for order in self._book.orders_of(account)
+            if order.dialect == OPENALGO and self._is_of_the_day(order.received_at)
+        ]
         words = [_word(order) for order in orders]
         statistics = {
             "total_buy_orders": sum(order.side is Side.BUY for order in orders),
@@ -188,6 +194,10 @@ class OpenAlgoDialect:
         }
         rows = [self._row(order) for order in orders]
         return _success({"orders": rows, "statistics": statistics})
+
+    def _is_of_the_day(self, at_us: int) -> bool:
+        """Indian brokers list one day's orders; here the last 24 hours, so no midnight cuts in."""
+        return abs(self._engine.clock.now_us() - at_us) < _DAY_US
 
     def _row(self, order: Order) -> dict[str, object]:
         row: dict[str, object] = {
@@ -212,7 +222,7 @@ class OpenAlgoDialect:
         rows = []
         for trade in self._book.trades_of(account):
             order = self._book.orders[trade.broker_order_id]
-            if order.dialect == OPENALGO:
+            if order.dialect == OPENALGO and self._is_of_the_day(trade.at):
                 rows += [_trade_row(trade, order)] * (2 if trade.reported_twice else 1)
         return _success(rows)
 

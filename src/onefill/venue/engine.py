@@ -65,7 +65,7 @@ class Engine:
         self.market = market
         self.fill_at_most: Decimal | None = None
         self._ledger = ledger
-        self._clock = clock
+        self.clock = clock
         self._class = broker_class
         self._circumstances: dict[int, Circumstances] = {}
 
@@ -76,7 +76,7 @@ class Engine:
             for source, price in entry.prices.items():
                 self.market.set_price(source, price)
             if entry.clock_offset_ms is not None:
-                self._clock.offset_ms = entry.clock_offset_ms
+                self.clock.offset_ms = entry.clock_offset_ms
 
     def place(self, ticket: Ticket, circumstances: Circumstances = NORMAL) -> Order | Refusal:
         """Accept the ticket and fill what fills now; a refused ticket leaves no trace."""
@@ -84,7 +84,7 @@ class Engine:
             return Refusal.DUPLICATE_ID
         if ticket.reduce_only and not self._reducible(ticket):
             return Refusal.NOTHING_TO_REDUCE
-        order = self.book.new_order(ticket, self._clock.now_us())
+        order = self.book.new_order(ticket, self.clock.now_us())
         if circumstances is not NORMAL:
             self._circumstances[order.broker_order_id] = circumstances
         entry = Entry(orders=[order])
@@ -122,7 +122,7 @@ class Engine:
         if before == after:
             return Refusal.UNCHANGED
         entry = Entry(orders=[order])
-        order.updated_at = self._clock.now_us()
+        order.updated_at = self.clock.now_us()
         if change.quantity <= order.filled_quantity:
             self._end(order, Status.CANCELED)
         else:
@@ -144,7 +144,7 @@ class Engine:
 
     def shift_clock(self, offset_ms: int) -> None:
         """Set the offset of the venue's clock for good."""
-        self._clock.offset_ms = offset_ms
+        self.clock.offset_ms = offset_ms
         self._commit(Entry(clock_offset_ms=offset_ms))
 
     def _is_taken(self, ticket: Ticket) -> bool:
@@ -194,7 +194,7 @@ class Engine:
         entry: Entry,
         circumstances: Circumstances,
     ) -> None:
-        now_us = self._clock.now_us()
+        now_us = self.clock.now_us()
         order.filled_quantity += quantity
         order.turnover += quantity * price
         order.executed_at = order.updated_at = now_us
@@ -220,7 +220,7 @@ class Engine:
 
     def _end(self, order: Order, status: Status) -> None:
         order.status = status
-        order.updated_at = self._clock.now_us()
+        order.updated_at = self.clock.now_us()
 
     def _commit(self, entry: Entry) -> None:
         self._ledger.append(entry)

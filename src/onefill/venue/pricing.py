@@ -36,13 +36,13 @@ def option_price(
 
     The cheaper side comes from Black-76, the other from parity: call - put = forward - strike,
     exactly, because a trader's entry price is computed from it (PF-20).
-    A living option is worth at least one tick more than its intrinsic value, an expired one its
-    intrinsic value, but never nothing: an adapter takes a fill at 0 for one without a price yet.
+    An option is worth at least one tick more than its intrinsic value, an expired one exactly
+    that: it never trades at 0, which an adapter takes for a fill without a price yet.
     """
     intrinsic = forward - terms.strike if terms.is_call else terms.strike - forward
     days = _days_left(terms.expiry, now)
     if days is None:
-        return max(intrinsic, tick)
+        return tick + max(intrinsic, ZERO)
     outer = _out_of_the_money(forward, terms.strike, days, volatility)
     return max(on_tick(outer, tick), tick) + max(intrinsic, ZERO)
 

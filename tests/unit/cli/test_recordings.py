@@ -54,16 +54,37 @@ def test_a_trade_that_is_still_open_has_no_exit() -> None:
 
 
 @pytest.mark.req("SIG-20")
-def test_the_first_part_of_a_split_order_carries_its_whole_size() -> None:
+def test_what_the_export_matched_first_in_first_out_is_told_apart_by_size() -> None:
+    """The pyramid's one lot ended first; the export shows it as a part of the base's trade."""
     text = HEAD + (
         "1,Exit long,2024-01-02 10:00,EXIT,99,1,1,1\n"
-        "1,Entry long,2024-01-01 10:00,ENTRY-11L,9,1,1,1\n"
-        "2,Exit long,2024-01-03 10:00,EXIT,9,10,1,1\n"
-        "2,Entry long,2024-01-01 10:00,ENTRY-11L,9,10,1,1\n"
+        "1,Entry long,2024-01-01 10:00,ENTRY-11L,90,1,1,1\n"
+        "2,Exit long,2024-01-03 10:00,EXIT,95,10,1,1\n"
+        "2,Entry long,2024-01-01 10:00,ENTRY-11L,90,10,1,1\n"
+        "3,Exit long,2024-01-03 10:00,EXIT,95,1,1,1\n"
+        "3,Entry long,2024-01-01 12:00,PYR1-1L,92,1,1,1\n"
     )
     export = read_export(text, filled(lots_from_file=True), KOLKATA)
-    first, *_ = in_order(export.steps)
-    assert (first.body["order_id"], first.body["lots"], export.parts) == ("trade-1-entry", 11, 1)
+    told = [(s.kind, s.body["position"], s.body["lots"], s.price) for s in in_order(export.steps)]
+    assert told == [
+        ("BASE_ENTRY", "Long_1", 11, Decimal(90)),
+        ("PYRAMID", "Long_2", 1, Decimal(92)),
+        ("EXIT", "Long_2", 1, Decimal(99)),
+        ("EXIT", "Long_1", 11, Decimal(95)),
+    ]
+    assert (export.trades, export.orders) == (3, 2)
+
+
+@pytest.mark.req("SIG-20")
+def test_sizes_that_add_up_to_nothing_end_what_the_export_names() -> None:
+    text = HEAD + (
+        "1,Exit long,2024-01-02 10:00,EXIT,99,5,1,1\n"
+        "1,Entry long,2024-01-01 10:00,ENTRY-11L,90,5,1,1\n"
+        "2,Exit long,2024-01-03 10:00,Open,95,6,1,1\n"
+        "2,Entry long,2024-01-01 10:00,ENTRY-11L,90,6,1,1\n"
+    )
+    exits = [s for s in read_export(text, filled(), KOLKATA).steps if s.kind == "EXIT"]
+    assert [(s.body["position"], s.price) for s in exits] == [("Long_1", Decimal(99))]
 
 
 @pytest.mark.parametrize(
@@ -163,9 +184,18 @@ def test_a_distance_is_nothing_else(written: str) -> None:
 @pytest.mark.req("SIG-20")
 @pytest.mark.skipif(not REAL.is_file(), reason="the recorded trades are not beside the project")
 def test_the_recorded_export_is_read_whole() -> None:
-    export = read_export(REAL.read_text(encoding="utf-8-sig"), filled(), KOLKATA)
+    export = read_export(REAL.read_text(encoding="utf-8-sig"), filled(lots_from_file=True), KOLKATA)
     kinds = Counter(step.kind for step in export.steps)
-    assert kinds == {"EXIT": 824, "BASE_ENTRY": 414, "PYRAMID": 411}
-    assert export.parts == 125
-    assert (export.trades, export.still_open, export.skipped) == (825, ["825"], [])
-    assert len({step.body["order_id"] for step in export.steps}) == 1649
+    assert kinds == {"EXIT": 699, "BASE_ENTRY": 327, "PYRAMID": 373}
+    assert (export.trades, export.orders) == (825, 700)
+    assert (export.still_open, export.skipped) == (["825"], [])
+    held: dict[object, int] = {}
+    for step in in_order(export.steps):
+        slot, lots = step.body["position"], step.body["lots"]
+        if step.kind == "EXIT":
+            assert held.pop(slot) == lots
+        else:
+            assert slot not in held
+            assert slot == "Long_1" or "Long_1" in held
+            held[slot] = lots  # type: ignore[assignment]
+    assert held == {"Long_1": 330}

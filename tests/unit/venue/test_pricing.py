@@ -56,10 +56,10 @@ def test_an_option_at_the_money_is_worth_what_black_76_says() -> None:
 
 
 @pytest.mark.req("ORD-13")
-def test_an_expired_option_is_worth_its_intrinsic_value_and_never_nothing() -> None:
+def test_an_expired_option_is_worth_its_intrinsic_value_and_a_tick() -> None:
     close = datetime(2026, 1, 27, 10, 0, tzinfo=UTC)
     forward, volatility = Decimal("60120.50"), Decimal("0.15")
-    assert priced(Decimal(60_000), True, forward, close, volatility) == Decimal("120.50")
+    assert priced(Decimal(60_000), True, forward, close, volatility) == Decimal("120.55")
     assert priced(Decimal(60_000), False, forward, close, volatility) == Decimal("0.05")
 
 

@@ -2,26 +2,24 @@
 
 One trade has two rows, its exit before its entry, and both carry the trade's size. The signal's
 name tells the slot: `PYR1-…` is the first pyramid, `Long_2`; any other entry is the base. A trade
-that is still open has an exit row named `Open`, at the last bar: nothing to replay.
-
-TradingView matches exits to entries first in, first out, and splits an entry that was closed in
-parts into several trades. Each row is replayed; the first part carries the size of the whole
-order, and the engine refuses the others, as their slot is taken.
+that is still open has an exit row named `Open`, at the last bar: nothing to replay. Which trades
+are parts of one order is found in `matching`.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from onefill.cli.fill_in import FillIn
+from onefill.cli.replaying.matching import Entered, Part, entered_orders
 from onefill.cli.replaying.step import Place, Step, Unreadable
+from onefill.core.signal import BASE_SLOT
 
 COLUMNS: Mapping[str, re.Pattern[str]] = {
     "trade": re.compile(r"trade (#|number|no\.?)"),
@@ -49,24 +47,18 @@ class Row:
     price: Decimal
     quantity: Decimal
 
-    @property
-    def order(self) -> tuple[str, datetime]:
-        """What the parts of one order have in common."""
-        return self.signal, self.at
-
 
 @dataclass(slots=True)
 class Export:
     """What an export holds. still_open: trades without an end; skipped: what can't be replayed.
 
-    sizes: the lots of each entry order, by its name and time; parts: rows that repeat one.
+    orders: the entries that the trades are parts of.
     """
 
     steps: list[Step] = field(default_factory=list)
     filled_in: set[str] = field(default_factory=set)
     trades: int = 0
-    parts: int = 0
-    sizes: Counter[tuple[str, datetime]] = field(default_factory=Counter)
+    orders: int = 0
     still_open: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
@@ -77,57 +69,80 @@ def read_export(text: str, fill_in: FillIn, zone: ZoneInfo) -> Export:
     trades: dict[str, list[Row]] = {}
     for row in _rows(text, zone, export):
         trades.setdefault(row.trade, []).append(row)
-        if row.is_entry:
-            export.parts += row.order in export.sizes
-            export.sizes[row.order] += int(row.quantity)
-    for trade, rows in trades.items():
-        _add_trade(export, trade, rows, fill_in)
-    export.trades = len(trades)
+    parts = [part for trade, rows in trades.items() if (part := _part(export, trade, rows))]
+    orders = entered_orders(parts)
+    for order in orders:
+        _add_order(export, order, fill_in)
+    export.trades, export.orders = len(trades), len(orders)
+    export.still_open = [p.trade for p in parts if p.exited_at is None]
     return export
 
 
 def slot_of(signal: str) -> str:
     """The slot that an entry of this name opens: `PYR2-3L` is Long_3, any other Long_1."""
     match = _PYRAMID.match(signal)
-    return f"Long_{int(match[1]) + 1}" if match else "Long_1"
+    return f"Long_{int(match[1]) + 1}" if match else BASE_SLOT
 
 
-def _add_trade(export: Export, trade: str, rows: Sequence[Row], fill_in: FillIn) -> None:
+def _part(export: Export, trade: str, rows: Sequence[Row]) -> Part | None:
     entry = next((row for row in rows if row.is_entry), None)
     if entry is None:
         export.skipped.append(f"trade {trade}: it has no entry")
-        return
-    slot = slot_of(entry.signal)
-    is_base = slot == "Long_1"
-    place = Place.ENTRY if is_base else Place.PYRAMID
-    kind = "BASE_ENTRY" if is_base else "PYRAMID"
-    export.steps.append(_step(export, entry, fill_in, kind=kind, place=place, slot=slot))
-    for row in rows:
-        if row.is_entry:
-            continue
-        if row.signal.strip().lower() == STILL_OPEN:
-            export.still_open.append(trade)
-            continue
-        place = Place.EXIT if row.at > entry.at else Place.EXIT_OF_SAME_MOMENT
-        export.steps.append(_step(export, row, fill_in, kind="EXIT", place=place, slot=slot))
+        return None
+    ends = (r for r in rows if not r.is_entry and r.signal.strip().lower() != STILL_OPEN)
+    end = next(ends, None)
+    return Part(
+        trade=trade,
+        slot=slot_of(entry.signal),
+        signal=entry.signal,
+        entered_at=entry.at,
+        entry_price=entry.price,
+        quantity=entry.quantity,
+        exited_at=end.at if end else None,
+        exit_price=end.price if end else entry.price,
+        exit_signal=end.signal if end else "",
+    )
 
 
-def _step(export: Export, row: Row, fill_in: FillIn, *, kind: str, place: Place, slot: str) -> Step:
-    body: dict[str, object] = {
-        "type": kind,
-        "instrument": fill_in.instrument,
-        "position": slot,
-        "price": row.price,
-        "timestamp": row.at.isoformat(),
-        # Two equal signals of one second are two trades; a second replay is none.
-        "order_id": f"trade-{row.trade}-{'exit' if kind == 'EXIT' else 'entry'}",
-    }
-    if kind == "EXIT":
-        body["reason"] = row.signal
+def _add_order(export: Export, order: Entered, fill_in: FillIn) -> None:
+    first, end = order.first, order.closed_by
+    is_base = first.slot == BASE_SLOT
+    common: dict[str, object] = {"instrument": fill_in.instrument, "position": first.slot}
     if fill_in.lots_from_file:
-        body["lots"] = export.sizes[row.order] if row.is_entry else int(row.quantity)
-    export.filled_in.update(fill_in.complete(body, row.price))
-    return Step(at=row.at, place=place, price=row.price, body=body)
+        common["lots"] = int(order.quantity)
+    entry = Step(
+        at=first.entered_at,
+        place=Place.ENTRY if is_base else Place.PYRAMID,
+        price=first.entry_price,
+        body={
+            **common,
+            "type": "BASE_ENTRY" if is_base else "PYRAMID",
+            "order_id": f"trade-{first.trade}-entry",
+        },
+    )
+    export.steps.append(_completed(entry, export, fill_in))
+    if end is None or end.exited_at is None:
+        return
+    leave = Step(
+        at=end.exited_at,
+        place=Place.EXIT if end.exited_at > first.entered_at else Place.EXIT_OF_SAME_MOMENT,
+        price=end.exit_price,
+        body={
+            **common,
+            "type": "EXIT",
+            "order_id": f"trade-{first.trade}-exit",
+            "reason": end.exit_signal,
+        },
+    )
+    export.steps.append(_completed(leave, export, fill_in))
+
+
+def _completed(step: Step, export: Export, fill_in: FillIn) -> Step:
+    """The step with its price, its time, and what the options add."""
+    assert step.price is not None
+    body = {**step.body, "price": step.price, "timestamp": step.at.isoformat()}
+    export.filled_in.update(fill_in.complete(body, step.price))
+    return replace(step, body=body)
 
 
 def _rows(text: str, zone: ZoneInfo, export: Export) -> Iterator[Row]:

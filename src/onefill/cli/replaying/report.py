@@ -28,7 +28,7 @@ class Recording:
     steps: Sequence[Step]
     filled_in: Sequence[str]
     trades: int = 0
-    parts: int = 0
+    orders: int = 0
     still_open: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
@@ -70,10 +70,10 @@ def notes(recording: Recording, fill_in: FillIn) -> list[str]:
         )
     sizes = "the file's own lots" if fill_in.lots_from_file else "the engine's rules"
     lines.append(f"Sizes are {sizes}.")
-    if recording.parts:
+    if recording.orders < recording.trades:
         lines.append(
-            f"{recording.parts} entry rows are further parts of an order that the export splits: "
-            "the first part carries the whole size, the others find their slot taken."
+            f"The export's {recording.trades} trades are parts of {recording.orders} entries: it "
+            "matches exits to entries first in, first out; their sizes tell which ended when."
         )
     if recording.still_open:
         lines.append(f"Still open in the file, so without an exit: {_listed(recording.still_open)}")

@@ -109,7 +109,7 @@ def read(file: Path, fill_in: FillIn, zone: ZoneInfo) -> Recording:
         in_order(export.steps),
         sorted(export.filled_in),
         trades=export.trades,
-        parts=export.parts,
+        orders=export.orders,
         still_open=tuple(export.still_open),
         skipped=tuple(export.skipped),
     )
