@@ -1,28 +1,38 @@
-"""The contract of ports.lease.LeaseStore."""
+"""The contract of ports.lease.LeaseStore, on every store that promises it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
-from onefill.core.errors import Fenced
-from onefill.core.ids import Epoch, Lane
+from lease_authority import KINDS, Authority, authority_of
+from onefill.core.ids import Epoch
 from support import until
-from trading_support import TTL_MS, Authority, decide_lanes, holder
+from trading_support import TTL_MS, holder
 
 A, B = holder("a"), holder("b")
 
 
-@pytest.mark.req("CTL-8")
+@pytest.fixture(params=KINDS)
+async def authority(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Authority]:
+    """An empty store of each kind."""
+    async with authority_of(request.param, request, tmp_path_factory.mktemp("leases")) as opened:
+        yield opened
+
+
+@pytest.mark.req("CTL-8", "Q-4")
 async def test_the_first_epoch_of_an_empty_store_is_its_time_in_microseconds(
     authority: Authority,
 ) -> None:
-    leases, store = authority.leases(A), authority.trading(A)
+    leases = authority.leases(A)
     assert await leases.read("leader") is None
-    before = await store.now()
+    before = await authority.now()
     epoch = await leases.acquire("leader", Epoch(0), A, TTL_MS)
-    after = await store.now()
+    after = await authority.now()
     assert epoch is not None
     assert before.timestamp() * 1e6 - 1 <= epoch <= after.timestamp() * 1e6 + 1
 
@@ -145,15 +155,3 @@ async def test_force_takes_a_live_lease_once_for_each_epoch(authority: Authority
     )
     assert sorted(e for e in got if e is not None) == [epoch + 1]
     assert await leases.renew("leader", epoch, A, TTL_MS) is False
-
-
-@pytest.mark.req("CTL-1", "CTL-6")
-async def test_nothing_of_a_forced_or_transferred_epoch_commits_afterwards(
-    authority: Authority,
-) -> None:
-    leases, trading = authority.leases(A), authority.trading(A)
-    epoch = await leases.acquire("leader", Epoch(0), A, TTL_MS)
-    assert epoch is not None
-    await authority.leases(B).force("leader", epoch, B, TTL_MS)
-    with pytest.raises(Fenced):
-        await decide_lanes(trading, epoch, [Lane("main/BTCUSDT")])

@@ -15,16 +15,20 @@ from onefill.config.settings import (
     Topology,
 )
 
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
 
 def relations(settings: Settings) -> list[Problem]:
     """Everything that can't work together. A problem's field names each setting of it."""
     return [
         *_topology(settings),
+        *_redis(settings),
         *_lease(settings.lease),
         *_takeover(settings.takeover),
         *_live(settings),
         *_instruments(settings),
         *_tokens(settings),
+        *_limits(settings),
     ]
 
 
@@ -35,8 +39,6 @@ def warnings_of(settings: Settings) -> list[str]:
         found.append("No webhook_secret is set: only this machine may send signals.")
     if not settings.operator_token.get_secret_value():
         found.append("No operator_token is set: nobody can act through the API.")
-    if settings.redis.url.get_secret_value():
-        found.append("redis.url is set and not used: this version is database-only.")
     return found
 
 
@@ -46,6 +48,16 @@ def _topology(settings: Settings) -> Iterator[Problem]:
             "topology",
             "shared-redis is not in this version",
             "Write shared-database: PostgreSQL is the authority.",
+        )
+
+
+def _redis(settings: Settings) -> Iterator[Problem]:
+    url = settings.redis.url.get_secret_value()
+    if url and not url.startswith(REDIS_SCHEMES):
+        yield Problem(
+            "redis.url",
+            "is no address of a Redis",
+            f"Begin it with {', '.join(REDIS_SCHEMES)}; or leave it empty, and none is used.",
         )
 
 
@@ -139,3 +151,14 @@ def _tokens(settings: Settings) -> Iterator[Problem]:
             "are the same",
             "Draw two: whoever may look must not be able to act.",
         )
+
+
+def _limits(settings: Settings) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for key, limit in settings.limits.items():
+        if (other := seen.setdefault(limit.name, key)) != key:
+            yield Problem(
+                f"limits.{other}, limits.{key}",
+                f"both limit {limit.name}",
+                "Put all limits of an account, or of a symbol there, into one block.",
+            )

@@ -15,6 +15,7 @@ class NodeState:
 
     taking_in: whether signals are accepted (false from the first moment of a stop).
     not_covered: brokers whose reconciliation is not finished; no new exposure there.
+    redis_up: None where no Redis is configured. redis_leader: whom it takes for the leader.
     broken: promises that the stored book breaks, as found at the last start of a term.
     brokers_away: brokers that were not reached yet since the start.
     changed: told after each change of state.
@@ -29,6 +30,8 @@ class NodeState:
     broken: tuple[str, ...] = ()
     brokers_away: set[str] = field(default_factory=set)
     database_up: bool = False
+    redis_up: bool | None = None
+    redis_leader: str | None = None
     changed: Topic[InstanceState] = field(default_factory=Topic)
 
     @property

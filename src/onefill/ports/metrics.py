@@ -116,6 +116,7 @@ class Metrics:
         )
         self.spool_signals = Gauge("spool_signals", "Signals that wait in the local spool.")
         self.database_up = Gauge("database_up", "1 while the database answers.")
+        self.redis_up = Gauge("redis_up", "1 while Redis answers; absent where there is none.")
         self.loop_lag_seconds = Gauge("loop_lag_seconds", "How late the event loop runs.")
         self.equity = Gauge("equity", "Equity in rupees.", ("portfolio",))
         self.portfolio_risk_percent = Gauge(

@@ -1,26 +1,35 @@
-"""The other instances, as far as control must know them."""
+"""What instances tell each other of their commits. It only saves time: the log decides."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from onefill.core.succession import Heir
-from onefill.ports.lease import Holder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Neighbour:
-    """Another instance that lives, and how it may come to lead."""
-
-    holder: Holder
-    heir: Heir
+from onefill.ports.signal_log import NewSignal
 
 
 class Neighbours(Protocol):
-    """Raises StoreUnavailable."""
+    """The other instances' commits, and ours for them. Nothing here waits or raises.
 
-    async def others(self, me: Holder, timeout_s: float) -> Sequence[Neighbour]:
-        """Those besides me, heard of within that time, not known to be dead, that execute."""
+    database: which database a commit is in (SignalLog.database). What a neighbour says of another
+    one, or of this one before a restore, is not known here.
+    """
+
+    def may_know(self, database: str, fingerprint: bytes) -> bool:
+        """Whether a neighbour said that it committed this signal; it may err both ways."""
         ...
+
+    def committed(self, database: str, signals: Sequence[NewSignal]) -> None:
+        """Tell them of signals that are in the log; they may hear it, some time."""
+        ...
+
+
+class Alone:
+    """Where there is nobody to talk to."""
+
+    def may_know(self, database: str, fingerprint: bytes) -> bool:
+        """Nobody said anything."""
+        return False
+
+    def committed(self, database: str, signals: Sequence[NewSignal]) -> None:
+        """Nobody hears it."""

@@ -19,10 +19,11 @@ from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.messages import PostgresMessages
 from onefill.postgres.recovery import PostgresRecoveryStore
-from onefill.postgres.signal_log import PostgresSignalLog
+from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 from onefill.postgres.views import PostgresViews
 from onefill.postgres.vigil import PostgresVigil
+from onefill.wiring.accounts import limits_of
 
 VIEWS_MIN, VIEWS_MAX = 0, 4
 
@@ -88,18 +89,21 @@ def build_stores(
     connecting = Connecting(url=url, holder=me)
     around = Surroundings(clock, jitter)
 
-    def held() -> Held:
-        return Held(connecting, around)
+    def held(greeting: str = "") -> Held:
+        return Held(connecting, around, greeting)
 
     history = LeadershipHistory(held(), clock, hostname)
     terms = Terms(
-        read=partial(read, zones=zones), initial_capital=settings.initial_capital, live=live
+        read=partial(read, zones=zones),
+        initial_capital=settings.initial_capital,
+        live=live,
+        limits=limits_of(settings),
     )
     pool = LatePool(connecting)
     vigil = PostgresVigil(connecting, clock)
     stores = Stores(
         connecting=connecting,
-        signal_log=PostgresSignalLog(held(), held(), me.instance),
+        signal_log=PostgresSignalLog(held(DATABASE_SQL), held(), me.instance),
         trading=PostgresTradingStore(connecting, around, terms),
         leases=PostgresLeaseStore(held(), held(), history, lambda: vigil.key),
         recovery=PostgresRecoveryStore(held(), me.instance),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from onefill import __version__
 from onefill.config.settings import Settings
@@ -16,6 +17,7 @@ from onefill.ports.clock import RealClock
 from onefill.ports.coordination import Coordination
 from onefill.ports.metrics import Metrics
 from onefill.ports.rows import NodeStatus
+from onefill.ports.views import Reconcile
 from onefill.web.app import Application
 from onefill.web.asgi import App, Scope, header
 from onefill.web.health import Health, Probes
@@ -39,6 +41,7 @@ def build_application(
     zones: Zones,
     metrics: Metrics,
     clock: RealClock,
+    reconcile: Reconcile,
 ) -> Application:
     """Everything that answers requests."""
     tokens = tokens_of(settings)
@@ -58,7 +61,7 @@ def build_application(
     return Application(
         webhook=Webhook(parts),
         routes=routes,
-        api=_api(settings, state, stores, coordination, tokens),
+        api=_api(settings, state, stores, tokens, coordination=coordination, reconcile=reconcile),
     )
 
 
@@ -67,7 +70,8 @@ def secrets_of(settings: Settings) -> list[str]:
     brokers = (settings.brokers.binance, settings.brokers.openalgo)
     hidden = [settings.operator_token, settings.viewer_token]
     hidden += [secret for broker in brokers for secret in (broker.api_key, broker.api_secret)]
-    return [*settings.secrets.values(), *(s.get_secret_value() for s in hidden)]
+    redis = urlsplit(settings.redis.url.get_secret_value()).password or ""
+    return [*settings.secrets.values(), redis, *(s.get_secret_value() for s in hidden)]
 
 
 def tokens_of(settings: Settings) -> Tokens:
@@ -92,6 +96,7 @@ def health_of(state: NodeState) -> Health:
         is_primary=state.is_active,
         not_ready=tuple(not_ready),
         database_up=state.database_up,
+        redis_up=state.redis_up,
         details={"broken_promises": list(state.broken)} if state.broken else {},
     )
 
@@ -100,8 +105,10 @@ def _api(
     settings: Settings,
     state: NodeState,
     stores: Stores,
-    coordination: Coordination,
     tokens: Tokens,
+    *,
+    coordination: Coordination,
+    reconcile: Reconcile,
 ) -> Callable[[], App]:
     def build() -> App:
         from onefill.web.api import build_api  # takes longer than all the rest to import
@@ -109,9 +116,10 @@ def _api(
         return build_api(
             stores.views,
             stores.controls,
-            coordination,
             tokens,
             lambda: node_status(settings, state),
+            coordination=coordination,
+            reconcile=reconcile,
         )
 
     return build
@@ -128,6 +136,8 @@ def node_status(settings: Settings, state: NodeState) -> NodeStatus:
         mode=settings.mode.value,
         topology=settings.topology.value,
         live=bool(live_accounts(settings)),
+        redis_connected=state.redis_up,
+        redis_leader=state.redis_leader,
     )
 
 
