@@ -10,9 +10,9 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from onefill.core.book import Decision, Situation
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide as decide_signal
 from onefill.core.defaults import INSTRUMENTS
+from onefill.core.going_on import go_on
 from onefill.core.ids import Epoch, Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
@@ -234,7 +234,7 @@ def decide(logged: LoggedSignal, situation: Situation) -> Decision:
 
 def exits(situation: Situation) -> Decision | None:
     """The product's own rules."""
-    return continue_exits(situation, RULES)
+    return go_on(situation, RULES)
 
 
 async def lead(authority: Authority, me: Holder) -> Epoch:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from onefill.config.control import LeaseSettings, TakeoverSettings
 from onefill.config.problems import Problem
 from onefill.config.rules import incomplete
 from onefill.config.settings import (
     BROKERS,
     PAPER_ACCOUNT,
-    LeaseSettings,
     Settings,
-    TakeoverSettings,
     Topology,
 )
 

@@ -99,7 +99,8 @@ class Position:
 
     lots and everything per lot are what the position was opened with; signal_price is the price
     it was sized at, stop the present stop in points. exits: how often an exit was issued;
-    next_exit_at: not before then again; exit_signal_id: the signal that asked for the exit.
+    repairs: how often unequal legs were repaired; next_exit_at: neither before then again.
+    entry_signal_id, exit_signal_id: the signals that asked for the entry, and for the exit.
     version: goes up with each write; a writer states the one that it read.
     """
 
@@ -125,6 +126,8 @@ class Position:
     strike: int | None = None
     expiry: date | None = None
     exits: int = 0
+    repairs: int = 0
+    entry_signal_id: int | None = None
     next_exit_at: datetime | None = None
     exit_signal_id: int | None = None
     reason: str | None = None

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from onefill.core.book import SignalChange
 from onefill.core.intent import IntentState, OrderIntent, Side, Verb
-from onefill.core.issue import OPEN
+from onefill.core.issue import BUILDING, COMPLETE, UNWIND
 from onefill.core.money import plain
 from onefill.core.position import CALL, PUT, Leg, Position, PositionStatus
 from onefill.core.refusal import Refusal
@@ -18,6 +18,8 @@ from onefill.core.signal import NET_SLOT, SignalStatus
 UNEQUAL_LEGS = "unequal_legs"
 SLOT_CONFLICT = "slot_conflict"
 """Why a lane blocks because of where a position stands."""
+REPAIRS_ALONE = 3
+"""Rounds of repair after which a half-built position blocks its lane."""
 NOT_FILLED = "not_filled"
 PARTLY_FILLED = "partly_filled"
 """Reasons of positions and signals whose orders ended short."""
@@ -101,7 +103,7 @@ def _exit_status(leaving: Sequence[Position]) -> SignalStatus:
 
 
 def _ended_signal(signal_id: int, mine: Sequence[OrderIntent]) -> SignalChange:
-    if all(intent.state is IntentState.FILLED for intent in mine):
+    if _is_all_done(mine):
         return SignalChange(signal_id=signal_id, status=SignalStatus.EXECUTED)
     if any(intent.filled_quantity > 0 for intent in mine):
         return SignalChange(signal_id=signal_id, status=SignalStatus.EXECUTED, reason=PARTLY_FILLED)
@@ -110,6 +112,17 @@ def _ended_signal(signal_id: int, mine: Sequence[OrderIntent]) -> SignalChange:
     withdrawn = Refusal.of(reason) if cause.state is IntentState.EXPIRED else None
     status = withdrawn.status if withdrawn is not None else SignalStatus.FAILED
     return SignalChange(signal_id=signal_id, status=status, reason=reason)
+
+
+def _is_all_done(mine: Sequence[OrderIntent]) -> bool:
+    """Whether every leg traded all that was first asked for, be it in several orders."""
+    if any(intent.action == UNWIND for intent in mine):
+        return False
+    return all(
+        sum(i.filled_quantity for i in mine if i.leg == first.leg) >= first.order.quantity
+        for first in mine
+        if first.action != COMPLETE
+    )
 
 
 def _cause(mine: Sequence[OrderIntent]) -> OrderIntent:
@@ -121,7 +134,7 @@ def _cause(mine: Sequence[OrderIntent]) -> OrderIntent:
 def _opening_standing(position: Position, live: Sequence[OrderIntent], now: datetime) -> Standing:
     if all(abs(leg.net) == leg.quantity for leg in position.legs):
         return Standing(position=replace(position, status=_S.OPEN))
-    if any(intent.action == OPEN for intent in live):
+    if any(intent.action in BUILDING for intent in live):
         return Standing(position=position)
     if position.is_flat:
         reason = position.reason if _was_traded(position) else NOT_FILLED
@@ -141,15 +154,20 @@ def _smaller(position: Position, lots: int) -> Standing:
 
 
 def _unequal(position: Position) -> Standing:
+    """Half built: repaired from now on; a person's when that does not help."""
     after = replace(position, status=_S.PARTIAL)
+    if position.repairs >= REPAIRS_ALONE:
+        return Standing(
+            position=after,
+            alarm=f"CRITICAL {position.lane}: position {position.id} stays half built "
+            f"({_held(position)}) after {position.repairs} repairs: look at the broker, send EXIT "
+            "or trade it flat there, then unblock the lane",
+            block=UNEQUAL_LEGS,
+        )
     if position.status is _S.PARTIAL:
         return Standing(position=after)
-    return Standing(
-        position=after,
-        alarm=f"CRITICAL {position.lane}: position {position.id} is partial ({_held(position)}): "
-        "complete it or send EXIT, then unblock the lane",
-        block=UNEQUAL_LEGS,
-    )
+    alarm = f"{position.lane}: position {position.id} is half built ({_held(position)}): repairing"
+    return Standing(position=after, alarm=alarm)
 
 
 def _net_standing(position: Position, live: Sequence[OrderIntent], now: datetime) -> Position:

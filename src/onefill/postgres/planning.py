@@ -121,7 +121,8 @@ def plan_lane(
 
 
 def _continue_exits(plan: Plan, situation: Situation, policy: Policy) -> Situation:
-    if not any(position.status is PositionStatus.CLOSING for position in situation.here):
+    unfinished = (PositionStatus.CLOSING, PositionStatus.PARTIAL)
+    if not any(position.status in unfinished for position in situation.here):
         return situation
     try:
         decision = policy.exits(situation)

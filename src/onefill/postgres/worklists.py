@@ -24,6 +24,9 @@ WITH RECURSIVE waiting (lane) AS (
 (SELECT lane FROM portfolio_positions
  WHERE status = 'closing' AND coalesce(next_exit_at, '-infinity') <= clock_timestamp() LIMIT $1)
 UNION
+(SELECT lane FROM portfolio_positions
+ WHERE status = 'partial' AND coalesce(next_exit_at, '-infinity') <= clock_timestamp() LIMIT $1)
+UNION
 (SELECT lane FROM waiting WHERE lane IS NOT NULL LIMIT $1)
 LIMIT $1"""
 
@@ -71,7 +74,7 @@ WHERE broker = $1 AND broker_order_id = ANY($2)"""
 
 
 async def lanes_with_work(held: Held, limit: int) -> Sequence[Lane]:
-    """Lanes with undecided signals, or with an exit that is due."""
+    """Lanes with undecided signals, or with an exit or a repair that is due."""
     return [Lane(row["lane"]) for row in await held.read(LANES_WITH_WORK, limit)]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from onefill.brokers.registry import build_brokers
 from onefill.config.settings import Mode, Settings
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
+from onefill.core.going_on import go_on
 from onefill.core.handover import HandoverTiming
 from onefill.core.ids import Epoch, Lane
 from onefill.core.instrument import Rules
@@ -156,7 +156,7 @@ def _decider(given: Given, hub: Hub, executor: Executor) -> Decider:
         store=given.stores.trading,
         lanes=given.lanes,
         decide=hub.timing(covered),
-        exits=partial(continue_exits, rules=rules),
+        exits=partial(go_on, rules=rules),
         offer=executor.offer,
         ended=given.ended,
         clock=given.clock,

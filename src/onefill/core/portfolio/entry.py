@@ -239,6 +239,7 @@ def _new_position(entry: _Entry, lots: int, limiter: str) -> Position:
         atr=setup.atr,
         last_price=setup.price,
         limiter=limiter,
+        entry_signal_id=entry.logged.id,
         strike=contract.strike,
         expiry=contract.expiry,
     )

@@ -11,7 +11,7 @@ from onefill.core.closing import begin_closing, continue_exits
 from onefill.core.ids import ClientOrderId
 from onefill.core.instrument import Rules
 from onefill.core.intent import IntentState, OrderIntent
-from onefill.core.issue import OPEN
+from onefill.core.issue import BUILDING
 from onefill.core.money import figures
 from onefill.core.position import Position, PositionStatus
 from onefill.core.refusal import Refusal
@@ -80,7 +80,7 @@ def _ended_if_untouched(
 
 def _is_unsent_opening(intent: OrderIntent, positions: Sequence[Position]) -> bool:
     mine = any(position.id == intent.position_id for position in positions)
-    return mine and intent.action == OPEN and intent.state is IntentState.NEW
+    return mine and intent.action in BUILDING and intent.state is IntentState.NEW
 
 
 def _ended_entries(
