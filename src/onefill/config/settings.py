@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from onefill.config.control import LeaseSettings, TakeoverSettings
 from onefill.config.instruments import (
     CapsSettings,
     InstrumentSettings,
@@ -79,26 +80,6 @@ class RedisSettings(Section):
         default=NOTHING,
         description="Redis or Valkey, as redis://, rediss:// or unix://, for messages between "
         "instances, hints and a witness of epochs; empty is database-only mode.",
-    )
-
-
-class LeaseSettings(Section):
-    """How long the right to act lasts, and how it is kept. Source: CTL-3, CTL-4."""
-
-    ttl_ms: int = Field(
-        default=1200, ge=100, le=60_000, description="How long a granted lease lasts."
-    )
-    renew_every_ms: int = Field(default=250, ge=10, description="Time between two renewals.")
-    call_timeout_ms: int = Field(
-        default=200,
-        ge=10,
-        description="How long one call to the store may take before it has failed.",
-    )
-    give_up_ms: int = Field(
-        default=800,
-        ge=50,
-        description="Without a successful renewal for so long the holder stops acting by itself; "
-        "less than the ttl, so that it has stopped before another may start.",
     )
 
 
@@ -212,13 +193,18 @@ class Settings(Section):
     )
     mode: Mode = Field(
         default=Mode.ACTIVE_ACTIVE,
-        description="Who executes. In this version both behave alike: every instance takes in, "
-        "the one holder of the lease executes.",
+        description="Who executes: active-active lets every instance, and the leader does what "
+        "may be done only once; active-standby lets the leader alone.",
     )
     active_by_default: bool = Field(
         default=False,
-        description="Whether this instance should lead when nobody else does; accepted, and "
-        "without effect in this version, where any free instance takes a free lease.",
+        description="Whether this instance should lead when nobody does: it does not wait for "
+        "others at its start, and is the first to whom control is released.",
+    )
+    may_succeed: Literal["auto", "manual"] = Field(
+        default="auto",
+        description="Whether this instance takes control by itself when nobody holds it or the "
+        "holder dies; manual waits for a person, at its start too.",
     )
     role: Role = Field(
         default=Role.ALL,
@@ -306,6 +292,7 @@ class Settings(Section):
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     lease: LeaseSettings = LeaseSettings()
+    takeover: TakeoverSettings = TakeoverSettings()
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
     jobs: JobSettings = JobSettings()
