@@ -19,6 +19,7 @@ from onefill.cli.client import Client
 from onefill.cli.errors import Refused, Unreachable
 from onefill.embedded.process import Supervised
 from onefill.embedded.server import EmbeddedPostgres
+from onefill.embedded.valkey import url_where_there_is_one
 from onefill.ports.clock import Clock
 
 HOST = "127.0.0.1"
@@ -67,8 +68,11 @@ async def stage(
     folder = data or Path(tempfile.mkdtemp(prefix="onefill-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        async with EmbeddedPostgres(folder / "postgres") as postgres:
-            built = _build(folder.resolve(), postgres.url, ports, died)
+        async with (
+            EmbeddedPostgres(folder / "postgres") as postgres,
+            url_where_there_is_one(folder / "valkey") as redis_url,
+        ):
+            built = _build(folder.resolve(), postgres.url, redis_url, ports, died)
             try:
                 await _start(built, clock)
                 yield built
@@ -91,7 +95,9 @@ def free_port(wanted: int) -> int:
     raise Refused("no port is free on 127.0.0.1")
 
 
-def _build(folder: Path, database_url: str, ports: tuple[int, int], died: Died) -> Stage:
+def _build(
+    folder: Path, database_url: str, redis_url: str, ports: tuple[int, int], died: Died
+) -> Stage:
     port, venue_port = ports
     keys = Keys(webhook=secrets.token_urlsafe(24), operator=secrets.token_urlsafe(24))
     prod_url, venue_url = f"http://{HOST}:{port}", f"http://{HOST}:{venue_port}"
@@ -100,6 +106,7 @@ def _build(folder: Path, database_url: str, ports: tuple[int, int], died: Died) 
     environment = _environment(
         ONEFILL_CONFIG=str(settings),
         ONEFILL_DATABASE_URL=database_url,
+        ONEFILL_REDIS_URL=redis_url,
         ONEFILL_VENUE_URL=venue_url,
         ONEFILL_WEBHOOK_SECRET=keys.webhook,
         ONEFILL_OPERATOR_TOKEN=keys.operator,
