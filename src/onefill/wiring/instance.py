@@ -152,7 +152,7 @@ class _Builder:
             lanes=self.lanes,
             metrics=self.metrics,
             clock=self.clock,
-            neighbours=self.redis.neighbours if self.redis else None,
+            gossip=self.redis.gossip if self.redis else None,
         )
         awaiting = Awaiting(signal_log=log_, ended=self.ended, clock=self.clock)
         application = build_application(

@@ -15,8 +15,8 @@ from onefill.ports.clock import Clock
 from onefill.ports.hints import Inbox
 from onefill.ports.lease import LEADER, Holder
 from onefill.ports.metrics import Metrics
-from onefill.redis.commits import RedisNeighbours
 from onefill.redis.connection import RedisConnection
+from onefill.redis.gossip import RedisGossip
 from onefill.redis.heartbeat import Facts, RedisHeartbeat
 from onefill.redis.messages import RedisMessages
 from onefill.redis.witness import RedisWitness
@@ -35,7 +35,7 @@ class RedisParts:
     connection: RedisConnection
     messages: RedisMessages
     witness: RedisWitness
-    neighbours: RedisNeighbours
+    gossip: RedisGossip
     loops: Sequence[Loop]
 
 
@@ -56,7 +56,7 @@ def build_redis(
     connection = RedisConnection(url, clock, call_timeout_ms=timeout_ms)
     witness = RedisWitness(connection)
     messages = RedisMessages(url, connection, clock)
-    neighbours = RedisNeighbours(url, connection, clock, me=str(me.boot), on_lanes=lanes.add)
+    gossip = RedisGossip(url, connection, clock, me=str(me.boot), on_lanes=lanes.add)
     heartbeat = RedisHeartbeat(
         connection,
         clock,
@@ -66,14 +66,14 @@ def build_redis(
     )
     loops = [
         _kept_running("messages", messages.run, clock),
-        _kept_running("neighbours", neighbours.run, clock),
+        _kept_running("gossip", gossip.run, clock),
         _kept_running("heartbeat", heartbeat.run, clock),
     ]
     return RedisParts(
         connection=connection,
         messages=messages,
         witness=witness,
-        neighbours=neighbours,
+        gossip=gossip,
         loops=loops,
     )
 
