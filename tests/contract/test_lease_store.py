@@ -118,3 +118,39 @@ async def test_renewing_prolongs_and_another_boot_cannot(authority: Authority) -
     assert seen is not None
     assert seen.remaining_ms > 1_000
     assert await leases.renew("leader", epoch, holder("a", start=2), TTL_MS) is False
+
+
+@pytest.mark.req("CTL-2", "CTL-11")
+async def test_a_transfer_leaves_no_vacancy_and_only_the_holder_can_make_it(
+    authority: Authority,
+) -> None:
+    leases = authority.leases(A)
+    epoch = await leases.acquire("leader", Epoch(0), A, TTL_MS)
+    assert epoch is not None
+    assert (
+        await leases.transfer(
+            "leader", epoch, holder("a", start=2), B, ttl_ms=TTL_MS, reason="takeover"
+        )
+        is None
+    )
+    assert (
+        await leases.transfer("leader", epoch, A, B, ttl_ms=TTL_MS, reason="takeover") == epoch + 1
+    )
+    seen = await leases.read("leader")
+    assert seen is not None
+    assert (seen.holder, seen.epoch) == (B, epoch + 1)
+    assert await leases.renew("leader", epoch, A, TTL_MS) is False
+    assert await leases.transfer("leader", epoch, A, B, ttl_ms=TTL_MS, reason="takeover") is None
+
+
+@pytest.mark.req("CTL-2", "CTL-13")
+async def test_force_takes_a_live_lease_once_for_each_epoch(authority: Authority) -> None:
+    leases = authority.leases(A)
+    epoch = await leases.acquire("leader", Epoch(0), A, TTL_MS)
+    assert epoch is not None
+    assert await authority.leases(B).force("leader", epoch, B, TTL_MS) == epoch + 1
+    assert await leases.force("leader", epoch, A, TTL_MS) is None
+    assert await leases.renew("leader", epoch, A, TTL_MS) is False
+    seen = await leases.read("leader")
+    assert seen is not None
+    assert (seen.holder, seen.epoch, seen.barred) == (B, epoch + 1, False)

@@ -53,6 +53,8 @@ async def test_each_route_wants_a_viewer_to_read_and_an_operator_to_act(
             for method, path in known:
                 answer = await client.request(method, path, json=body_of(method))
                 expected = reads if method == "GET" else acts
+                if expected == 200 and path.endswith("-control"):
+                    expected = 409  # the tests' instance can't lead
                 assert answer.status_code == expected, (token, method, path, answer.text)
                 if expected >= 400:
                     problem_of(answer, expected)

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from onefill.config.problems import Problem
 from onefill.config.rules import incomplete
-from onefill.config.settings import BROKERS, PAPER_ACCOUNT, LeaseSettings, Settings, Topology
+from onefill.config.settings import (
+    BROKERS,
+    PAPER_ACCOUNT,
+    LeaseSettings,
+    Settings,
+    TakeoverSettings,
+    Topology,
+)
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
@@ -17,6 +24,7 @@ def relations(settings: Settings) -> list[Problem]:
         *_topology(settings),
         *_redis(settings),
         *_lease(settings.lease),
+        *_takeover(settings.takeover),
         *_live(settings),
         *_instruments(settings),
         *_tokens(settings),
@@ -72,6 +80,15 @@ def _lease(lease: LeaseSettings) -> Iterator[Problem]:
             "lease.give_up_ms, lease.renew_every_ms, lease.call_timeout_ms",
             f"give_up_ms {lease.give_up_ms} is below renew_every_ms + 2 · call_timeout_ms {least}",
             "One renewal that times out must not cost the leadership: raise give_up_ms.",
+        )
+
+
+def _takeover(takeover: TakeoverSettings) -> Iterator[Problem]:
+    if takeover.drain_ms >= takeover.forced_after_ms:
+        yield Problem(
+            "takeover.drain_ms, takeover.forced_after_ms",
+            f"drain_ms {takeover.drain_ms} is not below forced_after_ms {takeover.forced_after_ms}",
+            "A holder that drains must have handed over before control is taken from it.",
         )
 
 

@@ -97,6 +97,22 @@ class LeaseSettings(Section):
     )
 
 
+class TakeoverSettings(Section):
+    """How control is handed over. Source: CTL-11."""
+
+    drain_ms: int = Field(
+        default=5_000,
+        ge=0,
+        description="How long the holder may wait for the answers to what it has sent, before "
+        "it hands over anyway; open orders are settled by the next one.",
+    )
+    forced_after_ms: int = Field(
+        default=10_000,
+        ge=100,
+        description="When the holder has not handed over after so long, control is taken.",
+    )
+
+
 class OrderSettings(Section):
     """How orders are sent, and when looking for a lost one ends."""
 
@@ -199,13 +215,18 @@ class Settings(Section):
     )
     mode: Mode = Field(
         default=Mode.ACTIVE_ACTIVE,
-        description="Who executes. In this version both behave alike: every instance takes in, "
-        "the one holder of the lease executes.",
+        description="Who executes: active-active lets every instance, and the leader does what "
+        "may be done only once; active-standby lets the leader alone.",
     )
     active_by_default: bool = Field(
         default=False,
-        description="Whether this instance should lead when nobody else does; accepted, and "
-        "without effect in this version, where any free instance takes a free lease.",
+        description="Whether this instance should lead when nobody does: it does not wait for "
+        "others at its start, and is the first to whom control is released.",
+    )
+    may_succeed: Literal["auto", "manual"] = Field(
+        default="auto",
+        description="Whether this instance takes control by itself when nobody holds it or the "
+        "holder dies; manual waits for a person, at its start too.",
     )
     role: Role = Field(
         default=Role.ALL,
@@ -287,6 +308,7 @@ class Settings(Section):
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     lease: LeaseSettings = LeaseSettings()
+    takeover: TakeoverSettings = TakeoverSettings()
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
     caps: CapsSettings = CapsSettings()

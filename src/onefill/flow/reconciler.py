@@ -52,7 +52,7 @@ class Reconciler:
         self._brokers = brokers
         self._deployment = deployment
 
-    async def run_once(self, epoch: Epoch, trigger: str) -> Reconciled:
+    async def run_once(self, epoch: Epoch | None, trigger: str) -> Reconciled:
         """Compare, record and log. Raises StoreUnavailable; a silent broker is only noted."""
         findings: list[Finding] = []
         unreachable: list[str] = []

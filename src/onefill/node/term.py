@@ -3,121 +3,89 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Protocol
 
-import structlog
-
-from onefill.core.book import WAIT, Decision, Situation
-from onefill.core.errors import Fenced, StoreUnavailable
+from onefill.core.control import ControlEvent
+from onefill.core.errors import Fenced
 from onefill.core.ids import Epoch
-from onefill.core.signal import LoggedSignal
-from onefill.flow.decider import Decider
-from onefill.flow.executor import Executor
-from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
-from onefill.flow.tracker import Tracker
-from onefill.node.state import InstanceState, NodeState
-from onefill.ports.clock import Clock
-from onefill.ports.recovery import RecoveryStore
-from onefill.ports.trading import Decide
-
-RETRY_S = 1.0
-
-log = structlog.get_logger()
+from onefill.node.state import NodeState
+from onefill.node.work import Work
 
 
-class Term:
-    """Runs what runs only while leading. It ends by being cancelled, or by being fenced off."""
+class Term(Protocol):
+    """What runs only while leading."""
 
-    def __init__(
-        self,
-        *,
-        state: NodeState,
-        decider: Decider,
-        executor: Executor,
-        tracker: Tracker,
-        resolver: Resolver,
-        reconciler: Reconciler,
-        recovery: RecoveryStore,
-        brokers: Sequence[str],
-        clock: Clock,
-    ) -> None:
+    async def run(self, epoch: Epoch) -> None:
+        """Run until cancelled. Raises Fenced (in a group) when the epoch is over."""
+        ...
+
+    async def stop(self) -> None:
+        """Once `run` has ended: finish what was begun, and store what came of it."""
+        ...
+
+    def abandon(self) -> None:
+        """Start nothing more, at once."""
+        ...
+
+
+class SoleTerm:
+    """Active-standby: the leader alone executes, each step fenced by its epoch."""
+
+    def __init__(self, state: NodeState, work: Work, resolver: Resolver) -> None:
         self._state = state
-        self._decider = decider
-        self._executor = executor
-        self._tracker = tracker
+        self._work = work
         self._resolver = resolver
-        self._reconciler = reconciler
-        self._recovery = recovery
-        self._brokers = brokers
-        self._fenced: Callable[[], None] = lambda: None
-        self._clock = clock
-
-    def on_fenced(self, callback: Callable[[], None]) -> None:
-        """Call this when a guarded write was refused."""
-        self._fenced = callback
 
     async def run(self, epoch: Epoch) -> None:
         """Recover, then act until cancelled."""
-        self._state.epoch = epoch
-        self._state.state = InstanceState.RECONCILING
-        self._state.not_covered = set(self._brokers)
-        try:
-            if await self._is_whole():
-                await self._act(epoch)
-        except* Fenced:
-            self._state.state = InstanceState.FENCED
-            self._fenced()
-
-    async def _is_whole(self) -> bool:
-        """Whether the stored book keeps its promises; if not, nothing is executed (OPS-1)."""
-        while True:
-            try:
-                broken = await self._recovery.broken_promises()
-                break
-            except StoreUnavailable as error:
-                log.warning("term.store_unavailable", error=str(error))
-                await self._clock.sleep(RETRY_S)
-        self._state.broken = tuple(broken)
-        for promise in broken:
-            log.critical("term.broken_consistency", promise=promise, remedy="Run `onefill doctor`.")
-        if broken:
-            self._state.state = InstanceState.HALTED
-        return not broken
-
-    async def _act(self, epoch: Epoch) -> None:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._resolver.run(epoch))
-            loops.create_task(self._tracker.run())
-            loops.create_task(self._decider.run(epoch))
-            loops.create_task(self._executor.run(epoch))
-            loops.create_task(self._reconcile(epoch))
-            self._state.state = InstanceState.ACTIVE
+            loops.create_task(
+                self._work.run(epoch, able=lambda: self._state.move(ControlEvent.ABLE))
+            )
 
-    async def _reconcile(self, epoch: Epoch) -> None:
-        """Compare with the brokers until each was covered once; lanes wait for it to open more."""
-        while self._state.not_covered:
-            try:
-                result = await self._reconciler.run_once(epoch, "start")
-            except StoreUnavailable as error:
-                log.warning("term.not_reconciled", error=str(error))
-            else:
-                stopped = {finding.broker for finding in result.blocking}
-                self._state.not_covered = {*result.unreachable, *stopped}
-                self._decider.sweep_now()
-            if self._state.not_covered:
-                await self._clock.sleep(RETRY_S)
-        log.info("term.reconciled", epoch=epoch)
+    async def stop(self) -> None:
+        """Every request sent has its answer stored."""
+        await self._work.stop()
+
+    def abandon(self) -> None:
+        """What is not claimed is left to whoever leads next."""
+        self._work.abandon()
 
 
-def only_where_covered(
-    decide: Decide, state: NodeState, broker_of: Callable[[LoggedSignal], str]
-) -> Decide:
-    """The decision, but an entry waits while its broker is not reconciled (CTL-9)."""
+class SharedTerm:
+    """Active-active: all execute; the leader settles what others left, and compares the books."""
 
-    def decide_when_covered(logged: LoggedSignal, situation: Situation) -> Decision:
-        if logged.signal.may_add_exposure and broker_of(logged) in state.not_covered:
-            return WAIT
-        return decide(logged, situation)
+    def __init__(self, state: NodeState, work: Work, resolver: Resolver) -> None:
+        self._state = state
+        self._work = work
+        self._resolver = resolver
 
-    return decide_when_covered
+    async def run(self, epoch: Epoch) -> None:
+        """Act as leader until cancelled."""
+        if self._state.broken:
+            self._state.move(ControlEvent.BOOK_BROKEN)
+            return
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._resolver.run(epoch))
+            loops.create_task(self._work.cover(epoch, "takeover"))
+            self._state.move(ControlEvent.ABLE)
+
+    async def stop(self) -> None:
+        """Nothing was begun that another could not go on with."""
+
+    def abandon(self) -> None:
+        """Executing goes on: it does not rest on leading."""
+
+
+async def run_fenced(
+    term: Term, epoch: Epoch, state: NodeState, fenced: Callable[[], None]
+) -> None:
+    """Run the term to its end; a refusal by the fence is one, and is told."""
+    try:
+        await term.run(epoch)
+    except* Fenced:
+        state.move(ControlEvent.REFUSED)
+        fenced()

@@ -84,6 +84,19 @@ class Connecting:
                 server_settings=self.session,
             )
 
+    async def connect_idle(self) -> asyncpg.Connection:
+        """A new connection that may be idle, or wait in one statement, for as long as it likes.
+
+        Raises StoreUnavailable.
+        """
+        patient = {"statement_timeout": "0", "idle_session_timeout": "0"}
+        with translated():
+            return await asyncpg.connect(
+                self.url,
+                timeout=self.connect_timeout_ms / 1000,
+                server_settings={**self.session, **patient},
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -154,12 +167,16 @@ class Held:
 
     @contextlib.asynccontextmanager
     async def guarded(
-        self, epoch: Epoch, before: Failpoint | None = None, after: Failpoint | None = None
+        self, epoch: Epoch | None, before: Failpoint | None = None, after: Failpoint | None = None
     ) -> AsyncIterator[Transaction]:
         """A transaction of that epoch: it commits before the next epoch exists, or not at all.
 
-        Raises Fenced when the epoch is over (CTL-1).
+        Without an epoch it is a plain one. Raises Fenced when the epoch is over (CTL-1).
         """
+        if epoch is None:
+            async with self.transaction(before, after) as plain:
+                yield plain
+            return
         fence = FENCE_SQL.format(resource=LEADER, epoch=int(epoch))
         async with self._opened(f"BEGIN; {fence}", before, after) as (transaction, tag):
             if tag != "SELECT 1":

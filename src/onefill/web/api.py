@@ -12,16 +12,25 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from onefill import __version__
+from onefill.ports.coordination import Coordination
 from onefill.ports.rows import NodeStatus
 from onefill.ports.views import Controls, Views
-from onefill.web import api_orders, api_portfolio, api_signals, api_status, api_trading
+from onefill.web import (
+    api_control,
+    api_orders,
+    api_portfolio,
+    api_signals,
+    api_status,
+    api_stream,
+    api_trading,
+)
 from onefill.web.api_answers import handle_errors
 from onefill.web.api_desk import Desk
 from onefill.web.api_docs import SECURITY, page
 from onefill.web.api_guard import Guard
 from onefill.web.tokens import Tokens
 
-FAMILIES = (api_status, api_signals, api_orders, api_portfolio, api_trading)
+FAMILIES = (api_status, api_control, api_signals, api_orders, api_portfolio, api_trading)
 _ABOUT = (
     "Signals, orders, positions and instances of onefill. Money, prices and quantities are "
     "decimal strings. Errors are problem documents (RFC 9457) with a remedy. Reads take the "
@@ -43,7 +52,11 @@ _PROBLEM = {
 
 
 def build_api(
-    views: Views, controls: Controls, tokens: Tokens, node_status: Callable[[], NodeStatus]
+    views: Views,
+    controls: Controls,
+    coordination: Coordination,
+    tokens: Tokens,
+    node_status: Callable[[], NodeStatus],
 ) -> FastAPI:
     """The application. node_status answers at once, from memory, at each request."""
     app = FastAPI(
@@ -55,9 +68,12 @@ def build_api(
         redirect_slashes=False,
         dependencies=[Depends(HTTPBearer(auto_error=False))],
     )
-    app.state.desk = Desk(views=views, controls=controls, node=node_status)
+    app.state.desk = Desk(
+        views=views, controls=controls, coordination=coordination, node=node_status
+    )
     for family in FAMILIES:
         app.include_router(family.router)
+    app.include_router(api_stream.router)
     app.add_middleware(Guard, tokens=tokens)
     handle_errors(app)
     _describe(app)

@@ -15,6 +15,7 @@ from onefill.web.asgi import App
 BACKLOG = 2048
 KEEP_ALIVE_S = 75  # longer than any proxy keeps an idle connection, so that it never meets a close
 STOP_WITHIN_S = 5
+WS_BYTES_MAX = 4096
 
 
 class CannotListen(OnefillError):
@@ -32,6 +33,8 @@ class WebServer:
         config = uvicorn.Config(
             app,
             http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=WS_BYTES_MAX,
             lifespan="off",
             log_config=None,
             access_log=False,
