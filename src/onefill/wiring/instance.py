@@ -258,7 +258,7 @@ class _Builder:
 
 async def _close(stores: Stores, executing: Executing | None, redis: RedisParts | None) -> None:
     if redis is not None:
-        await redis.connection.close()
+        await redis.close()
     if executing is not None:
         for broker in executing.brokers:
             await broker.close()

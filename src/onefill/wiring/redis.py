@@ -39,6 +39,12 @@ class RedisParts:
     witness: RedisWitness
     gossip: RedisGossip
     loops: Sequence[Loop]
+    look: Loop
+
+    async def close(self) -> None:
+        """Say that we lead no more, if we did; let the connections go."""
+        await self.look()
+        await self.connection.close()
 
 
 class Carriers:
@@ -97,12 +103,13 @@ def build_redis(
     witness = RedisWitness(connection)
     messages = RedisMessages(url, connection, clock)
     gossip = RedisGossip(url, connection, clock, me=str(me.boot), on_lanes=lanes.add)
+    looking = _Looking(me, connection, witness, state, metrics)
     heartbeat = RedisHeartbeat(
         connection,
         clock,
         instance=me.instance,
         tell=lambda: _facts(me, state),
-        look=_Looking(me, connection, witness, state, metrics).look,
+        look=looking.look,
     )
     loops = [
         _kept_running("messages", messages.run, clock),
@@ -115,6 +122,7 @@ def build_redis(
         witness=witness,
         gossip=gossip,
         loops=loops,
+        look=looking.look,
     )
 
 
