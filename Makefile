@@ -7,6 +7,7 @@
 RUN := .venv/bin/python
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
+BENCHMARKS := .venv/.benchmarks
 COMPILE := uv pip compile --quiet --upgrade --generate-hashes --universal \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
 
@@ -42,7 +43,7 @@ verify: $(DEVELOPMENT) ## Check the models with Spin (needs spin and gcc); ARGS=
 	@scripts/test-tools
 	$(RUN) verification/check.py $(ARGS)
 
-bench: $(DEVELOPMENT) ## Measure speed, as ratios to pgbench in the same run
+bench: $(BENCHMARKS) ## Measure speed, as ratios to pgbench in the same run
 	$(RUN) benchmarks $(ARGS)
 
 chaos: $(DEVELOPMENT) ## Kill, stop and cut off instances, and count orders afterwards
@@ -51,6 +52,7 @@ chaos: $(DEVELOPMENT) ## Kill, stop and cut off instances, and count orders afte
 lock: ## Pin the newest versions of all dependencies, with hashes (needs uv)
 	$(COMPILE) --output-file requirements.lock
 	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --group bench --constraint requirements.lock --output-file requirements-bench.lock
 
 clean: ## Remove .venv and all caches (not the data)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
@@ -62,4 +64,8 @@ $(RUNTIME): requirements.lock scripts/install
 
 $(DEVELOPMENT): requirements-dev.lock scripts/install
 	@scripts/install requirements-dev.lock
+	@touch $(RUNTIME) $@
+
+$(BENCHMARKS): requirements-bench.lock scripts/install
+	@scripts/install requirements-bench.lock
 	@touch $(RUNTIME) $@

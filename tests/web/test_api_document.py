@@ -49,7 +49,7 @@ async def test_the_openapi_document_is_valid_and_whole(api: FastAPI) -> None:
 def test_every_route_has_an_example_that_fits_its_model(api: FastAPI) -> None:
     document = api.openapi()
     models = {
-        (method, route.path): route.response_model
+        (method, route.path_format): route.response_model
         for family in FAMILIES
         for route in family.router.routes
         if isinstance(route, APIRoute)

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -22,16 +23,19 @@ import msgspec
 
 from onefill.brokers import binance_words as words
 from onefill.brokers.accounts import BinanceAccount
+from onefill.brokers.binance_rules import SymbolRules, complaint, listing_decoder, rules_of
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
 from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
-from onefill.core.errors import BrokerUnavailable, invariant
+from onefill.core.changes import is_carried_out
+from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent, Verb
 from onefill.core.money import ZERO
 from onefill.core.report import (
     Absent,
+    Carried,
     Found,
     LookUp,
     NoAnswer,
@@ -48,6 +52,9 @@ _ORDER = "/fapi/v1/order"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RETENTION_S = 90 * 24 * 3_600
 _LISTED_MAX = 1_000
+_RULES_FOR_MS = 3_600_000
+
+_METHODS = {Verb.PLACE: "POST", Verb.MODIFY: "PUT", Verb.CANCEL: "DELETE"}
 
 _Row = TypeVar("_Row")
 
@@ -72,6 +79,8 @@ class BinanceBroker:
         }
         self._http = Http(account.base_url, clock, account.http)
         self._time = VenueClock(clock, self._server_time_ms, account.resync_every_s)
+        self._rules: Mapping[str, SymbolRules] = {}
+        self._ruled_ms = float("-inf")
         self._keeping: asyncio.Task[None] | None = None
         self._capabilities = _capabilities(
             Declaration(OrderClass.B, account.visibility_lag_ms), account
@@ -93,6 +102,8 @@ class BinanceBroker:
         if self.is_paper:
             self._capabilities = _capabilities(await read_declaration(self._http), self._login)
         await self._time.sync()
+        await self._learn_rules()
+        await self._check_mode()
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._time.keep(), name="binance clock")
 
@@ -105,24 +116,44 @@ class BinanceBroker:
                 await keeping
         await self._http.close()
 
+    async def _learn_rules(self) -> None:
+        """Read the symbols' filters, once an hour at most."""
+        now_ms = self._clock.boottime_ms()
+        if now_ms - self._ruled_ms < _RULES_FOR_MS:
+            return
+        reply = await self._http.ask("GET", "/fapi/v1/exchangeInfo", {})
+        self._rules = rules_of(self._read(reply, listing_decoder))
+        self._ruled_ms = now_ms
+
+    async def _check_mode(self) -> None:
+        """Refuse hedge mode: there each side is a position of its own, and none is ever net."""
+        reply = await self._ask_signed("/fapi/v1/positionSide/dual", "")
+        if self._read(reply, words.mode_decoder).dual_side_position:
+            raise BrokerUnavailable(
+                "the account is in hedge mode",
+                remedy="Switch it to one-way mode at Binance (flat, without open orders).",
+                account=self.account,
+            )
+
     # Placing
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the intent's next attempt, on venue time. Raises BrokerUnavailable."""
-        invariant(intent.verb is Verb.PLACE, "only orders are placed here", verb=intent.verb)
-        witnessed = () if self._capabilities.finds_by_client_id else await self._witness(intent)
+        is_new = intent.verb is Verb.PLACE
+        is_lost = is_new and not self._capabilities.finds_by_client_id
+        witnessed = await self._witness(intent) if is_lost else ()
         await self._time.ready()
         anchored_ms = self._clock.boottime_ms()
         signed_at_ms = self._time.now_ms()
-        body = self._signed(
-            words.place_parameters(intent, self._login.recv_window_ms, signed_at_ms)
-        ).encode()
+        parameters = words.place_parameters if is_new else words.change_parameters
+        body = self._signed(parameters(intent, self._login.recv_window_ms, signed_at_ms)).encode()
+        method = _METHODS[intent.verb]
         url = self._http.base_url + _ORDER
         expiry_ms = self._capabilities.request_expiry_ms
         return Prepared(
             intent=intent,
             attempt=intent.attempt + 1,
-            method="POST",
+            method=method,
             url=url,
             headers=self._headers,
             body=body,
@@ -130,15 +161,20 @@ class BinanceBroker:
             expires_at=_moment(signed_at_ms + expiry_ms) if expiry_ms is not None else None,
             anchored_ms=anchored_ms,
             send_within_ms=self._login.send_within_ms,
-            request_hash=hashlib.sha256(b"POST " + url.encode() + b"\n" + body).digest(),
+            request_hash=hashlib.sha256(f"{method} {url}\n".encode() + body).digest(),
             witnessed=witnessed,
+            refusal=None if intent.verb is Verb.CANCEL else complaint(intent.order, self._rules),
         )
 
     async def send(self, prepared: Prepared) -> Outcome:
         """Write the request once and say what the answer proves."""
+        if prepared.refusal is not None:
+            return NotPlaced(code="filters", message=prepared.refusal)
         reply = await self._http.send_once(prepared)
         if not isinstance(reply, Reply):
             return reply
+        if prepared.intent.verb is not Verb.PLACE:
+            return await self._changed(prepared.intent, reply)
         if reply.status == 200:
             return self._accepted(prepared.intent, reply)
         found = words.rule_of(reply)
@@ -162,6 +198,20 @@ class BinanceBroker:
             return Unknown(detail=self._quote(reply))
         return Placed(report=words.report_of(row))
 
+    async def _changed(self, change: OrderIntent, reply: Reply) -> Outcome:
+        """What became of a cancel or a change. Whatever the answer says, the order shows it."""
+        seen = await self.look_up(change, ())
+        if isinstance(seen, Found) and is_carried_out(change, seen.report):
+            return Carried(report=seen.report)
+        found = words.rule_of(reply)
+        if found is None or not isinstance(seen, Found):
+            return Unknown(detail=self._quote(reply))
+        rule, refusal = found
+        if rule.verdict is Verdict.RESYNC:
+            self._time.doubt()
+        retry = rule.verdict is not Verdict.REFUSED
+        return NotPlaced(code=str(refusal.code), message=refusal.msg, retry=retry)
+
     async def _looked_up(self, intent: OrderIntent, no: NotPlaced, verdict: Verdict) -> Outcome:
         """What a look-up makes of an answer that must not be believed by itself."""
         if not self._capabilities.finds_by_client_id:
@@ -178,6 +228,8 @@ class BinanceBroker:
     async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
         """By the broker's id where it is known, by ours where the venue keeps it, else by looks."""
         try:
+            if intent.verb is not Verb.PLACE:
+                return await self._target(intent)
             if intent.broker_order_id is not None:
                 return await self._one(intent, f"orderId={quote(intent.broker_order_id, safe='')}")
             if self._capabilities.finds_by_client_id:
@@ -188,6 +240,7 @@ class BinanceBroker:
 
     async def positions(self) -> Mapping[str, Decimal]:
         """Net quantity by symbol, signed; only what is not flat. Raises BrokerUnavailable."""
+        await self._learn_rules()
         reply = await self._ask_signed("/fapi/v3/positionRisk", "")
         net: dict[str, Decimal] = {}
         for row in self._read(reply, words.positions_decoder):
@@ -198,6 +251,11 @@ class BinanceBroker:
         """Orders still working. Raises BrokerUnavailable."""
         rows = self._read(await self._ask_signed("/fapi/v1/openOrders", ""), words.orders_decoder)
         return [words.report_of(row) for row in rows if words.is_sound(row)]
+
+    async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
+        """The latest orders of these symbols. Raises BrokerUnavailable."""
+        rows = [row for symbol in sorted(symbols) for row in await self._listed(symbol)]
+        return [words.report_of(row) for row in rows]
 
     async def _one(self, intent: OrderIntent, key: str) -> LookUp:
         venue_ms = await self._venue_time_past(intent)
@@ -211,6 +269,15 @@ class BinanceBroker:
         if venue_ms is None or intent.broker_order_id is not None:
             return Absent(conclusive=False, detail="not there yet")
         return Absent(conclusive=True, detail=f"not there at {_moment(venue_ms).isoformat()}")
+
+    async def _target(self, change: OrderIntent) -> LookUp:
+        """The order that a cancel or a change is about."""
+        symbol = quote(change.order.symbol, safe="")
+        reply = await self._ask_signed(_ORDER, f"symbol={symbol}&{words.key_of(change)}")
+        row = words.order_of(reply.body) if reply.status == 200 else None
+        if row is None or change.target_order_id not in (None, str(row.order_id)):
+            return NoAnswer(detail=self._quote(reply))
+        return Found(report=words.report_of(row))
 
     def _found(self, intent: OrderIntent, reply: Reply) -> LookUp:
         row = words.order_of(reply.body)
@@ -239,7 +306,7 @@ class BinanceBroker:
         return venue_ms if _moment(venue_ms) > appears_until else None
 
     async def _by_likeness(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
-        rows = await self._listed(intent)
+        rows = await self._listed(intent.order.symbol)
         book = [words.sighting_of(row) for row in rows]
         match = await recognise(intent, rivals, book, self._known)
         if not isinstance(match, str):
@@ -248,14 +315,17 @@ class BinanceBroker:
         return Found(report=words.report_of(row))
 
     async def _witness(self, intent: OrderIntent) -> tuple[str, ...]:
-        book = [words.sighting_of(row) for row in await self._listed(intent)]
+        book = [words.sighting_of(row) for row in await self._listed(intent.order.symbol)]
         return tuple(seen.broker_order_id for seen in like(intent, book))
 
-    async def _listed(self, intent: OrderIntent) -> list[words.OrderRow]:
-        symbol = quote(intent.order.symbol, safe="")
-        reply = await self._ask_signed("/fapi/v1/allOrders", f"symbol={symbol}&limit={_LISTED_MAX}")
-        rows = self._read(reply, words.orders_decoder)
-        return [row for row in rows if words.is_sound(row)]
+    async def _listed(self, symbol: str) -> list[words.OrderRow]:
+        """The symbol's latest orders; none of a symbol that there is not."""
+        asked = f"symbol={quote(symbol, safe='')}&limit={_LISTED_MAX}"
+        reply = await self._ask_signed("/fapi/v1/allOrders", asked)
+        refusal = words.refusal_of(reply) if reply.status == 400 else None
+        if refusal is not None and refusal.code == words.NO_SUCH_SYMBOL:
+            return []
+        return [row for row in self._read(reply, words.orders_decoder) if words.is_sound(row)]
 
     # The wire
 

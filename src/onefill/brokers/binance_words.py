@@ -13,11 +13,12 @@ import msgspec
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
 from onefill.brokers.outcome import Rule, Verdict, find_rule, json_of
-from onefill.core.intent import OrderIntent, OrderType
+from onefill.core.intent import OrderIntent, OrderType, Verb
 from onefill.core.money import ZERO, plain
 from onefill.core.report import OrderReport, OrderStatus
 
 NO_SUCH_ORDER = -2013
+NO_SUCH_SYMBOL = -1121
 OUTSIDE_WINDOW = (-1021, -5028)
 
 _REFUSED_CODES = (
@@ -79,6 +80,7 @@ class OrderRow(msgspec.Struct, frozen=True, rename="camel"):
     client_order_id: str = ""
     cum_quote: Decimal | None = None
     avg_price: Decimal | None = None
+    price: Decimal | None = None
 
 
 class PositionRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -94,6 +96,13 @@ class TimeRow(msgspec.Struct, frozen=True, rename="camel"):
     server_time: int
 
 
+class ModeRow(msgspec.Struct, frozen=True, rename="camel"):
+    """Whether the account is in hedge mode."""
+
+    dual_side_position: bool
+
+
+mode_decoder = msgspec.json.Decoder(ModeRow)
 order_decoder = msgspec.json.Decoder(OrderRow)
 orders_decoder = msgspec.json.Decoder(list[OrderRow])
 positions_decoder = msgspec.json.Decoder(list[PositionRow])
@@ -138,6 +147,25 @@ def place_parameters(intent: OrderIntent, recv_window_ms: int, timestamp_ms: int
     return "".join(parts)
 
 
+def change_parameters(intent: OrderIntent, recv_window_ms: int, timestamp_ms: int) -> str:
+    """The parameters that cancel or change the intent's target, still unsigned."""
+    order = intent.order
+    parts = [f"symbol={quote(order.symbol, safe='')}&{key_of(intent)}"]
+    if intent.verb is Verb.MODIFY and order.price is not None:
+        parts.append(
+            f"&side={order.side}&quantity={plain(order.quantity)}&price={plain(order.price)}"
+        )
+    parts.append(f"&recvWindow={recv_window_ms}&timestamp={timestamp_ms}")
+    return "".join(parts)
+
+
+def key_of(change: OrderIntent) -> str:
+    """What names the target of a cancel or a change."""
+    if change.target_order_id is not None:
+        return f"orderId={quote(change.target_order_id, safe='')}"
+    return f"origClientOrderId={change.target}"
+
+
 def order_of(body: bytes) -> OrderRow | None:
     """The order that a body states, if it makes sense."""
     try:
@@ -175,6 +203,8 @@ def report_of(row: OrderRow) -> OrderReport:
         client_order_id=row.client_order_id or None,
         symbol=row.symbol,
         message=row.status if is_complete else f"{row.status}, price not stated yet",
+        quantity=row.orig_qty,
+        price=row.price or None,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 import msgspec
@@ -19,11 +20,13 @@ from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
 from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import read_declaration
-from onefill.core.errors import BrokerUnavailable, invariant
+from onefill.core.changes import is_carried_out
+from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent, Verb
 from onefill.core.money import plain
 from onefill.core.report import (
     Absent,
+    Carried,
     Found,
     LookUp,
     NoAnswer,
@@ -37,7 +40,11 @@ from onefill.core.report import (
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
 
-_PLACE = "/api/v1/placeorder"
+_SERVICES = {
+    Verb.PLACE: "/api/v1/placeorder",
+    Verb.MODIFY: "/api/v1/modifyorder",
+    Verb.CANCEL: "/api/v1/cancelorder",
+}
 _HEADERS = {"Content-Type": "application/json"}
 _ASKER = "onefill"
 """`strategy` where a question needs one, though it is about no order."""
@@ -83,11 +90,9 @@ class OpenAlgoBroker:
 
         Raises BrokerUnavailable, and ConfigurationError for an MCX symbol of unknown size.
         """
-        invariant(intent.verb is Verb.PLACE, "only orders are placed here", verb=intent.verb)
-        body = msgspec.json.encode(self._place_fields(intent))
-        book = [row.sighting for row in await self._order_book()]
-        witnessed = tuple(seen.broker_order_id for seen in like(intent, book))
-        url = self._http.base_url + _PLACE
+        body = msgspec.json.encode(self._fields(intent))
+        witnessed = await self._witness(intent) if intent.verb is Verb.PLACE else ()
+        url = self._http.base_url + _SERVICES[intent.verb]
         return Prepared(
             intent=intent,
             attempt=intent.attempt + 1,
@@ -108,6 +113,8 @@ class OpenAlgoBroker:
         reply = await self._http.send_once(prepared)
         if not isinstance(reply, Reply):
             return reply
+        if prepared.intent.verb is not Verb.PLACE:
+            return await self._changed(prepared.intent, reply)
         order_id = words.placed_id(reply)
         if order_id is not None:
             symbol = prepared.intent.order.symbol
@@ -120,6 +127,27 @@ class OpenAlgoBroker:
         rule, message = found
         retry = rule.verdict is not Verdict.REFUSED
         return NotPlaced(code=f"HTTP {reply.status}", message=message, retry=retry)
+
+    async def _changed(self, change: OrderIntent, reply: Reply) -> Outcome:
+        """What became of a cancel or a change: brokers behind it do it later than they say so."""
+        seen = await self.look_up(change, ())
+        if isinstance(seen, Found) and is_carried_out(change, seen.report):
+            return Carried(report=seen.report)
+        return Unknown(detail=self._quote(reply))
+
+    async def _witness(self, intent: OrderIntent) -> tuple[str, ...]:
+        book = [row.sighting for row in await self._order_book()]
+        return tuple(seen.broker_order_id for seen in like(intent, book))
+
+    def _fields(self, intent: OrderIntent) -> dict[str, str]:
+        """What the service of the intent's verb asks for."""
+        fields = self._place_fields(intent)
+        if intent.verb is Verb.PLACE:
+            return fields
+        named = {"orderid": intent.target_order_id or "", "strategy": _ASKER}
+        if intent.verb is Verb.MODIFY:
+            return {**fields, **named}
+        return {"apikey": self._login.api_key, **named}
 
     def _place_fields(self, intent: OrderIntent) -> dict[str, str]:
         order = intent.order
@@ -142,9 +170,10 @@ class OpenAlgoBroker:
 
     async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
         """By the broker's id where it is known; else the only new order that looks like it."""
+        number = intent.broker_order_id if intent.verb is Verb.PLACE else intent.target_order_id
         try:
-            if intent.broker_order_id is not None:
-                return await self._by_id(intent.broker_order_id)
+            if number is not None:
+                return await self._by_id(number)
             rows = await self._order_book()
             book = [row.sighting for row in rows]
             match = await recognise(intent, rivals, book, self._known)
@@ -167,6 +196,11 @@ class OpenAlgoBroker:
         """Orders still working. Raises BrokerUnavailable."""
         working = [row for row in await self._order_book() if row.status is OrderStatus.OPEN]
         return [words.report_of(row, None) for row in working]
+
+    async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
+        """Today's orders of these symbols. Raises BrokerUnavailable."""
+        mine = [row for row in await self._order_book() if row.symbol in symbols]
+        return [words.report_of(row, None) for row in mine]
 
     async def _by_id(self, broker_order_id: str) -> LookUp:
         reply = await self._post("orderstatus", strategy=_ASKER, orderid=broker_order_id)

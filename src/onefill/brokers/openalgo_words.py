@@ -90,6 +90,7 @@ class Row:
     mark: str = ""
     filled_quantity: Decimal | None = None
     average_price: Decimal | None = None
+    price: Decimal | None = None
 
     @property
     def sighting(self) -> Sighting:
@@ -159,7 +160,7 @@ def row_of(order: object, units: UnitConverter) -> Row | None:
     quantity = _units_of(order, "quantity", units)
     if number is None or not symbol or quantity is None or quantity <= 0:
         return None
-    price = decimal_of(order.get("average_price"))
+    average = decimal_of(order.get("average_price"))
     return Row(
         broker_order_id=number,
         symbol=symbol,
@@ -170,7 +171,8 @@ def row_of(order: object, units: UnitConverter) -> Row | None:
         word=word,
         mark=_text(order, "strategy") or _text(order, "tag"),
         filled_quantity=_units_of(order, "filled_quantity", units),
-        average_price=price if price is not None and price > 0 else None,
+        average_price=average if average is not None and average > 0 else None,
+        price=decimal_of(order.get("price")) or None,
     )
 
 
@@ -205,8 +207,11 @@ def report_of(row: Row, trades: Traded | None) -> OrderReport:
         status=_status_of(row, filled) if is_complete else OrderStatus.OPEN,
         filled_quantity=filled if is_complete and filled is not None else ZERO,
         filled_value=value if is_complete and value is not None else ZERO,
+        client_order_id=row.mark or None,
         symbol=row.symbol,
         message=row.word if is_complete else f"{row.word}, fills not stated yet",
+        quantity=row.quantity,
+        price=row.price,
     )
 
 

@@ -13,9 +13,12 @@ from onefill.cli import (
     exchange,
     look,
     migrate,
+    money,
+    reconciling,
     replay,
     send,
     serve,
+    settling,
     trading,
 )
 from onefill.cli.demo.verb import demo
@@ -43,12 +46,18 @@ app.command(rich_help_panel=_ACT)(trading.pause)
 app.command(rich_help_panel=_ACT)(trading.resume)
 app.command("take-control", rich_help_panel=_ACT)(control.take_control)
 app.command("release-control", rich_help_panel=_ACT)(control.release_control)
+app.command(rich_help_panel=_ACT)(settling.resolve)
+app.command(rich_help_panel=_ACT)(settling.unblock)
+app.command(rich_help_panel=_ACT)(reconciling.reconcile)
+app.command(rich_help_panel=_ACT)(money.close)
 app.command(rich_help_panel=_LOOK)(look.status)
 app.command(rich_help_panel=_LOOK)(control.instances)
 app.command(rich_help_panel=_LOOK)(control.history)
 app.command(rich_help_panel=_LOOK)(look.signals)
 app.command(rich_help_panel=_LOOK)(look.positions)
 app.command(rich_help_panel=_LOOK)(look.orders)
+app.command(rich_help_panel=_LOOK)(money.statistics)
+app.command(rich_help_panel=_LOOK)(money.chart)
 app.command(rich_help_panel=_CARE)(doctor.doctor)
 app.command(rich_help_panel=_CARE)(migrate.migrate)
 app.add_typer(configuration.app, name="config", rich_help_panel=_CARE)

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from onefill.config.section import Number, Section
 from onefill.core.instrument import ExpiryRule, Structure
+from onefill.core.money import ZERO
 
 
 class UnitsFrom(Section):
@@ -82,6 +83,40 @@ class InstrumentSettings(Section):
         ge=0,
         description="Calendar days before expiry at which entries use the next one.",
     )
+
+
+class SwitchSettings(Section):
+    """Safety switches at decision time, in percent (SIG-18)."""
+
+    base_divergence_percent: Number = Field(
+        default=Decimal(2),
+        gt=0,
+        description="How far a base entry's price may be from the market's.",
+    )
+    pyramid_divergence_percent: Number = Field(
+        default=Decimal(1), gt=0, description="How far a pyramid's price may be from the market's."
+    )
+    exit_divergence_percent: Number = Field(
+        default=Decimal(1),
+        gt=0,
+        description="How far the market may be below an exit's price before somebody is told.",
+    )
+    margin_warn_percent: Number = Field(
+        default=Decimal(50), gt=0, description="Margin in use, of equity, that somebody is told of."
+    )
+    margin_block_percent: Number = Field(
+        default=Decimal(80), gt=0, description="Margin in use, of equity, that stops all entries."
+    )
+
+
+class MaxAgeSettings(Section):
+    """Another age than `max_age_s` for some types of entry; 0 is none other (SIG-13)."""
+
+    base_entry: Number = Field(default=ZERO, ge=0, description="BASE_ENTRY; 0: as max_age_s.")
+    pyramid: Number = Field(default=ZERO, ge=0, description="PYRAMID; 0: as max_age_s.")
+    buy: Number = Field(default=ZERO, ge=0, description="Direct buys; 0: as max_age_s.")
+    sell: Number = Field(default=ZERO, ge=0, description="Direct sells; 0: as max_age_s.")
+    target: Number = Field(default=ZERO, ge=0, description="Direct targets; 0: as max_age_s.")
 
 
 class CapsSettings(Section):

@@ -28,6 +28,7 @@ def relations(settings: Settings) -> list[Problem]:
         *_live(settings),
         *_instruments(settings),
         *_tokens(settings),
+        *_limits(settings),
     ]
 
 
@@ -150,3 +151,14 @@ def _tokens(settings: Settings) -> Iterator[Problem]:
             "are the same",
             "Draw two: whoever may look must not be able to act.",
         )
+
+
+def _limits(settings: Settings) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for key, limit in settings.limits.items():
+        if (other := seen.setdefault(limit.name, key)) != key:
+            yield Problem(
+                f"limits.{other}, limits.{key}",
+                f"both limit {limit.name}",
+                "Put all limits of an account, or of a symbol there, into one block.",
+            )

@@ -10,7 +10,8 @@ from onefill.config.holidays import Holidays
 from onefill.config.instruments import InstrumentSettings
 from onefill.config.settings import BROKERS, Settings
 from onefill.core.defaults import INSTRUMENTS
-from onefill.core.instrument import Caps, Instrument, Rules
+from onefill.core.instrument import Caps, Instrument, Rules, Switches
+from onefill.core.signal import SignalKind
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -19,9 +20,16 @@ def rules_of(settings: Settings) -> Rules:
         deployment=settings.deployment,
         instruments=instruments_of(settings),
         caps=Caps(**dict(settings.caps)),
+        switches=Switches(market_hours=settings.market_hours, **dict(settings.switches)),
         equity_base=settings.equity_base,
         peel_off=settings.peel_off,
         max_age_s=settings.max_age_s,
+        max_age_by_type_s={
+            SignalKind(name.upper()): age_s
+            for name, age_s in settings.max_age_by_type_s
+            if age_s > 0
+        },
+        duplicate_window_s=settings.duplicate_window_s,
         direct_broker=settings.direct_broker,
         direct_account=settings.broker(settings.direct_broker).account,
         holidays=Holidays(settings.holidays),

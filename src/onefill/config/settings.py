@@ -16,7 +16,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from onefill.config.instruments import CapsSettings, InstrumentSettings
+from onefill.config.instruments import (
+    CapsSettings,
+    InstrumentSettings,
+    MaxAgeSettings,
+    SwitchSettings,
+)
 from onefill.config.section import Number, Section
 from onefill.core.instrument import EquityBase
 
@@ -55,6 +60,9 @@ class Role(enum.StrEnum):
     def executes(self) -> bool:
         """Whether signals are decided and orders sent."""
         return self is not Role.INTAKE
+
+
+NO_LIMIT = Decimal(0)
 
 
 class DatabaseSettings(Section):
@@ -129,6 +137,67 @@ class OrderSettings(Section):
         description="How long an order in doubt is looked for at a broker that cannot say for "
         "certain (class C), before it goes to a person.",
     )
+    look_again_every_s: int = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        description="How often quarantined orders, and for an hour those that a person ruled "
+        "not_placed, are looked for again: late evidence still wins.",
+    )
+    repeat_alarm_every_s: int = Field(
+        default=60,
+        ge=1,
+        le=3600,
+        description="How often the alarm of a quarantined order is repeated until a person "
+        "acknowledges it.",
+    )
+    reconcile_every_s: int = Field(
+        default=300,
+        ge=5,
+        le=86_400,
+        description="How often the leader compares its book with the brokers'.",
+    )
+    book_evidence: bool = Field(
+        default=True,
+        description="Book what a reconciliation finds that a broker says of our own orders (a "
+        "missed fill, an end) without asking; everything else always waits for a person.",
+    )
+
+
+class LimitSettings(Section):
+    """Hard limits of one account, or of one symbol there; 0 is no limit."""
+
+    broker: Literal["binance", "openalgo"] = Field(default="binance", description="The broker.")
+    account: str = Field(
+        default=PAPER_ACCOUNT, min_length=1, description="The account there, by its name here."
+    )
+    symbol: str = Field(default="", description="Only this symbol, counted apart; empty is all.")
+    quantity_max: Number = Field(
+        default=NO_LIMIT,
+        ge=0,
+        description="The largest quantity of one order that opens, in units.",
+    )
+    notional_max: Number = Field(
+        default=NO_LIMIT,
+        ge=0,
+        description="The most that one order that opens may be worth, in money; an order at market "
+        "without a known price counts as too large.",
+    )
+    orders_a_minute: int = Field(
+        default=0,
+        ge=0,
+        description="The most orders in a minute; exits above it wait, entries end and block.",
+    )
+    daily_loss: Number = Field(
+        default=NO_LIMIT,
+        ge=0,
+        description="After so much realised loss since midnight UTC nothing opens any more.",
+    )
+
+    @property
+    def name(self) -> str:
+        """What is limited: `broker/account`, or `broker/account/symbol`."""
+        return "/".join(filter(None, (self.broker, self.account, self.symbol)))
 
 
 class BrokerSettings(Section):
@@ -285,6 +354,12 @@ class Settings(Section):
     max_age_s: Number = Field(
         default=Decimal(60), gt=0, description="An entry older than this is not executed any more."
     )
+    duplicate_window_s: Number = Field(
+        default=Decimal(60),
+        ge=0,
+        description="Two entries of a type for one slot within this time are one, unless an "
+        "order_id tells them apart.",
+    )
     market_hours: bool = Field(
         default=True, description="Trade only while the exchange is open; off for demonstrations."
     )
@@ -312,11 +387,18 @@ class Settings(Section):
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
     caps: CapsSettings = CapsSettings()
+    switches: SwitchSettings = SwitchSettings()
+    max_age_by_type_s: MaxAgeSettings = MaxAgeSettings()
     strategies: Mapping[str, StrategySettings] = Field(
         default_factory=dict, description="Settings by portfolio."
     )
     instruments: Mapping[str, InstrumentSettings] = Field(
         default_factory=dict, description="Instruments to add, or to change."
+    )
+    limits: Mapping[str, LimitSettings] = Field(
+        default_factory=dict,
+        description="Hard limits of accounts and symbols, under any names; a breach ends the "
+        "order, blocks its lane, and alarms.",
     )
     holidays: Mapping[str, HolidaySettings] = Field(
         default_factory=dict, description="Corrections to holidays, by exchange (NSE, MCX)."

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from onefill.core.book import Account, Situation, TimeBasis
 from onefill.core.instrument import Rules
+from onefill.core.market_hours import is_open, next_open
 from onefill.core.refusal import Refusal
 from onefill.core.signal import ALL_SLOTS, Engine, Signal, SignalKind
 
@@ -17,6 +18,8 @@ def refusal_of_entry(signal: Signal, situation: Situation, rules: Rules) -> Refu
     """Why this signal may not add exposure now, or None. Source: SIG-11, 12, 13, 18, ORD-8."""
     if situation.paused:
         return Refusal.PAUSED
+    if opening_after(signal.instrument, situation, rules) is not None:
+        return Refusal.OUTSIDE_HOURS
     if is_too_old(signal, situation, rules):
         return Refusal.TOO_OLD
     if is_overtaken(signal, situation):
@@ -28,11 +31,23 @@ def refusal_of_entry(signal: Signal, situation: Situation, rules: Rules) -> Refu
     return None
 
 
+def opening_after(name: str, situation: Situation, rules: Rules) -> datetime | None:
+    """When the instrument's exchange opens again; None while it trades, or hours don't matter."""
+    instrument = rules.instruments.get(name)
+    if instrument is None or not rules.switches.market_hours:
+        return None
+    moment, exchange = situation.market_time, instrument.exchange
+    holidays = rules.holidays.get(exchange, frozenset())
+    if is_open(exchange, moment, holidays):
+        return None
+    return next_open(exchange, moment, holidays)
+
+
 def valid_until(signal: Signal, account: Account, rules: Rules) -> datetime | None:
     """When an entry ends unsent; None where signals are judged by their own time."""
     if account.time_basis is TimeBasis.SIGNAL:
         return None
-    return signal.time + timedelta(seconds=float(rules.max_age_s))
+    return signal.time + timedelta(seconds=float(rules.max_age_of(signal.kind)))
 
 
 def is_too_old(signal: Signal, situation: Situation, rules: Rules) -> bool:

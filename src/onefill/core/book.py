@@ -89,7 +89,8 @@ class Situation:
     for the caps over the portfolio (the direct policy gets only its own lane's). intents: the
     lane's intents that are not final. blocked: why the lane takes no new exposure, or None.
     last_decided: the newest signal time that was decided in the lane. marks: the newest decided
-    signal of each kind and slot there.
+    signal of each kind and slot there. market_price: what the instrument trades at now, where
+    that is known. heard_at: the time of the signal under decision.
     """
 
     now: datetime
@@ -101,6 +102,15 @@ class Situation:
     paused: bool = False
     last_decided: datetime | None = None
     marks: tuple[Mark, ...] = ()
+    market_price: Decimal | None = None
+    heard_at: datetime | None = None
+
+    @property
+    def market_time(self) -> datetime:
+        """By which time market hours are judged: now, or in a replay the newest signal's."""
+        if self.account.time_basis is TimeBasis.NOW:
+            return self.now
+        return self.heard_at or self.last_decided or self.now
 
     @property
     def here(self) -> tuple[Position, ...]:
@@ -174,9 +184,9 @@ class Decision:
     status: DECIDED when work follows (intents, or an exit that waits for fills in doubt), else an
     end status. numbers: figures that explain the decision, as plain decimal strings, kept with
     the signal. withdraw: NEW intents that must not be sent any more (they end EXPIRED; one that
-    is NEW no longer voids the whole decision). signals: others that this decision ends. wait:
-    not now (an order of this lane must settle first): nothing else is written, and the signal is
-    decided again when the lane changes.
+    is NEW no longer voids the whole decision). signals: others that this decision ends. alarms:
+    what a person shall be told of. wait: not now (an order of this lane must settle first):
+    nothing else is written, and the signal is decided again when the lane changes.
     """
 
     status: SignalStatus
@@ -186,11 +196,26 @@ class Decision:
     intents: tuple[OrderIntent, ...] = ()
     withdraw: tuple[ClientOrderId, ...] = ()
     signals: tuple[SignalChange, ...] = ()
+    alarms: tuple[str, ...] = ()
     wait: bool = False
 
 
 WAIT = Decision(status=SignalStatus.RECEIVED, wait=True)
 """Decide this signal later; the lane is woken when one of its orders settles."""
+
+
+def joined(first: Decision, second: Decision) -> Decision:
+    """Both at once, the second made on top of the first; it says what becomes of the signal."""
+    positions = {position.id: position for position in (*first.positions, *second.positions)}
+    return replace(
+        second,
+        numbers={**first.numbers, **second.numbers},
+        positions=tuple(positions.values()),
+        intents=first.intents + second.intents,
+        withdraw=first.withdraw + second.withdraw,
+        signals=first.signals + second.signals,
+        alarms=first.alarms + second.alarms,
+    )
 
 
 def refuse(refusal: Refusal, numbers: Mapping[str, str] | None = None) -> Decision:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from onefill.core.book import Decision, Situation
+from onefill.core.admission import opening_after
+from onefill.core.book import Decision, Situation, TimeBasis
 from onefill.core.ids import ClientOrderId
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent, Side
-from onefill.core.issue import CLOSE, Cause, issue
+from onefill.core.issue import CLOSE, Cause, issue, issue_cancel
 from onefill.core.money import ZERO
 from onefill.core.position import Leg, Position, PositionStatus
 from onefill.core.signal import SignalStatus
@@ -20,21 +21,21 @@ from onefill.core.signal import SignalStatus
 def begin_closing(
     position: Position,
     live: Sequence[OrderIntent],
-    now: datetime,
+    situation: Situation,
     rules: Rules,
     *,
     signal_id: int | None,
     reason: str | None,
 ) -> tuple[Position, tuple[OrderIntent, ...]]:
-    """The position in `closing`, and the orders for what is confirmed now.
+    """The position in `closing`, the orders for what is confirmed now, cancels for what rests.
 
     live: the lane's intents that may still fill, without those being withdrawn. Fills confirmed
-    later are sold by `continue_exits` (ORD-8).
+    later are sold by `continue_exits` (ORD-8), and while the market is closed all of it waits.
     """
     asked = replace(
         position, status=PositionStatus.CLOSING, exit_signal_id=signal_id, reason=reason
     )
-    return _issue_exit(asked, live, now, rules)
+    return _issue_exit(asked, live, situation, rules)
 
 
 def continue_exits(situation: Situation, rules: Rules) -> Decision | None:
@@ -48,11 +49,11 @@ def continue_exits(situation: Situation, rules: Rules) -> Decision | None:
     for position in situation.here:
         if position.status is not PositionStatus.CLOSING or not _is_due(position, situation.now):
             continue
-        again, issued = _issue_exit(position, situation.intents, situation.now, rules)
-        if issued:
+        again, issued = _issue_exit(position, situation.intents, situation, rules)
+        if again != position:
             positions.append(again)
             intents += issued
-    if not intents:
+    if not positions:
         return None
     return Decision(status=SignalStatus.DECIDED, positions=tuple(positions), intents=tuple(intents))
 
@@ -88,14 +89,38 @@ def committed(live: Sequence[OrderIntent], leg: str, side: Side) -> Decimal:
 
 
 def _issue_exit(
-    position: Position, live: Sequence[OrderIntent], now: datetime, rules: Rules
+    position: Position, live: Sequence[OrderIntent], situation: Situation, rules: Rules
 ) -> tuple[Position, tuple[OrderIntent, ...]]:
-    intents = closing_intents(position, live, rules)
+    mine = [intent for intent in live if intent.position_id == position.id and intent.is_live]
+    intents = (*_cancels(position, mine), *closing_intents(position, live, rules))
     if not intents:
         return position, ()
+    opens = opening_after(position.instrument, situation, rules)
+    if opens is not None:
+        return _until_open(position, opens, situation), ()
     pause_s = rules.exit_retry_s[min(position.exits, len(rules.exit_retry_s) - 1)]
-    again = now + timedelta(seconds=pause_s)
+    again = situation.now + timedelta(seconds=pause_s)
     return replace(position, exits=position.exits + 1, next_exit_at=again), intents
+
+
+def _cancels(position: Position, mine: Sequence[OrderIntent]) -> tuple[OrderIntent, ...]:
+    """Cancels for what rests at the broker: it would open anew, or hold back what is to be sold.
+
+    Once one is carried out, the exit goes on at once with what that order no longer covers.
+    """
+    targeted = {intent.target for intent in mine}
+    return tuple(
+        issue_cancel(intent, position.exits + 1, position.exit_signal_id)
+        for intent in mine
+        if intent.rests and intent.client_order_id not in targeted
+    )
+
+
+def _until_open(position: Position, opens: datetime, situation: Situation) -> Position:
+    """In a replay only a later signal can open the market, so that no clock is waited for."""
+    if situation.account.time_basis is TimeBasis.SIGNAL:
+        return position
+    return replace(position, next_exit_at=opens)
 
 
 def _close_legs(

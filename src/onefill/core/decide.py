@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from onefill.core.book import Decision, Situation, refuse
 from onefill.core.direct.decide import decide as decide_direct
 from onefill.core.instrument import Rules
@@ -12,6 +14,11 @@ from onefill.core.signal import Engine, LoggedSignal
 
 def decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
     """The decision on one signal, by the rules of its engine; pure."""
+    return _told_of_expiry(logged, _decide(logged, situation, rules))
+
+
+def _decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
+    situation = replace(situation, heard_at=logged.signal.time)
     match logged.signal.engine:
         case Engine.PORTFOLIO:
             return decide_portfolio(logged, situation, rules)
@@ -19,3 +26,12 @@ def decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision
             return decide_direct(logged, situation, rules)
         case _:
             return refuse(Refusal.ENGINE_NOT_AVAILABLE)
+
+
+def _told_of_expiry(logged: LoggedSignal, decision: Decision) -> Decision:
+    """An entry that came too late is a trade that a person expected (SIG-13)."""
+    if decision.reason != Refusal.TOO_OLD.code:
+        return decision
+    signal = logged.signal
+    alarm = f"{signal.lane}: {signal.kind} of {signal.time.isoformat()} expired before it traded"
+    return replace(decision, alarms=(*decision.alarms, alarm))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from onefill.core.ids import ClientOrderId
-from onefill.core.intent import IntentEvent, IntentState, OrderIntent, step
+from onefill.core.intent import AT_BROKER, IntentEvent, IntentState, OrderIntent, step
 from onefill.core.money import plain
 from onefill.core.report import (
     Absent,
+    Carried,
     NotPlaced,
     NotSent,
     OrderReport,
@@ -38,12 +39,19 @@ class Unsettled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    """A person's verdict on a quarantined order: the broker never had it. note: their reason."""
+
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """One word about one attempt of one intent."""
 
     client_order_id: ClientOrderId
     attempt: int
-    word: Outcome | Absent | Unsettled
+    word: Outcome | Absent | Unsettled | Ruled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +104,26 @@ def hear(intent: OrderIntent, told: Told) -> Heard:
             return _hear_denial(intent, told, IntentEvent.ABSENT, detail)
         case Unsettled(detail=detail):
             return _hear_denial(intent, told, IntentEvent.UNSETTLED, detail)
-    return Heard(intent=intent)  # absent, but not conclusively: no news
+        case Carried(report=report):
+            state, _ = step(intent.state, IntentEvent.CARRIED_OUT)
+            return Heard(intent=replace(intent, state=state, reason=report.message))
+        case Ruled(note=note) if intent.state is IntentState.QUARANTINED:
+            return _hear_denial(intent, told, IntentEvent.ABSENT, f"a person's word: {note}")
+    return Heard(intent=intent)  # absent, but not conclusively; or ruled on, and settled meanwhile
+
+
+def resized(intent: OrderIntent, quantity: Decimal, price: Decimal | None) -> OrderIntent:
+    """An order after a change of its quantity and price that took effect.
+
+    A poll may have seen its fills before we learned of the change, and judged them by the old
+    quantity: so where it stands is judged anew.
+    """
+    after = replace(intent, order=replace(intent.order, quantity=quantity, price=price))
+    if intent.state is IntentState.FILLED and intent.filled_quantity < quantity:
+        return replace(after, state=IntentState.PARTIALLY_FILLED)
+    if intent.state in AT_BROKER and intent.filled_quantity >= quantity:
+        return replace(after, state=IntentState.FILLED)
+    return after
 
 
 def _hear_denial(intent: OrderIntent, told: Told, event: IntentEvent, reason: str) -> Heard:

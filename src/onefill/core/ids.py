@@ -47,6 +47,11 @@ def is_deployment(text: str) -> bool:
     return len(text) == _DEPLOYMENT_CHARACTERS and all(letter in _ALPHABET for letter in text)
 
 
+def deployment_of(client_id: ClientOrderId) -> str:
+    """The three letters or digits that mark the installation which made this id."""
+    return client_id[len(PREFIX) : len(PREFIX) + _DEPLOYMENT_CHARACTERS]
+
+
 def is_ours(client_id: str, deployment: str) -> bool:
     """Whether an order seen at a broker carries the mark of this deployment."""
     return client_id.startswith(PREFIX + deployment) and len(client_id) == 20

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from onefill.core.signal import SignalKind
+
 
 class Structure(enum.StrEnum):
     """How a position in the instrument is built at the broker."""
@@ -74,6 +76,22 @@ class Caps:
     pyramid_volatility_percent: Decimal = Decimal(4)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches:
+    """Safety switches at decision time (SIG-18), in percent.
+
+    divergence: of a signal's price from the market's, by which an entry is refused, or an exit
+    warned of. margin: of equity in use, at which entries are warned of, or refused.
+    """
+
+    market_hours: bool = False
+    base_divergence_percent: Decimal = Decimal(2)
+    pyramid_divergence_percent: Decimal = Decimal(1)
+    exit_divergence_percent: Decimal = Decimal(1)
+    margin_warn_percent: Decimal = Decimal(50)
+    margin_block_percent: Decimal = Decimal(80)
+
+
 class EquityBase(enum.StrEnum):
     """Which equity sizes a trade (PF-5)."""
 
@@ -86,21 +104,28 @@ class EquityBase(enum.StrEnum):
 class Rules:
     """Everything the pure decisions need that is configuration.
 
-    max_age_s: entries expire. duplicate_window_s: two entries of a kind for one slot within it
-    are one. exit_retry_s: the pauses before an exit that ended short is issued again.
+    max_age_s: entries expire; max_age_by_type_s: some types at another age. duplicate_window_s: two
+    entries of a kind for one slot within it are one. exit_retry_s: the pauses before an exit that
+    ended short is issued again.
     """
 
     deployment: str
     instruments: Mapping[str, Instrument]
     caps: Caps = field(default_factory=Caps)
+    switches: Switches = field(default_factory=Switches)
     equity_base: EquityBase = EquityBase.EQUITY_HIGH
     peel_off: bool = False
     max_age_s: Decimal = Decimal(60)
+    max_age_by_type_s: Mapping[SignalKind, Decimal] = field(default_factory=dict)
     direct_broker: str = "binance"
     direct_account: str = "paper"
     duplicate_window_s: Decimal = Decimal(60)
     exit_retry_s: tuple[int, ...] = (1, 2, 5, 15, 60)
     holidays: Mapping[str, frozenset[date]] = field(default_factory=dict)
-    """Holidays by the instruments' `exchange`, for the expiry rules."""
+    """Holidays by the instruments' `exchange`, for the expiry rules and the market hours."""
     accounts: Mapping[str, str] = field(default_factory=dict)
     """The account to use at each broker (`paper` where none is named)."""
+
+    def max_age_of(self, kind: SignalKind) -> Decimal:
+        """Seconds after which an entry of that kind is not executed any more (SIG-13)."""
+        return self.max_age_by_type_s.get(kind, self.max_age_s)

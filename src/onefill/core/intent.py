@@ -52,6 +52,7 @@ class IntentState(enum.StrEnum):
     IN_DOUBT = "IN_DOUBT"
     NOT_PLACED = "NOT_PLACED"
     QUARANTINED = "QUARANTINED"
+    DONE = "DONE"  # a cancel or a change took effect, or there was nothing left for it to do
 
 
 class IntentEvent(enum.StrEnum):
@@ -69,6 +70,7 @@ class IntentEvent(enum.StrEnum):
     LOST = "lost"  # the outcome is unknown
     ABSENT = "absent"  # a conclusive look-up: the broker never had it, and never will
     UNSETTLED = "unsettled"  # the look-ups are used up and prove nothing
+    CARRIED_OUT = "carried_out"  # of a cancel or a change
 
 
 S, E = IntentState, IntentEvent
@@ -102,6 +104,8 @@ TRANSITIONS: dict[tuple[IntentState, IntentEvent], IntentState] = {
     **{(S.QUARANTINED, event): state for event, state in _PLACED.items()},
     (S.QUARANTINED, E.ABSENT): S.NOT_PLACED,  # a person's verdict, final
     (S.QUARANTINED, E.LOST): S.QUARANTINED,
+    # Cancels and changes carry absolute values: whichever attempt did it, it is done.
+    **{(state, E.CARRIED_OUT): S.DONE for state in (S.NEW, S.SENDING, S.IN_DOUBT)},
     (S.ACKED, E.PARTLY_FILLED): S.PARTIALLY_FILLED,
     (S.ACKED, E.WHOLLY_FILLED): S.FILLED,
     (S.ACKED, E.CANCELLED): S.CANCELLED,
@@ -124,7 +128,9 @@ CONTRADICTIONS: dict[tuple[IntentState, IntentEvent], IntentState] = {
 }
 """The venue executed what was thought not to be there: believed, alarmed, and the lane blocks."""
 
-FINAL = frozenset({S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED, S.NOT_PLACED})
+FINAL = frozenset({S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED, S.NOT_PLACED, S.DONE})
+ACCOMPLISHED = frozenset({S.FILLED, S.DONE})
+"""What others that wait for it may follow."""
 DEAD = frozenset({S.CANCELLED, S.REJECTED, S.EXPIRED, S.NOT_PLACED})
 """Final without having done all that was asked."""
 UNRESOLVED = frozenset({S.IN_DOUBT, S.QUARANTINED})
@@ -170,8 +176,10 @@ class OrderIntent:
     source: what caused it (a signal's fingerprint in hex, or a position's id); with leg, action
     and n it is unique and makes the client order id. adds_exposure: whether it may enlarge a
     position (then it expires at `valid_until`, and waits while its lane has an order in doubt).
-    after: the intent that must be FILLED before this one may be claimed; it is withdrawn when
-    that one ends dead. send_by: past it the current attempt was sent or never will be.
+    after: the intent that must be FILLED (or DONE) before this one may be claimed; it is withdrawn
+    when that one ends dead. target, target_order_id: of a cancel or a change, the order that it
+    is about, by our id and the broker's; `order` then says what the target shall be.
+    send_by: past it the current attempt was sent or never will be.
     expires_at: when the venue stops accepting the current attempt (None: never).
     witnessed: ids of like orders that the broker's book showed before the current attempt.
     filled_value: Σ quantity·price of what is filled, in the broker's unit.
@@ -190,6 +198,8 @@ class OrderIntent:
     signal_id: int | None = None
     position_id: PositionId | None = None
     verb: Verb = Verb.PLACE
+    target: ClientOrderId | None = None
+    target_order_id: str | None = None
     after: ClientOrderId | None = None
     valid_until: datetime | None = None
     state: IntentState = IntentState.NEW
@@ -211,7 +221,13 @@ class OrderIntent:
     @property
     def remaining(self) -> Decimal:
         """What it may still fill, at the most."""
-        return self.order.quantity - self.filled_quantity if self.is_live else ZERO
+        trades = self.is_live and self.verb is Verb.PLACE
+        return self.order.quantity - self.filled_quantity if trades else ZERO
+
+    @property
+    def rests(self) -> bool:
+        """Whether it may stay at the broker for long: a limit order that was accepted."""
+        return self.state in AT_BROKER and self.order.order_type is OrderType.LIMIT
 
     def is_unresolved(self, now: datetime) -> bool:
         """Whether nobody knows what became of it: IN_DOUBT, QUARANTINED, or SENDING too long."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from onefill.core.hearing import Fill
 from onefill.core.ids import ClientOrderId
-from onefill.core.intent import IntentState, OrderIntent, Side
+from onefill.core.intent import ACCOMPLISHED, IntentState, OrderIntent, Side, Verb
 from onefill.core.money import ZERO, plain
 from onefill.core.position import Position, PositionStatus
 from onefill.core.signal import NET_SLOT
@@ -114,6 +114,8 @@ def _one_intent_an_action(intents: Sequence[OrderIntent]) -> Iterator[Violation]
 
 def _states_match_quantities(intents: Iterable[OrderIntent]) -> Iterator[Violation]:
     for intent in intents:
+        if intent.verb is not Verb.PLACE:
+            continue
         asked, filled = intent.order.quantity, intent.filled_quantity
         if filled > asked:
             yield Violation(
@@ -133,7 +135,7 @@ def _nothing_overtakes_its_predecessor(
 ) -> Iterator[Violation]:
     for intent in intents.values():
         before = intents.get(intent.after) if intent.after is not None else None
-        if before is None or before.state is IntentState.FILLED or intent.state in _UNSENT:
+        if before is None or before.state in ACCOMPLISHED or intent.state in _UNSENT:
             continue
         yield Violation(
             promise="legs_in_order",

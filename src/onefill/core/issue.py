@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from onefill.core.ids import ClientOrderId, client_order_id
-from onefill.core.intent import OrderIntent, OrderRequest, OrderType, Side
+from onefill.core.ids import ClientOrderId, client_order_id, deployment_of
+from onefill.core.intent import OrderIntent, OrderRequest, OrderType, Side, Verb
 from onefill.core.position import Leg, Position
 
 OPEN, CLOSE, TRADE = "open", "close", "trade"
 """Actions: opening a position's leg, closing it, and the direct policy's plain orders."""
+CANCEL, MODIFY = "cancel", "modify"
+"""Actions on an order that is at the broker; their source is that order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,4 +67,44 @@ def issue(
         position_id=position.id,
         after=after,
         valid_until=valid_until,
+    )
+
+
+def issue_cancel(target: OrderIntent, n: int, signal_id: int | None = None) -> OrderIntent:
+    """A NEW intent to cancel what is left of an order at the broker; n: the how manieth."""
+    return _change(target, Verb.CANCEL, n, target.order, signal_id)
+
+
+def issue_modify(
+    target: OrderIntent, n: int, *, quantity: Decimal, price: Decimal, signal_id: int | None = None
+) -> OrderIntent:
+    """A NEW intent to give a limit order this quantity and price: absolute, so repeatable."""
+    wanted = replace(target.order, quantity=quantity, price=price)
+    return _change(target, Verb.MODIFY, n, wanted, signal_id)
+
+
+def _change(
+    target: OrderIntent,
+    verb: Verb,
+    n: int,
+    order: OrderRequest,
+    signal_id: int | None,
+) -> OrderIntent:
+    name, action = target.client_order_id, CANCEL if verb is Verb.CANCEL else MODIFY
+    return OrderIntent(
+        client_order_id=client_order_id(deployment_of(name), name, target.leg, action, n),
+        lane=target.lane,
+        portfolio=target.portfolio,
+        instrument=target.instrument,
+        source=name,
+        leg=target.leg,
+        action=action,
+        n=n,
+        order=order,
+        adds_exposure=False,
+        signal_id=signal_id,
+        position_id=target.position_id,
+        verb=verb,
+        target=name,
+        target_order_id=target.broker_order_id,
     )

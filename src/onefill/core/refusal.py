@@ -31,6 +31,11 @@ class Refusal(enum.Enum):
         "Long_1 is the base and the others are pyramids; correct the alert's message.",
     )
     PAUSED = ("paused", _S.REJECTED, "An operator paused trading; resume it first.")
+    OUTSIDE_HOURS = (
+        "outside_hours",
+        _S.REJECTED,
+        "The exchange is closed; send entries while it trades (`market_hours` in the settings).",
+    )
     TOO_OLD = (
         "too_old",
         _S.EXPIRED,
@@ -49,7 +54,7 @@ class Refusal(enum.Enum):
     LANE_BLOCKED = (
         "lane_blocked",
         _S.BLOCKED,
-        "Settle what blocks the lane (`onefill lanes` names it), then unblock it.",
+        "Settle what blocks the lane (`onefill status` names it), then `onefill unblock` it.",
     )
     NOTHING_TO_CLOSE = (
         "nothing_to_close",
@@ -62,10 +67,25 @@ class Refusal(enum.Enum):
         "Nothing to do: the position is being closed.",
     )
     TARGET_REACHED = ("target_reached", _S.IGNORED, "Nothing to do: the target is held already.")
+    STOPPED = (
+        "stopped",
+        _S.BLOCKED,
+        "The signal's own price is below the stop of what is held, which is being sold.",
+    )
     SLOT_TAKEN = (
         "slot_taken",
         _S.IGNORED,
         "The slot holds a position; close it first, or use another slot.",
+    )
+    PRICE_DIVERGENCE = (
+        "price_divergence",
+        _S.REJECTED,
+        "The signal's price is far from the market's; look at the alert's symbol and delay.",
+    )
+    MARGIN_USE = (
+        "margin_use",
+        _S.BLOCKED,
+        "Too much of equity is bound as margin already; close something, or pay in.",
     )
     INVALID_RISK = (
         "invalid_risk",
@@ -131,6 +151,27 @@ class Refusal(enum.Enum):
         "pyramid_volatility_cap",
         _S.BLOCKED,
         "With this pyramid the portfolio's volatility would pass the cap for pyramids.",
+    )
+    LIMIT_QUANTITY = (
+        "limit_quantity",
+        _S.BLOCKED,
+        "The order is larger than the account's limit; look why, then unblock the lane.",
+    )
+    LIMIT_NOTIONAL = (
+        "limit_notional",
+        _S.BLOCKED,
+        "The order is worth more than the account's limit (or no price is known to judge it by); "
+        "look why, then unblock the lane.",
+    )
+    LIMIT_ORDERS = (
+        "limit_orders",
+        _S.BLOCKED,
+        "The account has placed its most orders in a minute; look why, then unblock the lane.",
+    )
+    LIMIT_LOSS = (
+        "limit_loss",
+        _S.BLOCKED,
+        "The account has lost its most for a day; nothing opens there before tomorrow.",
     )
 
     def __init__(self, code: str, status: SignalStatus, remedy: str) -> None:

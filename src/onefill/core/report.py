@@ -44,6 +44,7 @@ class OrderReport:
 
     filled_quantity and filled_value (Σ quantity·price) are cumulative: a later report says at
     least as much, so that repeats and reordering change nothing and a gap heals itself (ORD-10).
+    quantity, price: what is asked now, where the broker says (price None: at market).
     """
 
     broker_order_id: str
@@ -53,6 +54,8 @@ class OrderReport:
     client_order_id: str | None = None
     symbol: str = ""
     message: str | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
     trades: tuple[Trade, ...] = ()
 
     @property
@@ -96,7 +99,14 @@ class NotSent:
     detail: str
 
 
-Outcome = Placed | NotPlaced | Unknown | NotSent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """A cancel or a change took effect, or its order is over. report: of that order."""
+
+    report: OrderReport
+
+
+Outcome = Placed | NotPlaced | Unknown | NotSent | Carried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import TypeVar
 
 from onefill.core.errors import invariant
-from onefill.core.hearing import Fill, Heard, Told, Unsettled, hear
+from onefill.core.hearing import Fill, Heard, Told, Unsettled, hear, resized
 from onefill.core.ids import ClientOrderId, PositionId
-from onefill.core.intent import DEAD, IntentEvent, IntentState, OrderIntent, step
+from onefill.core.intent import DEAD, IntentEvent, IntentState, OrderIntent, Verb, step
 from onefill.core.issue import CLOSE
 from onefill.core.position import Position, PositionStatus
 from onefill.core.refusal import Refusal
+from onefill.core.report import Carried, OrderReport, Placed
 from onefill.core.signal import SignalStatus
 from onefill.core.standing import PREDECESSOR, position_standing, signal_standing
 
@@ -98,9 +99,33 @@ def _take_word(books: _Books, told: Told) -> None:
     invariant(intent is not None, "the books hold what is told of", id=told.client_order_id)
     assert intent is not None
     heard = hear(intent, told)
-    books.intents[intent.client_order_id] = heard.intent
+    _take_heard(books, heard)
+    if isinstance(told.word, Carried):
+        _carry_out(books, intent, told.word.report)
+
+
+def _take_heard(books: _Books, heard: Heard) -> None:
+    books.intents[heard.intent.client_order_id] = heard.intent
     books.note(heard.alarms, heard.block)
     _book(books, heard)
+
+
+def _carry_out(books: _Books, change: OrderIntent, report: OrderReport) -> None:
+    """What a cancel or a change that took effect means for its target, and for an exit that
+    waited for it."""
+    target = books.intents.get(change.target) if change.target is not None else None
+    invariant(target is not None, "the books hold a change's target", id=change.client_order_id)
+    assert target is not None
+    if change.verb is Verb.MODIFY and report.quantity is not None:
+        target = resized(target, report.quantity, report.price)
+        books.intents[target.client_order_id] = target
+    word = Told(
+        client_order_id=target.client_order_id, attempt=target.attempt, word=Placed(report=report)
+    )
+    _take_heard(books, hear(target, word))
+    position = books.positions.get(target.position_id) if target.position_id is not None else None
+    if position is not None and position.status is PositionStatus.CLOSING:
+        books.positions[position.id] = replace(position, next_exit_at=None)
 
 
 def _book(books: _Books, heard: Heard) -> None:
@@ -139,7 +164,8 @@ def _vain(books: _Books, intent: OrderIntent, touched: frozenset[ClientOrderId])
     if before is not None and before.state in DEAD:
         return f"{PREDECESSOR}{before.state.value.lower()}"
     position = books.positions.get(intent.position_id) if intent.position_id is not None else None
-    if position is not None and intent.action != CLOSE and _is_leaving(position):
+    trades = intent.verb is Verb.PLACE and intent.action != CLOSE
+    if position is not None and trades and _is_leaving(position):
         return Refusal.OVERTAKEN.code
     late = intent.valid_until is not None and books.now > intent.valid_until
     return Refusal.TOO_OLD.code if late and intent.client_order_id in touched else None

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from onefill.core.book import SignalChange
-from onefill.core.intent import IntentState, OrderIntent, Side
+from onefill.core.intent import IntentState, OrderIntent, Side, Verb
 from onefill.core.issue import OPEN
 from onefill.core.money import plain
 from onefill.core.position import CALL, PUT, Leg, Position, PositionStatus
@@ -63,7 +63,7 @@ def signal_standing(
     now: datetime,
 ) -> SignalChange:
     """Where the signal stands. intents: all of its own; leaving: positions that it closes."""
-    mine = [intent for intent in intents if intent.signal_id == signal_id]
+    mine = _counting([intent for intent in intents if intent.signal_id == signal_id])
     doubtful = next((intent for intent in mine if intent.is_unresolved(now)), None)
     if doubtful is not None:
         return SignalChange(
@@ -76,6 +76,20 @@ def signal_standing(
         status = SignalStatus.EXECUTING if begun else SignalStatus.DECIDED
         return SignalChange(signal_id=signal_id, status=status)
     return _ended_signal(signal_id, mine)
+
+
+def _counting(mine: Sequence[OrderIntent]) -> list[OrderIntent]:
+    """Without cancels and changes that are over, and without what was ruled out and placed again:
+    the newer order stands for both."""
+    newest = {(i.source, i.leg, i.action): i.n for i in sorted(mine, key=lambda intent: intent.n)}
+
+    def counts(intent: OrderIntent) -> bool:
+        if intent.verb is not Verb.PLACE:
+            return intent.is_live
+        is_newest = intent.n == newest[intent.source, intent.leg, intent.action]
+        return is_newest or intent.state is not IntentState.NOT_PLACED
+
+    return [intent for intent in mine if counts(intent)]
 
 
 def _exit_status(leaving: Sequence[Position]) -> SignalStatus:

@@ -85,3 +85,5 @@ class Decider:
         self._offer(decided.intents)
         for signal in decided.ended:
             self._ended.publish(signal)
+        for alarm in decided.alarms:
+            log.warning("decider.alarm", alarm=alarm)

@@ -9,7 +9,7 @@ import structlog
 
 from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
 from onefill.core.ids import ClientOrderId, Epoch
-from onefill.core.intent import IntentState, OrderIntent
+from onefill.core.intent import ACCOMPLISHED, OrderIntent
 from onefill.core.report import Unknown
 from onefill.core.settlement import Told
 from onefill.flow.backoff import Backoff
@@ -75,7 +75,7 @@ class Executor:
     def settled(self, intents: Sequence[OrderIntent]) -> None:
         """Take note of changed intents: what waited for a filled one may go now."""
         for intent in intents:
-            if intent.state is IntentState.FILLED:
+            if intent.state in ACCOMPLISHED:
                 self._queue(self._held.pop(intent.client_order_id, ()))
             elif not intent.is_live:
                 self._held.pop(intent.client_order_id, None)

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from onefill.core.changes import is_carried_out, may_be_repeated
 from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
 from onefill.core.ids import Epoch
-from onefill.core.intent import IntentState, OrderIntent
-from onefill.core.report import Absent, Found, NoAnswer, Placed
+from onefill.core.intent import IntentState, OrderIntent, Verb
+from onefill.core.report import Absent, Carried, Found, LookUp, NoAnswer, Placed
+from onefill.core.rivals import rivals_of
 from onefill.core.settlement import Told, Unsettled
 from onefill.ports.broker import Broker, OrderClass
 from onefill.ports.claims import claim_of
@@ -62,7 +64,7 @@ class Resolver:
         nameless = await self._store.nameless(INTENTS_A_ROUND)
         async with asyncio.TaskGroup() as tasks:
             for intent in intents:
-                tasks.create_task(self._resolve(epoch, intent, _rivals(intent, nameless), now))
+                tasks.create_task(self._resolve(epoch, intent, rivals_of(intent, nameless), now))
 
     async def _resolve(
         self, epoch: Epoch, intent: OrderIntent, rivals: Sequence[OrderIntent], now: datetime
@@ -74,6 +76,9 @@ class Resolver:
             reach(Failpoint.LOOK_UP_BEFORE)
             answer = await broker.look_up(intent, rivals)
             reach(Failpoint.LOOK_UP_AFTER)
+        if intent.verb is not Verb.PLACE:
+            self._resolve_change(intent, answer, now)
+            return
         match answer:
             case Found(report=report):
                 self._say(intent, Placed(report=report))
@@ -84,7 +89,18 @@ class Resolver:
             case Absent(detail=detail) | NoAnswer(detail=detail):
                 self._quarantine_if_hopeless(broker, intent, now, detail)
 
-    def _say(self, intent: OrderIntent, word: Placed | Absent | Unsettled) -> None:
+    def _resolve_change(self, intent: OrderIntent, answer: LookUp, now: datetime) -> None:
+        """A cancel or a change carries absolute values: after a look-up it may be sent again."""
+        match answer:
+            case Found(report=report) if is_carried_out(intent, report):
+                self._say(intent, Carried(report=report))
+            case Found(report=report) if may_be_repeated(intent, now):
+                detail = f"the order is still {report.status.value}"
+                self._say(intent, Absent(conclusive=True, detail=detail))
+            case Absent(detail=detail) | NoAnswer(detail=detail):
+                log.warning("resolver.no_target", intent=intent.client_order_id, detail=detail)
+
+    def _say(self, intent: OrderIntent, word: Placed | Absent | Unsettled | Carried) -> None:
         log.info("resolver.settled", intent=intent.client_order_id, word=type(word).__name__)
         self._tell(Told(client_order_id=intent.client_order_id, attempt=intent.attempt, word=word))
 
@@ -122,15 +138,3 @@ def _may_be_resent(broker: Broker, intent: OrderIntent, now: datetime) -> bool:
     """Class A only, and an entry only while it is fresh: a late one would trade an old price."""
     fresh = intent.valid_until is None or now <= intent.valid_until
     return broker.capabilities.order_class is OrderClass.A and fresh
-
-
-def _rivals(intent: OrderIntent, others: Sequence[OrderIntent]) -> tuple[OrderIntent, ...]:
-    """Other intents that an order found at the broker might belong to as well."""
-    return tuple(
-        other
-        for other in others
-        if other.client_order_id != intent.client_order_id
-        and (other.order.broker, other.order.account) == (intent.order.broker, intent.order.account)
-        and (other.order.symbol, other.order.side, other.order.quantity)
-        == (intent.order.symbol, intent.order.side, intent.order.quantity)
-    )

@@ -37,7 +37,7 @@ from onefill.core.lease import (
 from onefill.core.succession import Heir, Vacancy, wait_ms
 from onefill.ports.clock import Clock
 from onefill.ports.lease import LEADER, Holder, Lease, LeaseStore
-from onefill.ports.neighbours import Neighbour
+from onefill.ports.peers import Peer
 from onefill.ports.vigil import Vigil
 
 log = structlog.get_logger()
@@ -80,7 +80,7 @@ class Elector:
         timing: LeaseTiming,
         clock: Clock,
         vigil: Vigil,
-        others: Callable[[], Awaitable[Sequence[Neighbour]]],
+        others: Callable[[], Awaitable[Sequence[Peer]]],
         watcher: Watcher,
     ) -> None:
         self.heir = heir

@@ -18,7 +18,7 @@ from onefill.ports.clock import Clock
 from onefill.ports.handover import HandoverStore, Operation
 from onefill.ports.lease import LEADER, Holder
 from onefill.ports.messages import EVERYBODY, Message, MessageKind, Messages
-from onefill.ports.neighbours import Neighbour
+from onefill.ports.peers import Peer
 
 LOOK_EVERY_S = 0.5
 
@@ -53,7 +53,7 @@ class Giving:
         elector: Elector,
         requests: HandoverStore,
         messages: Messages,
-        others: Callable[[], Awaitable[Sequence[Neighbour]]],
+        others: Callable[[], Awaitable[Sequence[Peer]]],
         stepping: Stepping,
         timing: HandoverTiming,
         clock: Clock,
@@ -105,6 +105,20 @@ class Giving:
                 return Released.INTO_NOTHING
             done = await self._transfer(epoch, alive[heir], reason)
             return Released.HANDED_OVER if done else Released.FAILED
+
+    async def abdicate(self) -> None:
+        """Give up at once and name nobody, because the store is not to be trusted (CTL-7).
+
+        This instance does not take control by itself any more; a person decides.
+        """
+        async with self._turn:
+            epoch = self._elector.epoch
+            self._elector.heir = replace(self._elector.heir, automatic=False)
+            if epoch is not None:
+                log.critical("LOST LEADERSHIP - Stopped processing signals", reason="split_brain")
+                await self._drain()
+                await self._elector.release()
+                self._stepping.stepped_down(epoch)
 
     async def _answer(self, epoch: Epoch) -> None:
         try:

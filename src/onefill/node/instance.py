@@ -19,6 +19,7 @@ from onefill.lead.giving import Giving
 from onefill.lead.takeover import Takeover
 from onefill.node.leadership import Leadership
 from onefill.node.pulse import Pulse
+from onefill.node.reconciling import Reconciling
 from onefill.node.state import NodeState
 from onefill.node.work import Work
 from onefill.ports.broker import Broker
@@ -56,14 +57,15 @@ class Executing:
     brokers: Sequence[Broker]
     work: Work
     always: bool
+    reconciling: Reconciling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """An instance's parts, made and connected. prepare: what must succeed before it is ready.
 
-    listening: told of the port. beside: more loops. warm: what may be slow, once it is ready.
-    leave: says that it stops. close: lets go of all.
+    beside: loops that nothing waits for. listening: told of the port. warm: what may be slow,
+    once it is ready. leave: says that it stops. close: lets go of all.
     """
 
     state: NodeState
@@ -72,6 +74,7 @@ class Parts:
     awaiting: Awaiting
     pulse: Pulse
     executing: Executing | None
+    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
     takes_in: bool
     prepare: Callable[[], Awaitable[None]]
     listening: Callable[[int], None]
@@ -79,7 +82,6 @@ class Parts:
     leave: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
     clock: Clock
-    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
 
 
 class Instance:

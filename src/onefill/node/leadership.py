@@ -35,7 +35,6 @@ class Leadership:
         sync: SyncHealth,
         log_context: LogContext,
         clock: Clock,
-        check: Callable[[Epoch], None] = lambda epoch: None,
     ) -> None:
         self._term = term
         self._state = state
@@ -43,14 +42,15 @@ class Leadership:
         self._sync = sync
         self._log_context = log_context
         self._clock = clock
-        self._check = check
+        self._check: Callable[[Epoch], None] = lambda epoch: None
         self._fenced: Callable[[], None] = lambda: None
         self._current: asyncio.Task[None] | None = None
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def on_fenced(self, callback: Callable[[], None]) -> None:
-        """Call this when a guarded write was refused."""
-        self._fenced = callback
+    def connect(self, *, fenced: Callable[[], None], check: Callable[[Epoch], None]) -> None:
+        """fenced: to be told of a refused guarded write. check: of each renewal."""
+        self._fenced = fenced
+        self._check = check
 
     # What the elector says (lead.elector.Watcher) ----------------------------------------------
 

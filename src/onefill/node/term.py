@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from onefill.core.control import ControlEvent
@@ -30,13 +30,24 @@ class Term(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """A loop that writes nothing by itself, and so needs no epoch."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        ...
+
+
 class SoleTerm:
     """Active-standby: the leader alone executes, each step fenced by its epoch."""
 
-    def __init__(self, state: NodeState, work: Work, resolver: Resolver) -> None:
+    def __init__(
+        self, state: NodeState, work: Work, resolver: Resolver, watchers: Sequence[Watcher]
+    ) -> None:
         self._state = state
         self._work = work
         self._resolver = resolver
+        self._watchers = watchers
 
     async def run(self, epoch: Epoch) -> None:
         """Recover, then act until cancelled."""
@@ -45,6 +56,9 @@ class SoleTerm:
             loops.create_task(
                 self._work.run(epoch, able=lambda: self._state.move(ControlEvent.ABLE))
             )
+            loops.create_task(self._work.reconcile(epoch))
+            for watcher in self._watchers:
+                loops.create_task(watcher.run())
 
     async def stop(self) -> None:
         """Every request sent has its answer stored."""
@@ -58,19 +72,25 @@ class SoleTerm:
 class SharedTerm:
     """Active-active: all execute; the leader settles what others left, and compares the books."""
 
-    def __init__(self, state: NodeState, work: Work, resolver: Resolver) -> None:
+    def __init__(
+        self, state: NodeState, work: Work, resolver: Resolver, watchers: Sequence[Watcher]
+    ) -> None:
         self._state = state
         self._work = work
         self._resolver = resolver
+        self._watchers = watchers
 
     async def run(self, epoch: Epoch) -> None:
         """Act as leader until cancelled."""
         if self._state.broken:
             self._state.move(ControlEvent.BOOK_BROKEN)
             return
+        self._work.uncover()
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._resolver.run(epoch))
-            loops.create_task(self._work.cover(epoch, "takeover"))
+            loops.create_task(self._work.reconcile(epoch))
+            for watcher in self._watchers:
+                loops.create_task(watcher.run())
             self._state.move(ControlEvent.ABLE)
 
     async def stop(self) -> None:

@@ -17,6 +17,7 @@ from onefill.flow.executor import Executor
 from onefill.flow.reconciler import Reconciler
 from onefill.flow.settler import Settler
 from onefill.flow.tracker import Tracker
+from onefill.node.reconciling import Reconciling
 from onefill.node.state import NodeState
 from onefill.ports.clock import Clock
 from onefill.ports.recovery import RecoveryStore
@@ -39,6 +40,7 @@ class Work:
         tracker: Tracker,
         settler: Settler,
         reconciler: Reconciler,
+        reconciling: Reconciling,
         recovery: RecoveryStore,
         brokers: Sequence[str],
         clock: Clock,
@@ -49,6 +51,7 @@ class Work:
         self._tracker = tracker
         self._settler = settler
         self._reconciler = reconciler
+        self._reconciling = reconciling
         self._recovery = recovery
         self._brokers = brokers
         self._clock = clock
@@ -59,14 +62,24 @@ class Work:
         epoch: that fences each decision and claim; None in active-active mode, where the lane's
         lock and the intent's compare-and-set do. Raises Fenced when the epoch is over.
         """
+        self.uncover()
         if not await self.is_whole():
             return
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._tracker.run())
             loops.create_task(self._decider.run(epoch))
             loops.create_task(self._executor.run(epoch))
-            loops.create_task(self.cover(epoch, "start"))
+            if epoch is None:
+                loops.create_task(self._cover())
             able()
+
+    def uncover(self) -> None:
+        """From now on no broker counts as compared with; new exposure waits for it."""
+        self._state.not_covered = set(self._brokers)
+
+    async def reconcile(self, epoch: Epoch) -> None:
+        """The leader's part: compare with the brokers, now, regularly and when asked."""
+        await self._reconciling.run(epoch)
 
     async def stop(self) -> None:
         """Start nothing more, and return when every request sent has its answer stored."""
@@ -94,12 +107,11 @@ class Work:
             self._state.move(ControlEvent.BOOK_BROKEN)
         return not broken
 
-    async def cover(self, epoch: Epoch | None, trigger: str) -> None:
-        """Compare with the brokers until each was covered once; lanes wait for it to open more."""
-        self._state.not_covered = set(self._brokers)
-        while self._state.not_covered:
+    async def _cover(self) -> None:
+        """Without leading: compare until each broker was covered once, or the leader's loop did."""
+        while self._state.not_covered and self._state.epoch is None:
             try:
-                result = await self._reconciler.run_once(epoch, trigger)
+                result = await self._reconciler.run_once(None, "start")
             except StoreUnavailable as error:
                 log.warning("work.not_reconciled", error=str(error))
             else:
@@ -108,7 +120,6 @@ class Work:
                 self._decider.sweep_now()
             if self._state.not_covered:
                 await self._clock.sleep(RETRY_S)
-        log.info("work.reconciled", epoch=epoch)
 
 
 def only_where_covered(

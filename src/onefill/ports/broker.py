@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -49,6 +50,7 @@ class Prepared:
 
     signed_at, expires_at are venue time; send_within_ms bounds the wait for the socket, counted
     on the boot-time clock from `anchored_ms`; request_hash is SHA-256 over what will be sent.
+    refusal: why the broker would refuse it for certain; then `send` writes nothing.
     Headers and body hold credentials, so a repr leaves them out.
     """
 
@@ -64,6 +66,7 @@ class Prepared:
     send_within_ms: int
     request_hash: bytes
     witnessed: tuple[str, ...] = ()
+    refusal: str | None = None
 
 
 class Broker(Protocol):
@@ -108,6 +111,10 @@ class Broker(Protocol):
 
     async def open_orders(self) -> Sequence[OrderReport]:
         """Orders still working at the broker."""
+        ...
+
+    async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
+        """What the broker still lists of these symbols (today's at least), working or over."""
         ...
 
     async def close(self) -> None:

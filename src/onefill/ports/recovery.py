@@ -9,14 +9,17 @@ from decimal import Decimal
 from typing import Protocol
 
 from onefill.core.ids import Epoch
+from onefill.core.reconcile import KnownOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
-    """What our book says one account holds: net by symbol; symbols with orders under way."""
+    """What our book says one account holds: net by symbol; symbols with orders under way, and
+    those that anything was ordered of in the last quarter of an hour."""
 
     net: Mapping[str, Decimal]
     unsettled: AbstractSet[str]
+    recent: AbstractSet[str] = frozenset()
 
 
 class RecoveryStore(Protocol):
@@ -28,6 +31,16 @@ class RecoveryStore(Protocol):
 
     async def holdings(self, broker: str, account: str) -> Holdings:
         """What our book says this account holds."""
+        ...
+
+    async def known(
+        self, broker: str, account: str, numbers: Sequence[str], names: Sequence[str]
+    ) -> Sequence[KnownOrder]:
+        """Our intents with these broker order ids, or with these client order ids."""
+        ...
+
+    async def accepted(self, broker: str, account: str) -> AbstractSet[str]:
+        """Broker order ids that no intent explains, and that a person has looked at."""
         ...
 
     async def save_reconciliation(

@@ -74,6 +74,7 @@ class OrderRow:
     reduce_only: bool
     adds_exposure: bool
     after: str | None
+    target: str | None
     valid_until: datetime | None
     state: str
     attempt: int

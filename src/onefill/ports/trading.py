@@ -30,13 +30,14 @@ class Decided:
 
     intents: new ones; those with `after` wait for that one. ended: signals that need no order.
     waiting: lanes whose next signal must wait for an order. again: lanes that have more to decide
-    at once.
+    at once. alarms: what a person shall be told of.
     """
 
     intents: tuple[OrderIntent, ...] = ()
     ended: tuple[tuple[int, SignalStatus, str | None], ...] = ()
     waiting: tuple[Lane, ...] = ()
     again: tuple[Lane, ...] = ()
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +96,11 @@ class TradingStore(Protocol):
     async def claim(
         self, epoch: Epoch | None, claims: Sequence[Claim]
     ) -> Mapping[ClientOrderId, str]:
-        """ORD-3. For each claim: `claimed`, or why not (`taken`, `expired`, `paused`, `waiting`).
+        """ORD-3. For each claim: `claimed`, or why not (`taken`, `expired`, `limited`, `paused`,
+        `waiting`).
 
-        Only what is `claimed` may be sent, once. `expired` ones are EXPIRED in the same commit.
+        Only what is `claimed` may be sent, once. `expired` and `limited` ones are EXPIRED in
+        the same commit; the lanes of `limited` ones are blocked (ORD-15).
         """
         ...
 

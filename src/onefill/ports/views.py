@@ -6,6 +6,7 @@ Nothing here takes part in a decision. Every call raises StoreUnavailable when n
 from __future__ import annotations
 
 import enum
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,8 +14,18 @@ from typing import Generic, Protocol, TypeVar
 
 from onefill.core.book import Sizing, TimeBasis
 from onefill.core.errors import OnefillError
+from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState
+from onefill.core.ruling import Ruling, RulingRefusal
 from onefill.core.signal import SignalKind, SignalStatus
+from onefill.ports.figures import (
+    CapitalMoved,
+    CapitalRefusal,
+    Closing,
+    ClosingRefusal,
+    EquityCurve,
+    StatisticsReport,
+)
 from onefill.ports.rows import (
     AuditRow,
     InstanceRow,
@@ -119,6 +130,14 @@ class Views(Protocol):
         """A portfolio's equity, risk and settings."""
         ...
 
+    async def statistics(self, portfolio: str) -> StatisticsReport | None:
+        """How well a portfolio trades, computed from its fills."""
+        ...
+
+    async def equity(self, portfolio: str) -> EquityCurve | None:
+        """A portfolio's closed equity over time."""
+        ...
+
     async def instances(self) -> tuple[InstanceRow, ...]:
         """All instances that were ever seen and not archived, by name."""
         ...
@@ -177,6 +196,18 @@ class SettingsRefusal(enum.Enum):
     CAPITAL_IS_A_LEDGER = "Leave initial_capital out; book a deposit or a withdrawal instead."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unblocked:
+    """A lane after an action. was: what blocked it until now, or None."""
+
+    lane: str
+    was: str | None
+
+
+Reconcile = Callable[[bool], Awaitable[bool]]
+"""Compare with the brokers now: takes whether to book all that is evidence, says whether done."""
+
+
 class Controls(Protocol):
     """What operators do. Each action leaves a row in the audit log, in the same commit; each
     may be repeated safely. All raise CommitUnknown when the store was lost on the way."""
@@ -193,4 +224,49 @@ class Controls(Protocol):
         self, portfolio: str, wanted: PortfolioSettings, by: Actor
     ) -> PortfolioSettings | SettingsRefusal:
         """Set up a portfolio, or change one that never had a live order."""
+        ...
+
+    async def resolve(
+        self, client_order_id: str, ruling: Ruling, by: Actor
+    ) -> RulingRefusal | None:
+        """Settle a quarantined order by a person's word: None, or why not (ORD-7)."""
+        ...
+
+    async def place_again(
+        self, client_order_id: str, note: str, by: Actor
+    ) -> ClientOrderId | RulingRefusal:
+        """The same order as a new intent, after a person ruled the old one out: its id."""
+        ...
+
+    async def acknowledge(self, client_order_id: str, by: Actor) -> RulingRefusal | None:
+        """Say that a person knows of a quarantined order: its alarm is repeated no more."""
+        ...
+
+    async def unblock(self, lane: str, note: str, by: Actor) -> Unblocked | None:
+        """Let a lane take new exposure again. None: there is no such lane."""
+        ...
+
+    async def accept_order(
+        self, broker: str, account: str, broker_order_id: str, note: str, by: Actor
+    ) -> None:
+        """Say that a person has looked at an order with our mark that no intent explains."""
+        ...
+
+    async def record(self, action: str, details: Mapping[str, object], by: Actor) -> None:
+        """Keep in the audit log what was asked for elsewhere."""
+        ...
+
+    async def move_capital(
+        self, portfolio: str, amount: Decimal, note: str, reference: str | None, by: Actor
+    ) -> CapitalMoved | CapitalRefusal:
+        """Deposit (positive) or withdraw (negative) in the ledger (PF-5).
+
+        reference: the caller's name of the movement; the same one is never booked twice.
+        """
+        ...
+
+    async def close_position(
+        self, position_id: str, note: str, by: Actor
+    ) -> Closing | ClosingRefusal:
+        """Have a position closed: logs the exit signal, which whoever leads decides next."""
         ...

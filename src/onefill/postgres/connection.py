@@ -29,6 +29,7 @@ FENCE_SQL = (
 """The first statement of every guarded transaction; no row means fenced off."""
 
 _NAME_BYTES_MAX = 63
+_FREELY_PLANNED = {"enable_seqscan": "on", "plan_cache_mode": "auto"}
 
 
 def application_name(holder: Holder) -> str:
@@ -68,7 +69,9 @@ class Connecting:
             "synchronous_commit": "on",
             "timezone": "UTC",
             "jit": "off",
-            # A plan that was made while a table was small must not be kept when it is large.
+            # Planned once, not again for each group; and since a plan may be older than the
+            # table is large, by index only.
+            "plan_cache_mode": "force_generic_plan",
             "enable_seqscan": "off",
         }
 
@@ -285,7 +288,7 @@ async def _commit(
 async def open_views(
     connecting: Connecting, connections_min: int, connections_max: int
 ) -> asyncpg.Pool:
-    """A pool for what people look at; its sessions may read for longer, and scan.
+    """A pool for what people look at; its sessions may scan, and plan by what is asked.
 
     Raises StoreUnavailable.
     """
@@ -296,5 +299,5 @@ async def open_views(
             max_size=connections_max,
             timeout=connecting.connect_timeout_ms / 1000,
             command_timeout=connecting.call_timeout_ms / 1000,
-            server_settings={**connecting.session, "enable_seqscan": "on"},
+            server_settings=connecting.session | _FREELY_PLANNED,
         )

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 from onefill.core.book import Sizing, TimeBasis
+from onefill.core.ids import ClientOrderId
 from onefill.core.money import plain
-from onefill.ports.views import Actor, PortfolioSettings, SettingsRefusal, TradingSwitch
+from onefill.core.ruling import Ruling, RulingRefusal
+from onefill.ports.figures import CapitalMoved, CapitalRefusal, Closing, ClosingRefusal
+from onefill.ports.views import (
+    Actor,
+    PortfolioSettings,
+    SettingsRefusal,
+    TradingSwitch,
+    Unblocked,
+)
+from onefill.postgres import rulings
+from onefill.postgres.books import Teller
+from onefill.postgres.operator_actions import close_position, move_capital
 from onefill.postgres.sessions import writing
 from onefill.postgres.settings import TRADING_PAUSED
 
@@ -22,6 +35,9 @@ WHERE settings.value <> excluded.value
 RETURNING key
 """
 _SWITCHED = "SELECT value = 'true' AS paused, changed_by, changed_at FROM settings WHERE key = $1"
+_ACCEPT = """
+INSERT INTO accepted_orders (broker, account, broker_order_id, accepted_by, note)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"""
 _AUDIT = "INSERT INTO audit_log (actor, address, action, details) VALUES ($1, $2, $3, $4)"
 # The row lock holds off decisions that would add exposure by the settings that are going.
 _PRESENT = """
@@ -88,6 +104,96 @@ class PostgresControls:
             await _audit(connection, by, "portfolio.configure", details)
         return result
 
+    async def resolve(
+        self, client_order_id: str, ruling: Ruling, by: Actor
+    ) -> RulingRefusal | None:
+        """Settle a quarantined order by a person's word: None, or why not."""
+        async with writing(self._pool) as connection:
+            refusal = await rulings.rule(connection, client_order_id, ruling, _teller(by))
+            details = {
+                "client_order_id": client_order_id,
+                **{name: _text(value) for name, value in asdict(ruling).items()},
+                "refused": None if refusal is None else refusal.name,
+            }
+            await _audit(connection, by, "order.resolve", details)
+        return refusal
+
+    async def place_again(
+        self, client_order_id: str, note: str, by: Actor
+    ) -> ClientOrderId | RulingRefusal:
+        """The same order as a new intent, after a person ruled the old one out: its id."""
+        async with writing(self._pool) as connection:
+            result = await rulings.repeat(connection, client_order_id, _teller(by))
+            refused = isinstance(result, RulingRefusal)
+            details = {
+                "client_order_id": client_order_id,
+                "note": note,
+                "placed": None if refused else str(result),
+                "refused": result.name if isinstance(result, RulingRefusal) else None,
+            }
+            await _audit(connection, by, "order.place_again", details)
+        return result
+
+    async def acknowledge(self, client_order_id: str, by: Actor) -> RulingRefusal | None:
+        """Say that a person knows of a quarantined order."""
+        async with writing(self._pool) as connection:
+            refusal = await rulings.acknowledge(connection, client_order_id, by.name)
+            refused = None if refusal is None else refusal.name
+            details = {"client_order_id": client_order_id, "refused": refused}
+            await _audit(connection, by, "order.acknowledge", details)
+        return refusal
+
+    async def unblock(self, lane: str, note: str, by: Actor) -> Unblocked | None:
+        """Let a lane take new exposure again. None: there is no such lane."""
+        async with writing(self._pool) as connection:
+            exists, was = await rulings.unblock(connection, lane)
+            details = {"lane": lane, "was": was, "note": note, "exists": exists}
+            await _audit(connection, by, "lane.unblock", details)
+        return Unblocked(lane=lane, was=was) if exists else None
+
+    async def accept_order(
+        self, broker: str, account: str, broker_order_id: str, note: str, by: Actor
+    ) -> None:
+        """Say that a person has looked at an order with our mark that no intent explains."""
+        async with writing(self._pool) as connection:
+            await connection.execute(_ACCEPT, broker, account, broker_order_id, by.name, note)
+            order = {"broker": broker, "account": account, "broker_order_id": broker_order_id}
+            await _audit(connection, by, "reconciliation.accept", {**order, "note": note})
+
+    async def record(self, action: str, details: Mapping[str, object], by: Actor) -> None:
+        """Keep in the audit log what was asked for elsewhere."""
+        async with writing(self._pool) as connection:
+            await _audit(connection, by, action, details)
+
+    async def move_capital(
+        self, portfolio: str, amount: Decimal, note: str, reference: str | None, by: Actor
+    ) -> CapitalMoved | CapitalRefusal:
+        """Deposit (positive) or withdraw (negative); a reference books once."""
+        async with writing(self._pool) as connection:
+            result = await move_capital(
+                connection, portfolio, amount, note=note, reference=reference, actor=by.name
+            )
+            details = {
+                "portfolio": portfolio,
+                "amount": plain(amount),
+                "note": note,
+                "reference": reference,
+                "refused": result.name if isinstance(result, CapitalRefusal) else None,
+            }
+            await _audit(connection, by, "capital.move", details)
+        return result
+
+    async def close_position(
+        self, position_id: str, note: str, by: Actor
+    ) -> Closing | ClosingRefusal:
+        """Have it closed, by an exit signal of the operator."""
+        async with writing(self._pool) as connection:
+            result = await close_position(connection, position_id, note, by.name)
+            refused = result.name if isinstance(result, ClosingRefusal) else None
+            details = {"position_id": position_id, "note": note, "refused": refused}
+            await _audit(connection, by, "position.close", details)
+        return result
+
     async def _configure(
         self, connection: Any, portfolio: str, wanted: PortfolioSettings
     ) -> PortfolioSettings:
@@ -128,6 +234,15 @@ def _refusal(
 
 def _differs(present: PortfolioSettings, wanted: PortfolioSettings) -> bool:
     return (present.sizing, present.time_basis) != (wanted.sizing, wanted.time_basis)
+
+
+def _teller(by: Actor) -> Teller:
+    """A person's settlement stands under their name in the timeline, and under no epoch."""
+    return Teller(instance=by.name)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else plain(value) if isinstance(value, Decimal) else str(value)
 
 
 def _known(record: Any) -> PortfolioSettings:

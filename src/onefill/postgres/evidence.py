@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onefill.core.hearing import Told, Unsettled
-from onefill.core.report import Absent, NotPlaced, NotSent, Placed, Unknown
+from onefill.core.hearing import Ruled, Told, Unsettled
+from onefill.core.report import Absent, Carried, NotPlaced, NotSent, Placed, Unknown
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Transaction
 
@@ -78,3 +78,7 @@ def _said(told: Told) -> tuple[str, str | None, str | None]:
             return ("absent" if conclusive else "not_found"), detail, None
         case Unsettled(detail=detail):
             return "unsettled", detail, None
+        case Carried(report=report):
+            return "carried_out", report.message or report.status.value, None
+        case Ruled(note=note):
+            return "ruled_out", note, None

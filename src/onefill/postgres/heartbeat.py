@@ -7,7 +7,7 @@ from datetime import datetime
 
 from onefill.core.succession import Heir
 from onefill.ports.lease import Holder
-from onefill.ports.neighbours import Neighbour
+from onefill.ports.peers import Peer
 from onefill.postgres.connection import Held, Row
 from onefill.postgres.vigil import session_has_ended
 
@@ -99,11 +99,11 @@ class PostgresInstances:
             presence.executes,
         )
 
-    async def others(self, me: Holder, timeout_s: float) -> list[Neighbour]:
+    async def others(self, me: Holder, timeout_s: float) -> list[Peer]:
         """Those besides me that live and could lead, by name."""
         rows = await self._held.read(_OTHERS, me.instance, timeout_s)
         return [
-            Neighbour(
+            Peer(
                 holder=Holder(instance=row["instance"], boot=row["boot"]),
                 heir=Heir(
                     instance=row["instance"],

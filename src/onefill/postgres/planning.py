@@ -42,6 +42,7 @@ class Plan:
     lanes: list[tuple[Lane, datetime | None, tuple[Mark, ...]]] = field(default_factory=list)
     waiting: list[Lane] = field(default_factory=list)
     again: list[Lane] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, positions: Sequence[Position]) -> Plan:
@@ -75,6 +76,7 @@ class Plan:
             ),
             waiting=tuple(self.waiting),
             again=tuple(self.again),
+            alarms=tuple(self.alarms),
         )
 
     def take(self, decision: Decision) -> None:
@@ -83,6 +85,7 @@ class Plan:
             self.positions[position.id] = position
             self.changed.add(position.id)
         self.intents.update((intent.client_order_id, intent) for intent in decision.intents)
+        self.alarms += decision.alarms
         reason = decision.reason or "overtaken"
         self.withdrawn.update((name, reason) for name in decision.withdraw)
         self.news += [

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from onefill.core.hearing import Fill
 from onefill.core.ids import ClientOrderId, Epoch
+from onefill.core.intent import IntentState
 from onefill.core.invariants import violations
+from onefill.core.reconcile import KnownOrder
 from onefill.ports.recovery import Holdings
 from onefill.postgres.books import positions_by_id
 from onefill.postgres.connection import Held
@@ -26,6 +29,15 @@ _UNSETTLED = """
 SELECT DISTINCT symbol FROM order_intents
 WHERE state IN ('SENDING', 'IN_DOUBT', 'ACKED', 'PARTIALLY_FILLED', 'QUARANTINED')
   AND broker = $1 AND account = $2"""
+_RECENT = """
+SELECT DISTINCT symbol FROM order_intents
+WHERE created_at > clock_timestamp() - interval '15 minutes' AND broker = $1 AND account = $2"""
+_KNOWN = """
+SELECT client_order_id, attempt, state, symbol, quantity, filled_quantity, broker_order_id
+FROM order_intents
+WHERE broker = $1 AND account = $2 AND verb = 'place'
+  AND (broker_order_id = ANY($3) OR client_order_id = ANY($4))"""
+_ACCEPTED = "SELECT broker_order_id FROM accepted_orders WHERE broker = $1 AND account = $2"
 _SAVE = """
 INSERT INTO reconciliations (instance, epoch, trigger, clean, report)
 VALUES ($1, $2, $3, $4, $5)"""
@@ -63,10 +75,35 @@ class PostgresRecoveryStore:
         """What our book says this account holds."""
         net = await self._held.read(_NET, broker, account)
         unsettled = await self._held.read(_UNSETTLED, broker, account)
+        recent = await self._held.read(_RECENT, broker, account)
         return Holdings(
             net={row["symbol"]: row["net"] for row in net if row["net"] != 0},
             unsettled={row["symbol"] for row in unsettled},
+            recent={row["symbol"] for row in recent},
         )
+
+    async def known(
+        self, broker: str, account: str, numbers: Sequence[str], names: Sequence[str]
+    ) -> Sequence[KnownOrder]:
+        """Our intents with these broker order ids, or with these client order ids."""
+        rows = await self._held.read(_KNOWN, broker, account, list(numbers), list(names))
+        return [
+            KnownOrder(
+                client_order_id=ClientOrderId(row["client_order_id"]),
+                attempt=row["attempt"],
+                state=IntentState(row["state"]),
+                symbol=row["symbol"],
+                quantity=row["quantity"],
+                filled_quantity=row["filled_quantity"],
+                broker_order_id=row["broker_order_id"],
+            )
+            for row in rows
+        ]
+
+    async def accepted(self, broker: str, account: str) -> AbstractSet[str]:
+        """Broker order ids that a person has looked at."""
+        rows = await self._held.read(_ACCEPTED, broker, account)
+        return {row["broker_order_id"] for row in rows}
 
     async def save_reconciliation(
         self, epoch: Epoch | None, trigger: str, clean: bool, report: str

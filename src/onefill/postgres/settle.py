@@ -37,11 +37,14 @@ SELECT lane, clock_timestamp() AS now FROM lanes
 WHERE lane IN (SELECT lane FROM order_intents WHERE client_order_id = ANY($1))
 ORDER BY lane FOR NO KEY UPDATE"""
 
-# Those told of, every live one of their lanes, and all of the signals of these: in one statement,
-# sorted, as a claim locks them.
+# Those told of, their targets, every live one of their lanes, and all of the signals of these: in
+# one statement, sorted, as a claim locks them.
 _INTENTS = f"""
 WITH base AS (
     SELECT client_order_id, signal_id FROM order_intents WHERE client_order_id = ANY($1)
+    UNION
+    SELECT t.client_order_id, t.signal_id FROM order_intents i
+    JOIN order_intents t ON t.client_order_id = i.target WHERE i.client_order_id = ANY($1)
     UNION
     SELECT client_order_id, signal_id FROM order_intents
     WHERE lane = ANY($2)

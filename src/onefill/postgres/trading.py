@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,8 +11,10 @@ from onefill.core.book import Decision, Situation
 from onefill.core.errors import Bug
 from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import OrderIntent
+from onefill.core.limits import LimitBook
 from onefill.core.settlement import LaneBooks, Settlement, Told
 from onefill.core.signal import LoggedSignal
+from onefill.ports.doubts import Waiting
 from onefill.ports.failpoints import Failpoint
 from onefill.ports.lease import Holder
 from onefill.ports.trading import (
@@ -54,12 +56,14 @@ class Terms:
     read: a logged payload back into a Signal. initial_capital: of a portfolio that nobody
     configured. live: `broker/account` pairs of real money; all others are paper (ORD-14).
     signals_a_lane: how many are decided in one go, so that no lane holds up the group.
+    limits: what accounts never do, checked in every claim (ORD-15).
     """
 
     read: Read
     initial_capital: Decimal
     live: tuple[str, ...] = ()
     signals_a_lane: int = 16
+    limits: LimitBook = field(default_factory=LimitBook)
 
 
 @dataclass(slots=True)
@@ -88,6 +92,7 @@ class _Gathered:
             ended=tuple(e for part in self.parts for e in part.ended),
             waiting=tuple(lane for part in self.parts for lane in part.waiting),
             again=tuple(lane for part in self.parts for lane in part.again),
+            alarms=tuple(alarm for part in self.parts for alarm in part.alarms),
         )
 
 
@@ -119,12 +124,14 @@ class PostgresTradingStore:
     async def claim(
         self, epoch: Epoch | None, claims: Sequence[Claim]
     ) -> Mapping[ClientOrderId, str]:
-        """For each claim: `claimed`, `taken`, `expired`, `paused` or `waiting`."""
+        """For each claim: `claimed`, `taken`, `expired`, `limited`, `paused` or `waiting`."""
         if not claims:
             return {}
         before, after = Failpoint.CLAIM_BEFORE_COMMIT, Failpoint.CLAIM_AFTER_COMMIT
         async with self._held.claim.guarded(epoch, before, after) as transaction:
-            return await claim_group(transaction, claims, self._me, self._teller(epoch))
+            return await claim_group(
+                transaction, claims, self._me, self._teller(epoch), self._terms.limits
+            )
 
     async def claimed_by_me(self, claims: Sequence[Claim]) -> set[ClientOrderId]:
         """After CommitUnknown: which of these attempts are this process's own."""
@@ -151,6 +158,14 @@ class PostgresTradingStore:
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet."""
         return await worklists.nameless(self._held.read, limit)
+
+    async def lingering(self, limit: int) -> Sequence[OrderIntent]:
+        """QUARANTINED, and for an hour NOT_PLACED."""
+        return await worklists.lingering(self._held.read, limit)
+
+    async def unacknowledged(self, limit: int) -> Sequence[Waiting]:
+        """QUARANTINED, and no person has said yet that they know."""
+        return await worklists.unacknowledged(self._held.read, limit)
 
     async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
         """Which of these broker order ids belong to which of our intents."""
@@ -186,7 +201,7 @@ class PostgresTradingStore:
                 return await self._decide_once(epoch, lanes, _refusing(policy, refused), limit)
         if len(lanes) == 1:
             part = await self._decide(epoch, lanes, policy, 1)
-            return Decided(intents=part.intents, ended=part.ended, again=tuple(lanes))
+            return replace(part, waiting=(), again=tuple(lanes))
         parts = [await self._decide(epoch, [lane], policy, limit) for lane in lanes]
         return _Gathered(parts).whole
 

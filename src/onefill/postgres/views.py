@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from onefill.ports.figures import EquityCurve, StatisticsReport
 from onefill.ports.lease import LEADER
 from onefill.ports.rows import (
     AuditRow,
@@ -20,7 +21,13 @@ from onefill.ports.rows import (
     Standing,
 )
 from onefill.ports.views import OrderFilter, Page, PositionFilter, SignalFilter, Window
-from onefill.postgres import views_control, views_orders, views_positions, views_signals
+from onefill.postgres import (
+    views_control,
+    views_orders,
+    views_positions,
+    views_signals,
+    views_statistics,
+)
 from onefill.postgres.sessions import reading
 
 
@@ -68,6 +75,16 @@ class PostgresViews:
         """A portfolio's equity, risk and settings."""
         async with reading(self._pool) as connection:
             return await views_positions.portfolio(connection, portfolio)
+
+    async def statistics(self, portfolio: str) -> StatisticsReport | None:
+        """How well a portfolio trades, computed from its fills."""
+        async with reading(self._pool) as connection:
+            return await views_statistics.statistics_of(connection, portfolio)
+
+    async def equity(self, portfolio: str) -> EquityCurve | None:
+        """A portfolio's closed equity over time."""
+        async with reading(self._pool) as connection:
+            return await views_statistics.equity_of(connection, portfolio)
 
     async def instances(self) -> tuple[InstanceRow, ...]:
         """All known instances, by name."""

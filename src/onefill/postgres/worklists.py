@@ -7,6 +7,7 @@ from datetime import datetime
 
 from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import OrderIntent
+from onefill.ports.doubts import Waiting
 from onefill.ports.lease import Holder
 from onefill.postgres.connection import Held
 from onefill.postgres.rows import INTENT_READ, intent_of
@@ -31,7 +32,7 @@ _AS_INTENT = ", ".join(f"i.{name.strip()}" for name in INTENT_READ.split(","))
 CLAIMABLE = f"""
 SELECT {_AS_INTENT} FROM order_intents i
 LEFT JOIN order_intents before ON before.client_order_id = i.after
-WHERE i.state = 'NEW' AND (i.after IS NULL OR before.state = 'FILLED')
+WHERE i.state = 'NEW' AND (i.after IS NULL OR before.state IN ('FILLED', 'DONE'))
   AND i.created_at <= clock_timestamp() - $2 * interval '1 millisecond'
 ORDER BY i.created_at LIMIT $1"""
 
@@ -49,7 +50,20 @@ ORDER BY updated_at LIMIT $1"""
 NAMELESS = f"""
 SELECT {INTENT_READ} FROM order_intents
 WHERE state IN ('SENDING', 'IN_DOUBT', 'QUARANTINED') AND broker_order_id IS NULL
+  AND verb = 'place'
 ORDER BY updated_at LIMIT $1"""
+
+LINGERING = f"""
+SELECT {INTENT_READ} FROM order_intents WHERE state = 'QUARANTINED'
+UNION ALL
+SELECT {INTENT_READ} FROM order_intents
+WHERE state = 'NOT_PLACED' AND updated_at > clock_timestamp() - interval '1 hour'
+LIMIT $1"""
+
+UNACKNOWLEDGED = """
+SELECT client_order_id, lane, updated_at AS since, clock_timestamp() AS now, reason
+FROM order_intents WHERE state = 'QUARANTINED' AND acknowledged_at IS NULL
+ORDER BY created_at LIMIT $1"""
 
 KNOWN_ORDERS = """
 SELECT broker_order_id, client_order_id FROM order_intents
@@ -80,6 +94,25 @@ async def working(held: Held, limit: int, sender: str | None) -> Sequence[OrderI
 async def nameless(held: Held, limit: int) -> Sequence[OrderIntent]:
     """What was sent, or may have been, and which order it is at the broker is not known."""
     return [intent_of(row) for row in await held.read(NAMELESS, limit)]
+
+
+async def lingering(held: Held, limit: int) -> Sequence[OrderIntent]:
+    """What late evidence may still be found for."""
+    return [intent_of(row) for row in await held.read(LINGERING, limit)]
+
+
+async def unacknowledged(held: Held, limit: int) -> Sequence[Waiting]:
+    """What a person must hear of."""
+    return [
+        Waiting(
+            client_order_id=ClientOrderId(row["client_order_id"]),
+            lane=Lane(row["lane"]),
+            since=row["since"],
+            now=row["now"],
+            reason=row["reason"] or "",
+        )
+        for row in await held.read(UNACKNOWLEDGED, limit)
+    ]
 
 
 async def known_orders(held: Held, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:

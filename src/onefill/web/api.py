@@ -14,11 +14,14 @@ from fastapi.security import HTTPBearer
 from onefill import __version__
 from onefill.ports.coordination import Coordination
 from onefill.ports.rows import NodeStatus
-from onefill.ports.views import Controls, Views
+from onefill.ports.views import Controls, Reconcile, Views
 from onefill.web import (
     api_control,
+    api_money,
     api_orders,
     api_portfolio,
+    api_reconciling,
+    api_settling,
     api_signals,
     api_status,
     api_stream,
@@ -30,7 +33,17 @@ from onefill.web.api_docs import SECURITY, page
 from onefill.web.api_guard import Guard
 from onefill.web.tokens import Tokens
 
-FAMILIES = (api_status, api_control, api_signals, api_orders, api_portfolio, api_trading)
+FAMILIES = (
+    api_status,
+    api_control,
+    api_signals,
+    api_orders,
+    api_settling,
+    api_reconciling,
+    api_portfolio,
+    api_money,
+    api_trading,
+)
 _ABOUT = (
     "Signals, orders, positions and instances of onefill. Money, prices and quantities are "
     "decimal strings. Errors are problem documents (RFC 9457) with a remedy. Reads take the "
@@ -54,9 +67,11 @@ _PROBLEM = {
 def build_api(
     views: Views,
     controls: Controls,
-    coordination: Coordination,
     tokens: Tokens,
     node_status: Callable[[], NodeStatus],
+    *,
+    coordination: Coordination,
+    reconcile: Reconcile,
 ) -> FastAPI:
     """The application. node_status answers at once, from memory, at each request."""
     app = FastAPI(
@@ -69,7 +84,11 @@ def build_api(
         dependencies=[Depends(HTTPBearer(auto_error=False))],
     )
     app.state.desk = Desk(
-        views=views, controls=controls, coordination=coordination, node=node_status
+        views=views,
+        controls=controls,
+        coordination=coordination,
+        node=node_status,
+        reconcile=reconcile,
     )
     for family in FAMILIES:
         app.include_router(family.router)
@@ -107,5 +126,5 @@ def _keep_nulls(document: dict[str, Any]) -> None:
         if isinstance(route, APIRoute):
             good = route.responses[200]["content"]["application/json"]
             for method in route.methods or ():
-                answers = document["paths"][route.path][method.lower()]["responses"]
+                answers = document["paths"][route.path_format][method.lower()]["responses"]
                 answers["200"]["content"]["application/json"].update(good)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request, Response
 from pydantic import AwareDatetime
 
 from onefill.ports.coordination import Coordination
 from onefill.ports.rows import NodeStatus
-from onefill.ports.views import Actor, Controls, Views, Window
-from onefill.web.api_answers import as_json
+from onefill.ports.views import Actor, Controls, Reconcile, Views, Window
+from onefill.web.api_answers import as_json, refuse
 from onefill.web.problem import MEDIA_TYPE
 
 LIMIT_MAX = 500
@@ -43,6 +43,7 @@ class Desk:
     controls: Controls
     coordination: Coordination
     node: Callable[[], NodeStatus]
+    reconcile: Reconcile
 
 
 # Asynchronous, as FastAPI would take a thread for each call otherwise.
@@ -75,6 +76,24 @@ Moment = Annotated[
     AwareDatetime | None,
     Query(ge=_EARLIEST, lt=_LATEST, description="ISO-8601 with its zone."),
 ]
+
+
+async def not_here(desk: Desk) -> Response | None:
+    """A standby sends people to whoever is active: one place acts on orders."""
+    if desk.node().is_active:
+        return None
+    leader = await desk.views.leader()
+    name = leader.instance if leader is not None and leader.instance else "nobody"
+    url = leader.url if leader is not None else None
+    remedy = f"Ask {name} at {url}." if url else "Wait until an instance is active, and ask it."
+    return refuse(
+        409,
+        "Not active",
+        f"{desk.node().instance} is not active; {name} is.",
+        remedy,
+        active_instance=name,
+        active_url=url,
+    )
 
 
 def documented(example: object, *refusals: int) -> dict[int | str, dict[str, Any]]:

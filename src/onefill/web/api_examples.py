@@ -27,7 +27,7 @@ from onefill.ports.rows import (
     Standing,
     Step,
 )
-from onefill.ports.views import Page, PortfolioSettings, TradingSwitch
+from onefill.ports.views import Page, PortfolioSettings, TradingSwitch, Unblocked
 
 _AT = datetime(2026, 1, 5, 9, 15, 0, 120000, UTC)
 _SOON = _AT + timedelta(milliseconds=9)
@@ -85,6 +85,7 @@ ORDER = OrderRow(
     reduce_only=False,
     adds_exposure=True,
     after=None,
+    target=None,
     valid_until=_AT + timedelta(seconds=60),
     state="FILLED",
     attempt=1,
@@ -325,7 +326,32 @@ HISTORY = (
     ),
 )
 RECONCILIATION = ReconciliationRow(
-    id=12, at=_AT, instance="prod", epoch=7, trigger="start", clean=True, report={"differences": []}
+    id=12,
+    at=_AT,
+    instance="prod",
+    epoch=7,
+    trigger="regular",
+    clean=False,
+    report={
+        "clean": False,
+        "unreachable": [],
+        "findings": [
+            {
+                "kind": "quantity",
+                "broker": "openalgo",
+                "account": "paper",
+                "symbol": _CONTRACT,
+                "ours": "200",
+                "theirs": "0",
+                "detail": "",
+                "broker_order_id": None,
+                "proposal": "ask",
+                "applied": False,
+                "blocks": False,
+                "remedy": "Compare the fills with the broker's trade book.",
+            }
+        ],
+    },
 )
 PAUSED = TradingSwitch(paused=True, by="operator", at=_AT, changed=True)
 RESUMED = TradingSwitch(paused=False, by="operator", at=_LATER, changed=True)
@@ -342,3 +368,18 @@ AUDIT: Page[AuditRow] = Page(
     ),
     next_cursor=None,
 )
+RESOLUTION = {
+    "outcome": "placed",
+    "broker_order_id": "250105000017",
+    "filled_quantity": "200",
+    "average_price": "78502.5",
+    "note": "complete in the broker's order book",
+}
+REPETITION = {"confirm": True, "note": "not in the broker's book; wanted still"}
+UNBLOCKED = Unblocked(lane=_LANE, was="contradiction")
+ACCEPTANCE = {
+    "broker": "binance",
+    "account": "paper",
+    "broker_order_id": "1000000017",
+    "note": "from before the database was restored",
+}

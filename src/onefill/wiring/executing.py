@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,9 @@ from onefill.core.lease import LeaseTiming
 from onefill.core.settlement import settle
 from onefill.core.signal import SignalStatus
 from onefill.core.succession import Heir
+from onefill.flow.afterlook import Afterlook
 from onefill.flow.decider import Decider
+from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
 from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
@@ -32,15 +35,19 @@ from onefill.node.hub import Hub
 from onefill.node.instance import Executing
 from onefill.node.leadership import Leadership
 from onefill.node.logs import LogContext
+from onefill.node.reconciling import Reconciling
+from onefill.node.split_brain import SplitBrainCheck
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
-from onefill.node.term import SharedTerm, SoleTerm
+from onefill.node.term import SharedTerm, SoleTerm, Watcher
 from onefill.node.work import Work, only_where_covered
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock
 from onefill.ports.hints import Inbox, Topic
 from onefill.ports.lease import Holder
+from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
+from onefill.ports.witness import Witness, Witnessed
 from onefill.wiring.accounts import accounts_of, broker_of_signal
 from onefill.wiring.stores import Stores
 
@@ -62,7 +69,8 @@ class Given:
     clock: RealClock
     lanes: Inbox[Lane]
     ended: Topic[tuple[int, SignalStatus, str | None]]
-    check: Callable[[Epoch], None]
+    messages: Messages
+    witness: Witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +78,7 @@ class Loops:
     """The trade path's loops that know of each other through the hub."""
 
     hub: Hub
+    decider: Decider
     executor: Executor
     tracker: Tracker
     settler: Settler
@@ -102,9 +111,20 @@ def build_executing(given: Given) -> Executing:
     tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
     resolver = Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s)
     hub.connect(executor, tracker)
-    loops = Loops(hub=hub, executor=executor, tracker=tracker, settler=settler)
-    work = _work(given, loops, list(brokers.values()))
-    term = SharedTerm(state, work, resolver) if is_shared else SoleTerm(state, work, resolver)
+    decider = _decider(given, hub, executor)
+    loops = Loops(hub=hub, decider=decider, executor=executor, tracker=tracker, settler=settler)
+    reconciler = _reconciler(given, settler, list(brokers.values()))
+    reconciling = Reconciling(
+        reconciler=reconciler,
+        state=state,
+        every_s=settings.orders.reconcile_every_s,
+        covered=decider.sweep_now,
+    )
+    work = _work(
+        given, loops, reconciler, reconciling, [broker.name for broker in brokers.values()]
+    )
+    kind = SharedTerm if is_shared else SoleTerm
+    term = kind(state, work, resolver, _watchers(given, common))
     leadership = Leadership(
         term=term,
         state=state,
@@ -112,51 +132,91 @@ def build_executing(given: Given) -> Executing:
         sync=given.sync,
         log_context=given.context,
         clock=given.clock,
-        check=given.check,
     )
     elector = _elector(given, leadership)
-    leadership.on_fenced(elector.fenced)
+    giving = _giving(given, elector, leadership)
+    leadership.connect(fenced=elector.fenced, check=_check(given, giving))
     return Executing(
         elector=elector,
         leadership=leadership,
         takeover=_takeover(given, elector, work),
-        giving=_giving(given, elector, leadership),
+        giving=giving,
         settler=settler,
         brokers=list(brokers.values()),
         work=work,
         always=is_shared,
+        reconciling=reconciling,
     )
 
 
-def _work(given: Given, loops: Loops, brokers: list[Broker]) -> Work:
-    rules, stores = given.rules, given.stores
+def _decider(given: Given, hub: Hub, executor: Executor) -> Decider:
+    rules = given.rules
     covered = only_where_covered(partial(decide, rules=rules), given.state, broker_of_signal(rules))
-    decider = Decider(
-        store=stores.trading,
+    return Decider(
+        store=given.stores.trading,
         lanes=given.lanes,
-        decide=loops.hub.timing(covered),
+        decide=hub.timing(covered),
         exits=partial(continue_exits, rules=rules),
-        offer=loops.executor.offer,
+        offer=executor.offer,
         ended=given.ended,
         clock=given.clock,
     )
-    reconciler = Reconciler(
-        trading=stores.trading,
-        recovery=stores.recovery,
+
+
+def _reconciler(given: Given, settler: Settler, brokers: list[Broker]) -> Reconciler:
+    return Reconciler(
+        trading=given.stores.trading,
+        recovery=given.stores.recovery,
         brokers=brokers,
         deployment=given.settings.deployment,
+        tell=settler.tell,
+        books_evidence=given.settings.orders.book_evidence,
     )
+
+
+def _watchers(given: Given, common: dict[str, Any]) -> tuple[Watcher, ...]:
+    orders = given.settings.orders
+    repeat_s = orders.repeat_alarm_every_s
+    return (
+        Afterlook(**common, every_s=orders.look_again_every_s),
+        Escalation(store=given.stores.trading, clock=given.clock, every_s=repeat_s),
+    )
+
+
+def _work(
+    given: Given,
+    loops: Loops,
+    reconciler: Reconciler,
+    reconciling: Reconciling,
+    brokers: list[str],
+) -> Work:
     return Work(
         state=given.state,
-        decider=decider,
+        decider=loops.decider,
         executor=loops.executor,
         tracker=loops.tracker,
         settler=loops.settler,
         reconciler=reconciler,
-        recovery=stores.recovery,
-        brokers=[broker.name for broker in brokers],
+        reconciling=reconciling,
+        recovery=given.stores.recovery,
+        brokers=brokers,
         clock=given.clock,
     )
+
+
+def _check(given: Given, giving: Giving) -> Callable[[Epoch], None]:
+    """After each renewal: the witness of epochs."""
+    abdicating: set[asyncio.Task[None]] = set()
+
+    def abdicate(seen: Witnessed) -> None:
+        task = asyncio.create_task(giving.abdicate(), name="abdication")
+        abdicating.add(task)
+        task.add_done_callback(abdicating.discard)
+
+    check = SplitBrainCheck(
+        witness=given.witness, me=given.me.instance, metrics=given.metrics, ahead=abdicate
+    )
+    return check.renewed
 
 
 def _elector(given: Given, leadership: Leadership) -> Elector:
@@ -198,7 +258,7 @@ def _takeover(given: Given, elector: Elector, work: Work) -> Takeover:
         elector=elector,
         leases=given.stores.leases,
         requests=given.stores.handovers,
-        messages=given.stores.messages,
+        messages=given.messages,
         surface=Surface(is_active=lambda: state.is_active, move=state.move, prove=prove),
         timing=_timing(given.settings),
         ttl_ms=given.settings.lease.ttl_ms,
@@ -212,7 +272,7 @@ def _giving(given: Given, elector: Elector, leadership: Leadership) -> Giving:
         me=given.me,
         elector=elector,
         requests=given.stores.handovers,
-        messages=given.stores.messages,
+        messages=given.messages,
         others=partial(given.stores.instances.others, given.me, STALE_AFTER_S),
         stepping=Stepping(down=leadership.step_down, stepped_down=leadership.stepped_down),
         timing=_timing(given.settings),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,6 @@ from onefill.node.state import NodeState
 from onefill.ports.clock import Clock
 from onefill.ports.hints import Inbox
 from onefill.ports.lease import LEADER, Holder
-from onefill.ports.messages import Message, Messages
 from onefill.ports.metrics import Metrics
 from onefill.redis.connection import RedisConnection
 from onefill.redis.gossip import RedisGossip
@@ -47,44 +45,6 @@ class RedisParts:
         await self.connection.close()
 
 
-class Carriers:
-    """Messages by Redis and by PostgreSQL at once: the quicker one wakes, the other one is lost.
-
-    Implements ports.messages.Messages. Each may be away; `quick` is run among Redis' own loops.
-    """
-
-    def __init__(self, quick: Messages, sure: Messages) -> None:
-        self._quick = quick
-        self._sure = sure
-
-    @property
-    def connected(self) -> bool:
-        """Whether one of them can be heard now."""
-        return self._quick.connected or self._sure.connected
-
-    def subscribe(self, callback: Callable[[Message], None]) -> Callable[[], None]:
-        """Call back with each message, mostly twice; the answer unsubscribes."""
-        endings = [each.subscribe(callback) for each in (self._quick, self._sure)]
-
-        def unsubscribe() -> None:
-            for end in endings:
-                end()
-
-        return unsubscribe
-
-    async def publish(self, message: Message) -> None:
-        """Send it by both."""
-        await asyncio.gather(self._quick.publish(message), self._sure.publish(message))
-
-    async def run(self) -> None:
-        """Listen until cancelled."""
-        await self._sure.run()
-
-    async def close(self) -> None:
-        """Let the connections go."""
-        await self._sure.close()
-
-
 def build_redis(
     settings: Settings,
     me: Holder,
@@ -103,7 +63,7 @@ def build_redis(
     witness = RedisWitness(connection)
     messages = RedisMessages(url, connection, clock)
     gossip = RedisGossip(url, connection, clock, me=str(me.boot), on_lanes=lanes.add)
-    looking = _Looking(me, connection, witness, state, metrics)
+    looking = _Looking(connection, witness, state, metrics)
     heartbeat = RedisHeartbeat(
         connection,
         clock,
@@ -131,34 +91,30 @@ def _facts(me: Holder, state: NodeState) -> Facts:
 
 
 class _Looking:
-    """Tells the witness who leads, as far as we know, and the node what it says."""
+    """Tells the node what the witness says, and the witness when we lead no more."""
 
     def __init__(
         self,
-        me: Holder,
         connection: RedisConnection,
         witness: RedisWitness,
         state: NodeState,
         metrics: Metrics,
     ) -> None:
-        self._me = me
         self._connection = connection
         self._witness = witness
         self._state = state
         self._metrics = metrics
-        self._told: Epoch | None = None
+        self._led: Epoch | None = None
 
     async def look(self) -> None:
-        """One question, whatever is to be said. Who leads no more is named no more (CTL-7)."""
-        state, leads = self._state, self._state.epoch
-        if leads is not None:
-            seen = await self._witness.write(LEADER, leads, self._me.instance)
-            self._told = leads
-        elif self._told is not None:
-            seen = await self._witness.write(LEADER, self._told, None)
-            self._told = None if seen is not None else self._told
-        else:
+        """One question. Who leads no more is named no more (CTL-7)."""
+        state = self._state
+        if state.epoch is not None or self._led is None:
+            self._led = state.epoch
             seen = await self._witness.read(LEADER)
+        else:
+            seen = await self._witness.write(LEADER, self._led, None)
+            self._led = None if seen is not None else self._led
         state.redis_up = self._connection.is_up
         state.redis_leader = seen.holder if seen else None
         self._metrics.redis_up.set(int(self._connection.is_up))

@@ -24,6 +24,7 @@ from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 from onefill.postgres.views import PostgresViews
 from onefill.postgres.vigil import PostgresVigil
+from onefill.wiring.accounts import limits_of
 
 VIEWS_MIN, VIEWS_MAX = 0, 4
 
@@ -94,7 +95,10 @@ def build_stores(
 
     history = LeadershipHistory(held(), clock, hostname)
     terms = Terms(
-        read=partial(read, zones=zones), initial_capital=settings.initial_capital, live=live
+        read=partial(read, zones=zones),
+        initial_capital=settings.initial_capital,
+        live=live,
+        limits=limits_of(settings),
     )
     pool = LatePool(connecting)
     vigil = PostgresVigil(connecting, clock)

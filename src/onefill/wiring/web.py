@@ -17,6 +17,7 @@ from onefill.ports.clock import RealClock
 from onefill.ports.coordination import Coordination
 from onefill.ports.metrics import Metrics
 from onefill.ports.rows import NodeStatus
+from onefill.ports.views import Reconcile
 from onefill.web.app import Application
 from onefill.web.asgi import App, Scope, header
 from onefill.web.health import Health, Probes
@@ -40,6 +41,7 @@ def build_application(
     zones: Zones,
     metrics: Metrics,
     clock: RealClock,
+    reconcile: Reconcile,
 ) -> Application:
     """Everything that answers requests."""
     tokens = tokens_of(settings)
@@ -59,7 +61,7 @@ def build_application(
     return Application(
         webhook=Webhook(parts),
         routes=routes,
-        api=_api(settings, state, stores, coordination, tokens),
+        api=_api(settings, state, stores, tokens, coordination=coordination, reconcile=reconcile),
     )
 
 
@@ -103,8 +105,10 @@ def _api(
     settings: Settings,
     state: NodeState,
     stores: Stores,
-    coordination: Coordination,
     tokens: Tokens,
+    *,
+    coordination: Coordination,
+    reconcile: Reconcile,
 ) -> Callable[[], App]:
     def build() -> App:
         from onefill.web.api import build_api  # takes longer than all the rest to import
@@ -112,9 +116,10 @@ def _api(
         return build_api(
             stores.views,
             stores.controls,
-            coordination,
             tokens,
             lambda: node_status(settings, state),
+            coordination=coordination,
+            reconcile=reconcile,
         )
 
     return build

@@ -79,6 +79,9 @@ async def broker_at(
 ) -> AsyncIterator[BinanceBroker]:
     server.fixed["/healthz"] = http_reply(200, {"class": broker_class, "lag_ms": 300})
     server.fixed["/fapi/v1/allOrders"] = http_reply(200, [])
+    server.fixed.setdefault("/fapi/v1/exchangeInfo", http_reply(200, {"symbols": []}))
+    one_way = http_reply(200, {"dualSidePosition": False})
+    server.fixed.setdefault("/fapi/v1/positionSide/dual", one_way)
     server.fixed.setdefault("/fapi/v1/time", http_reply(200, {"serverTime": TIME_MS}))
     async with server.running():
         account = BinanceAccount(
@@ -88,8 +91,8 @@ async def broker_at(
             http=HttpLimits(reply_within_ms=reply_within_ms),
         )
         broker = BinanceBroker(account, ManualClock())
-        await broker.start()
         try:
+            await broker.start()
             yield broker
         finally:
             await broker.close()

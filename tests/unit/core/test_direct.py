@@ -302,15 +302,6 @@ def test_a_buy_in_doubt_that_never_was_is_not_sent_after_a_close() -> None:
     }
 
 
-@pytest.mark.req("ORD-8")
-def test_a_close_does_not_wait_for_a_resting_limit_order() -> None:
-    store = holding(4)
-    resting = only(send(store, BUY, 2, quantity=d(1), limit_price=d(50)).intents)
-    store.claim(resting)
-    store.word(resting, report(resting, OrderStatus.OPEN))
-    assert only(send(store, CLOSE, 3).intents).order.quantity == 4
-
-
 @pytest.mark.req("SIG-14")
 def test_a_partly_filled_trade_keeps_its_position() -> None:
     store = lane()

@@ -128,6 +128,16 @@ def test_an_entry_older_than_its_largest_age_expires(age_s: int, expired: bool) 
     assert (decision.status is SignalStatus.EXPIRED) == expired
 
 
+@pytest.mark.req("SIG-13")
+def test_each_type_may_have_an_age_of_its_own_and_an_expiry_is_told() -> None:
+    rules = replace(RULES, max_age_by_type_s={SignalKind.BASE_ENTRY: d(5)})
+    seen = situation(now=NOW + timedelta(seconds=6))
+    expired = decide(logged(BASE), seen, rules)
+    assert (expired.status, expired.numbers["max_age_s"]) == (SignalStatus.EXPIRED, "5")
+    assert "expired before it traded" in expired.alarms[0]
+    assert decide(logged(BASE), seen, RULES).alarms == ()
+
+
 @pytest.mark.req("SIG-20")
 def test_a_replay_judges_age_and_contract_by_the_signals_own_time() -> None:
     account = replace(ACCOUNT, time_basis=TimeBasis.SIGNAL)
@@ -264,7 +274,7 @@ def test_a_pyramid_is_bought_when_every_gate_lets_it_through() -> None:
     # Excess: (1000 − 350) · 3 lots · 35 = 68,250; half of it over 400 · 35 is 2.4.
     assert decision.status is SignalStatus.DECIDED
     assert {k: decision.numbers[k] for k in "ABC"} == {"A": "8", "B": "1", "C": "2"}
-    assert decision.positions[0].limiter == "geometric_0.5^n"
+    assert {p.slot: p.limiter for p in decision.positions}["Long_2"] == "geometric_0.5^n"
     assert decision.numbers["base_gain"] == "1000"
 
 
@@ -308,14 +318,15 @@ def test_the_gates_on_base_count_and_profit_refuse() -> None:
 @pytest.mark.req("PF-3")
 def test_a_pyramid_is_refused_when_the_portfolio_would_pass_its_caps() -> None:
     store = opened()
-    # The base carries (53000 − 51650) · 105 = 141,750 and 200 · 105; one lot adds 14,000 and 7,000.
+    # This close trails the base's stop to 52500: it carries 500 · 105 and 200 · 105; one lot adds
+    # 14,000 and 7,000.
     for caps, reason in (
-        (Caps(pyramid_risk_percent=d("3.1")), "pyramid_risk_cap"),
+        (Caps(pyramid_risk_percent=d("1.32")), "pyramid_risk_cap"),
         (Caps(pyramid_volatility_percent=d("0.55")), "pyramid_volatility_cap"),
     ):
         decision = decide(logged(pyramid(), 2), store.seen(), replace(RULES, caps=caps))
         assert (decision.status, decision.reason) == (SignalStatus.BLOCKED, reason)
-    enough = replace(RULES, caps=Caps(pyramid_risk_percent=d("3.115")))
+    enough = replace(RULES, caps=Caps(pyramid_risk_percent=d("1.33")))
     assert decide(logged(pyramid(), 2), store.seen(), enough).status is SignalStatus.DECIDED
 
 

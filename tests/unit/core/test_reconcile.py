@@ -6,8 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from onefill.core.reconcile import Books, Difference, compare
-from onefill.core.report import OrderReport, OrderStatus
+from onefill.core.ids import ClientOrderId
+from onefill.core.intent import IntentState
+from onefill.core.reconcile import Books, Difference, KnownOrder, Proposal, compare
+from onefill.core.report import OrderReport, OrderStatus, Placed
+
+S = IntentState
 
 OURS = "ofabc" + "0" * 15
 
@@ -15,22 +19,27 @@ OURS = "ofabc" + "0" * 15
 def books(**changes: object) -> Books:
     plain: dict[str, object] = {
         "broker": "binance",
+        "account": "paper",
         "deployment": "abc",
         "ours": {},
         "theirs": {},
-        "open_orders": (),
-        "unsettled": frozenset(),
-        "explained": frozenset(),
     }
     return Books(**{**plain, **changes})  # type: ignore[arg-type]
 
 
-def order(broker_order_id: str, client_order_id: str | None) -> OrderReport:
+def order(
+    number: str,
+    client_order_id: str | None,
+    status: OrderStatus = OrderStatus.OPEN,
+    filled: int = 0,
+) -> OrderReport:
     return OrderReport(
-        broker_order_id=broker_order_id,
+        broker_order_id=number,
         client_order_id=client_order_id,
-        status=OrderStatus.OPEN,
+        status=status,
         symbol="BTCUSDT",
+        filled_quantity=Decimal(filled),
+        filled_value=Decimal(filled) * 100,
     )
 
 
@@ -58,16 +67,77 @@ def test_a_symbol_with_orders_under_way_is_left_for_later() -> None:
     assert compare(books(ours={"A": Decimal(1)}, unsettled=frozenset({"A"}))) == ()
 
 
-@pytest.mark.req("ORD-9")
-def test_an_order_with_our_mark_that_no_intent_explains_blocks() -> None:
-    found = compare(
-        books(
-            open_orders=(order("7", OURS), order("8", "by-hand"), order("9", OURS)),
-            explained=frozenset({"9"}),
-        )
+def known(number: str | None, state: IntentState, filled: int = 0, asked: int = 5) -> KnownOrder:
+    return KnownOrder(
+        client_order_id=ClientOrderId(OURS),
+        attempt=1,
+        state=state,
+        symbol="BTCUSDT",
+        quantity=Decimal(asked),
+        filled_quantity=Decimal(filled),
+        broker_order_id=number,
     )
-    assert [(f.kind, f.blocks) for f in found] == [
-        (Difference.UNKNOWN_OF_OURS, True),
-        (Difference.STRANGER, False),
+
+
+@pytest.mark.req("ORD-9")
+def test_an_order_with_our_mark_that_no_intent_explains_blocks_until_it_is_accepted() -> None:
+    others = (order("7", OURS), order("8", "by-hand"), order("9", OURS))
+    accepted = frozenset({"9"})
+    found = compare(books(open_orders=others, accepted=accepted))
+    assert [(f.kind, f.blocks, f.proposal) for f in found] == [
+        (Difference.UNKNOWN_OF_OURS, True, Proposal.ASK),
+        (Difference.STRANGER, False, Proposal.ASK),
     ]
     assert all(f.remedy for f in found)
+
+
+@pytest.mark.req("ORD-9")
+def test_of_what_is_over_only_orders_with_our_mark_are_strange() -> None:
+    done = (order("7", OURS, OrderStatus.FILLED, 5), order("8", "by-hand", OrderStatus.FILLED, 5))
+    (found,) = compare(books(history=done))
+    assert (found.kind, found.broker_order_id) == (Difference.UNKNOWN_OF_OURS, "7")
+
+
+@pytest.mark.req("ORD-9")
+def test_an_order_of_a_symbol_with_orders_under_way_may_still_find_its_intent() -> None:
+    unsettled = frozenset({"BTCUSDT"})
+    assert compare(books(open_orders=(order("7", OURS),), unsettled=unsettled)) == ()
+
+
+@pytest.mark.req("ORD-9", "ORD-10")
+@pytest.mark.parametrize(
+    ("state", "filled", "status", "theirs", "kind"),
+    [
+        (S.ACKED, 0, OrderStatus.FILLED, 5, Difference.MISSED_FILL),
+        (S.CANCELLED, 0, OrderStatus.FILLED, 5, Difference.MISSED_FILL),
+        (S.NOT_PLACED, 0, OrderStatus.FILLED, 5, Difference.MISSED_FILL),
+        (S.PARTIALLY_FILLED, 2, OrderStatus.PARTIALLY_FILLED, 3, Difference.PARTIAL_FILL),
+        (S.ACKED, 0, OrderStatus.CANCELLED, 0, Difference.ENDED),
+        (S.ACKED, 0, OrderStatus.OPEN, 0, None),
+        (S.FILLED, 5, OrderStatus.FILLED, 5, None),
+        (S.FILLED, 5, OrderStatus.OPEN, 0, None),
+    ],
+)
+def test_what_the_broker_says_of_our_own_order_is_proposed_for_booking(
+    state: IntentState, filled: int, status: OrderStatus, theirs: int, kind: Difference | None
+) -> None:
+    report = order("7", OURS, status, theirs)
+    found = compare(books(history=(report,), known=(known("7", state, filled),)))
+    assert [f.kind for f in found] == ([kind] if kind else [])
+    for finding in found:
+        assert finding.proposal is Proposal.BOOK
+        assert finding.told is not None
+        assert finding.told.word == Placed(report=report)
+
+
+@pytest.mark.req("ORD-4", "ORD-9")
+def test_a_second_order_for_one_intent_is_told_of_and_not_taken_for_a_stranger() -> None:
+    report = order("8", OURS, OrderStatus.FILLED, 5)
+    (found,) = compare(books(history=(report,), known=(known("7", S.FILLED, 5),)))
+    assert (found.kind, found.proposal) == (Difference.SECOND_ORDER, Proposal.BOOK)
+
+
+@pytest.mark.req("ORD-9")
+def test_an_order_of_ours_that_the_broker_does_not_know_is_an_orphan() -> None:
+    (found,) = compare(books(missing=(known("7", S.ACKED),)))
+    assert (found.kind, found.proposal, found.blocks) == (Difference.ORPHAN, Proposal.ASK, False)

@@ -15,7 +15,7 @@ from onefill.core.closing import begin_closing, committed
 from onefill.core.errors import invariant
 from onefill.core.ids import position_id
 from onefill.core.instrument import Rules
-from onefill.core.intent import AT_BROKER, OrderIntent, OrderType, Side
+from onefill.core.intent import Side
 from onefill.core.issue import TRADE, Cause, issue
 from onefill.core.money import ZERO, figures
 from onefill.core.position import MAIN, Leg, Position, PositionStatus
@@ -110,12 +110,12 @@ def _close(
         return refuse(nothing)
     if position.status is PositionStatus.CLOSING:
         return refuse(Refusal.ALREADY_CLOSING)
-    if any(not _rests(intent) for intent in situation.in_flight):
+    if any(not intent.rests for intent in situation.in_flight):
         return WAIT
     left, intents = begin_closing(
         position,
         situation.intents,
-        situation.now,
+        situation,
         rules,
         signal_id=logged.id,
         reason=logged.signal.reason,
@@ -200,8 +200,3 @@ def _free_to_reduce(situation: Situation, side: Side) -> Decimal:
 def _is_closing(situation: Situation) -> bool:
     position = _position(situation)
     return position is not None and position.status is PositionStatus.CLOSING
-
-
-def _rests(intent: OrderIntent) -> bool:
-    """Whether it may stay at the broker for long: a limit order that was accepted."""
-    return intent.state in AT_BROKER and intent.order.order_type is OrderType.LIMIT

@@ -3,48 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 
-from onefill.core.book import Decision, Situation, refuse
+from onefill.core.book import Decision, Situation, joined, refuse
 from onefill.core.instrument import Rules
 from onefill.core.money import figures
+from onefill.core.portfolio.bars import is_newest, stops_any, take_close
 from onefill.core.portfolio.entry import enter
 from onefill.core.portfolio.exits import leave
-from onefill.core.position import Position
+from onefill.core.portfolio.safety import exit_warnings
 from onefill.core.refusal import Refusal
-from onefill.core.signal import LoggedSignal, Signal, SignalKind, SignalStatus
+from onefill.core.signal import LoggedSignal, Signal, SignalKind
 
 
 def decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
-    """The decision on one portfolio signal."""
-    if logged.signal.kind is SignalKind.EXIT:
-        return leave(logged, situation, rules)
-    if logged.signal.kind is SignalKind.MARKET_DATA:
-        return note_bar(logged.signal, situation)
-    return enter(logged, situation, rules)
+    """The decision on one portfolio signal, with what its price means for the stops held."""
+    match logged.signal.kind:
+        case SignalKind.EXIT:
+            return _leave(logged, situation, rules)
+        case SignalKind.MARKET_DATA:
+            return note_bar(logged.signal, situation, rules)
+        case _:
+            return _enter(logged, situation, rules)
 
 
-def note_bar(signal: Signal, situation: Situation) -> Decision:
+def note_bar(signal: Signal, situation: Situation, rules: Rules) -> Decision:
     """Take a bar's close and ATR into the lane's positions; an older bar changes nothing."""
-    newest = situation.mark(SignalKind.MARKET_DATA, signal.position)
-    if newest is not None and newest.time > signal.time:
+    if not is_newest(signal, situation):
         return refuse(Refusal.OVERTAKEN)
-    price = signal.price
-    if price is None:
-        return Decision(status=SignalStatus.EXECUTED)
-    positions = tuple(_after_bar(position, price, signal.atr) for position in situation.here)
-    return Decision(
-        status=SignalStatus.EXECUTED,
-        numbers=figures(price=price, positions=len(positions)),
-        positions=positions,
-    )
+    taken = take_close(signal, situation, rules)
+    if signal.price is None:
+        return taken
+    told = figures(price=signal.price, positions=len(taken.positions))
+    return replace(taken, numbers={**told, **taken.numbers})
 
 
-def _after_bar(position: Position, close: Decimal, atr: Decimal | None) -> Position:
-    highest = close if position.highest_close is None else max(position.highest_close, close)
-    return replace(
-        position,
-        last_price=close,
-        highest_close=highest,
-        atr=position.atr if atr is None else atr,
-    )
+def _leave(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
+    """What is asked for goes first; what its price stops besides goes with it."""
+    left = leave(logged, situation, rules)
+    close = take_close(logged.signal, situation.after(left), rules)
+    warnings = exit_warnings(logged.signal, situation, rules.switches) if left.positions else ()
+    told = replace(joined(left, close), status=left.status, reason=left.reason)
+    return replace(told, alarms=told.alarms + warnings)
+
+
+def _enter(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
+    close = take_close(logged.signal, situation, rules)
+    if stops_any(close, situation):
+        return joined(close, refuse(Refusal.STOPPED))
+    entered = enter(logged, situation.after(close), rules)
+    return entered if entered.wait else joined(close, entered)

@@ -31,6 +31,7 @@ from onefill.core.portfolio.gates import (
     pyramid_gates,
 )
 from onefill.core.portfolio.legs import new_legs, opening_intents
+from onefill.core.portfolio.safety import margin_gate, margin_warnings, price_gate
 from onefill.core.portfolio.sizing import LotTerms, Setup, Size, base_size, pyramid_size
 from onefill.core.position import Position, PositionStatus
 from onefill.core.refusal import Refusal
@@ -93,12 +94,14 @@ def enter(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
         return WAIT
     if any(position.slot == logged.signal.position for position in situation.here):
         return refuse(Refusal.SLOT_TAKEN)
+    if not (agreement := price_gate(logged.signal, situation, rules.switches)).passed:
+        return refuse(agreement.refusal, agreement.numbers)
     return _size_and_open(_entry(logged, situation, rules, instrument))
 
 
 def _lateness(signal: Signal, situation: Situation, rules: Rules) -> dict[str, str]:
     age_s = Decimal(str((situation.now - signal.time).total_seconds()))
-    numbers = figures(age_s=age_s, max_age_s=rules.max_age_s)
+    numbers = figures(age_s=age_s, max_age_s=rules.max_age_of(signal.kind))
     return numbers | ({"lane_blocked_by": situation.blocked} if situation.blocked else {})
 
 
@@ -154,8 +157,11 @@ def _open_sized(entry: _Entry, numbers: Mapping[str, str]) -> Decision:
     equity = sizing_equity(situation.account, situation.positions, rules.equity_base)
     carried = total_exposure(situation.positions)
     cap = cap_of(equity, rules.caps)
+    use = margin_gate(carried, equity, rules.switches)
+    if not use.passed:
+        return refuse(use.refusal, use.numbers)
     size = _size(entry, equity, cap.margin - carried.margin)
-    numbers = {**numbers, **size.numbers, **figures(equity=equity)}
+    numbers = {**numbers, **use.numbers, **size.numbers, **figures(equity=equity)}
     if size.lots == 0:
         refusal = Refusal.of(size.limiter)
         invariant(refusal is not None, "every limiter is a refusal", limiter=size.limiter)
@@ -199,11 +205,13 @@ def _open(entry: _Entry, lots: int, limiter: str, numbers: Mapping[str, str]) ->
         signal_id=entry.logged.id,
         valid_until=valid_until(entry.signal, entry.situation.account, entry.rules),
     )
+    margin = total_exposure((*entry.situation.positions, position)).margin
     return Decision(
         status=SignalStatus.DECIDED,
         numbers={**numbers, **figures(lots=lots)},
         positions=(position,),
         intents=intents,
+        alarms=margin_warnings(position.lane, margin, entry.situation.account, entry.rules),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from onefill.core.admission import opening_after
 from onefill.core.book import Decision, SignalChange, Situation, refuse
 from onefill.core.closing import begin_closing, continue_exits
 from onefill.core.ids import ClientOrderId
@@ -16,7 +17,7 @@ from onefill.core.position import Position, PositionStatus
 from onefill.core.refusal import Refusal
 from onefill.core.signal import ALL_SLOTS, LoggedSignal, SignalStatus
 
-__all__ = ["continue_exits", "leave"]
+__all__ = ["close", "continue_exits", "leave"]
 
 
 def leave(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
@@ -30,19 +31,38 @@ def leave(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
     asked = [position for position in here if position.status is not PositionStatus.CLOSING]
     if not asked:
         return refuse(Refusal.ALREADY_CLOSING if here else Refusal.NOTHING_TO_CLOSE)
+    return close(asked, situation, rules, signal_id=logged.id, reason=signal.reason)
+
+
+def close(
+    asked: Sequence[Position],
+    situation: Situation,
+    rules: Rules,
+    *,
+    signal_id: int | None,
+    reason: str | None,
+) -> Decision:
+    """Close these positions of the lane, for that reason; signal_id: who asked for it, if one did.
+
+    EXECUTED when nothing has to be sent, DECIDED else.
+    """
     withdrawn = [intent for intent in situation.intents if _is_unsent_opening(intent, asked)]
     names = frozenset(intent.client_order_id for intent in withdrawn)
     live = [intent for intent in situation.intents if intent.client_order_id not in names]
     positions: list[Position] = []
     intents: list[OrderIntent] = []
     for position in asked:
-        left, issued = _leave_one(position, live, logged, situation, rules)
-        positions.append(left)
+        left, issued = begin_closing(
+            position, live, situation, rules, signal_id=signal_id, reason=reason
+        )
+        positions.append(_ended_if_untouched(left, live, situation))
         intents += issued
+    opens = opening_after(asked[0].instrument, situation, rules)
+    waiting = figures(waits_for_open=opens.isoformat()) if opens is not None else {}
     at_work = any(position.is_live for position in positions)
     return Decision(
         status=SignalStatus.DECIDED if at_work else SignalStatus.EXECUTED,
-        numbers=figures(positions=len(positions), orders=len(intents)),
+        numbers=figures(positions=len(positions), orders=len(intents)) | waiting,
         positions=tuple(positions),
         intents=tuple(intents),
         withdraw=tuple(names),
@@ -50,21 +70,12 @@ def leave(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
     )
 
 
-def _leave_one(
-    position: Position,
-    live: Sequence[OrderIntent],
-    logged: LoggedSignal,
-    situation: Situation,
-    rules: Rules,
-) -> tuple[Position, tuple[OrderIntent, ...]]:
-    reason = logged.signal.reason
-    left, issued = begin_closing(
-        position, live, situation.now, rules, signal_id=logged.id, reason=reason
-    )
-    if left.is_flat and not any(intent.position_id == left.id for intent in live):
-        ended = replace(left, status=PositionStatus.CLOSED, closed_at=situation.now)
-        return ended, ()
-    return left, issued
+def _ended_if_untouched(
+    position: Position, live: Sequence[OrderIntent], situation: Situation
+) -> Position:
+    if position.is_flat and not any(intent.position_id == position.id for intent in live):
+        return replace(position, status=PositionStatus.CLOSED, closed_at=situation.now)
+    return position
 
 
 def _is_unsent_opening(intent: OrderIntent, positions: Sequence[Position]) -> bool:

@@ -1,12 +1,32 @@
-"""Peel-off: what to sell of a position that has grown past its ongoing limits. Source: PF-7."""
+"""Stops that trail the closes, and what to sell of a position grown too large. PF-7, PF-10."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from onefill.core.instrument import Instrument
 from onefill.core.money import ZERO, ceil
 from onefill.core.portfolio.equity import Exposure
+from onefill.core.position import Position
+
+
+def trail(position: Position, close: Decimal, atr: Decimal | None, k: Decimal) -> Position:
+    """The position after a bar's close; its stop only rises.
+
+    atr of the bar (None: the last one known) and close in points, k in ATRs.
+    """
+    highest = close if position.highest_close is None else max(position.highest_close, close)
+    known = position.atr if atr is None else atr
+    stop = position.stop
+    if known is not None and position.stop is not None:
+        stop = max(position.stop, highest - k * known)
+    return replace(position, last_price=close, highest_close=highest, atr=known, stop=stop)
+
+
+def is_stopped(position: Position, close: Decimal) -> bool:
+    """Whether this close ends the position: strictly below its stop."""
+    return position.stop is not None and close < position.stop
 
 
 def lots_to_peel(lots: int, carried: Exposure, equity: Decimal, instrument: Instrument) -> int:

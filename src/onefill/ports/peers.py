@@ -11,16 +11,16 @@ from onefill.ports.lease import Holder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Neighbour:
+class Peer:
     """Another instance that lives, and how it may come to lead."""
 
     holder: Holder
     heir: Heir
 
 
-class Neighbours(Protocol):
+class Peers(Protocol):
     """Raises StoreUnavailable."""
 
-    async def others(self, me: Holder, timeout_s: float) -> Sequence[Neighbour]:
+    async def others(self, me: Holder, timeout_s: float) -> Sequence[Peer]:
         """Those besides me, heard of within that time, not known to be dead, that execute."""
         ...

@@ -1,0 +1,74 @@
+"""When an exchange trades. Source: SIG-18."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+_SATURDAY = 5
+_INDIA, _NEW_YORK = ZoneInfo("Asia/Kolkata"), ZoneInfo("America/New_York")
+_NOON = time(12)
+_DAYS_AHEAD = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Local times of one trading day; in_us_winter: when it closes while New York has no summer
+    time (commodities follow it)."""
+
+    opens: time
+    closes: time
+    in_us_winter: time | None = None
+    zone: ZoneInfo = _INDIA
+
+
+_EQUITIES = Hours(time(9, 15), time(15, 30))
+HOURS = {
+    "NSE": _EQUITIES,
+    "NFO": _EQUITIES,
+    "MCX": Hours(time(9), time(23, 30), in_us_winter=time(23, 55)),
+}
+"""By exchange; one that is not here trades always."""
+
+
+def is_open(exchange: str, moment: datetime, holidays: Set[date]) -> bool:
+    """Whether it trades at that moment: from its opening on, until just before its close."""
+    hours = HOURS.get(exchange)
+    if hours is None:
+        return True
+    session = session_on(hours, moment.astimezone(hours.zone).date(), holidays)
+    return session is not None and session[0] <= moment < session[1]
+
+
+def next_open(exchange: str, moment: datetime, holidays: Set[date]) -> datetime:
+    """When it trades again: that moment itself where it trades now."""
+    hours = HOURS.get(exchange)
+    if hours is None or is_open(exchange, moment, holidays):
+        return moment
+    today = moment.astimezone(hours.zone).date()
+    days = (today + timedelta(days=n) for n in range(_DAYS_AHEAD))
+    sessions = (session_on(hours, day, holidays) for day in days)
+    # Thirty days without a session is a calendar gone wrong: then ask again in a day.
+    return next(
+        (session[0] for session in sessions if session is not None and session[0] > moment),
+        moment + timedelta(days=1),
+    )
+
+
+def session_on(hours: Hours, day: date, holidays: Set[date]) -> tuple[datetime, datetime] | None:
+    """Opening and close of that day; None on a weekend or a holiday."""
+    if day.weekday() >= _SATURDAY or day in holidays:
+        return None
+    closes = hours.closes
+    if hours.in_us_winter is not None and _is_us_winter(day):
+        closes = hours.in_us_winter
+    return (
+        datetime.combine(day, hours.opens, hours.zone),
+        datetime.combine(day, closes, hours.zone),
+    )
+
+
+def _is_us_winter(day: date) -> bool:
+    return not datetime.combine(day, _NOON, _NEW_YORK).dst()

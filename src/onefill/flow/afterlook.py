@@ -1,0 +1,63 @@
+"""Quarantined and ruled-out orders → looked up again, slowly: late evidence still wins (ORD-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from onefill.core.errors import StoreUnavailable
+from onefill.core.intent import OrderIntent
+from onefill.core.report import Found, Placed
+from onefill.core.rivals import rivals_of
+from onefill.core.settlement import Told
+from onefill.ports.broker import Broker
+from onefill.ports.clock import Clock
+from onefill.ports.doubts import DoubtStore
+
+ORDERS_A_ROUND = 256
+
+log = structlog.get_logger()
+
+
+class Afterlook:
+    """Asks the brokers while its instance leads. It never sends, and never calls one absent."""
+
+    def __init__(
+        self,
+        *,
+        store: DoubtStore,
+        broker_of: Callable[[OrderIntent], Broker | None],
+        tell: Callable[[Told], None],
+        clock: Clock,
+        every_s: float,
+    ) -> None:
+        self._store = store
+        self._broker_of = broker_of
+        self._tell = tell
+        self._clock = clock
+        self._every_s = every_s
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                intents = await self._store.lingering(ORDERS_A_ROUND)
+                nameless = await self._store.nameless(ORDERS_A_ROUND) if intents else ()
+                for intent in intents:
+                    await self._look(intent, nameless)
+            except StoreUnavailable as error:
+                log.warning("afterlook.store_unavailable", error=str(error))
+            await self._clock.sleep(self._every_s)
+
+    async def _look(self, intent: OrderIntent, nameless: Sequence[OrderIntent]) -> None:
+        broker = self._broker_of(intent)
+        if broker is None:
+            return
+        answer = await broker.look_up(intent, rivals_of(intent, nameless))
+        if isinstance(answer, Found):
+            log.error("afterlook.found", intent=intent.client_order_id, state=intent.state.value)
+            word = Placed(report=answer.report)
+            self._tell(
+                Told(client_order_id=intent.client_order_id, attempt=intent.attempt, word=word)
+            )

@@ -1,0 +1,70 @@
+"""Trades as their fills tell them, and what follows: statistics, and the curve of equity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onefill.core.money import ZERO
+from onefill.core.portfolio.statistics import Movement, Trade, equity_curve, statistics
+from onefill.ports.figures import EquityCurve, StatisticsReport
+
+_CAPITAL = """
+SELECT initial_capital, closed_equity, clock_timestamp() AS now
+FROM portfolio_state WHERE portfolio = $1
+"""
+# Only fills and what a position was opened with: nothing that is derived is read back.
+_TRADES = """
+SELECT p.instrument, p.status = 'closed' AS is_closed,
+       (p.entry_price - p.initial_stop) * p.lots * p.point_value AS risk,
+       min(f.booked_at) AS first_at, max(f.booked_at) AS last_at,
+       sum(CASE f.side WHEN 'SELL' THEN f.value ELSE -f.value END * l.multiplier) AS profit
+FROM portfolio_positions p
+JOIN fills f ON f.position_id = p.position_id
+JOIN order_intents i ON i.client_order_id = f.client_order_id
+JOIN position_legs l ON l.position_id = p.position_id AND l.leg = i.leg
+WHERE p.portfolio = $1
+GROUP BY p.position_id ORDER BY last_at, p.position_id
+"""
+_MOVEMENTS = "SELECT at, amount FROM capital_ledger WHERE portfolio = $1 ORDER BY at, id"
+
+
+async def statistics_of(connection: Any, portfolio: str) -> StatisticsReport | None:
+    """The figures of a portfolio now; None when there is no such portfolio."""
+    state = await connection.fetchrow(_CAPITAL, portfolio)
+    if state is None:
+        return None
+    trades, movements = await _read(connection, portfolio)
+    figures = statistics(trades, movements, state["initial_capital"], state["now"])
+    return StatisticsReport(portfolio=portfolio, computed_at=state["now"], figures=figures)
+
+
+async def equity_of(connection: Any, portfolio: str) -> EquityCurve | None:
+    """The portfolio's closed equity over time; None when there is no such portfolio."""
+    state = await connection.fetchrow(_CAPITAL, portfolio)
+    if state is None:
+        return None
+    trades, movements = await _read(connection, portfolio)
+    capital = state["initial_capital"]
+    return EquityCurve(
+        portfolio=portfolio,
+        initial_capital=capital,
+        closed_equity=state["closed_equity"],
+        points=tuple(equity_curve(trades, movements, capital)),
+    )
+
+
+async def _read(connection: Any, portfolio: str) -> tuple[list[Trade], list[Movement]]:
+    trades = [_trade(row) for row in await connection.fetch(_TRADES, portfolio)]
+    movements = [Movement(**row) for row in await connection.fetch(_MOVEMENTS, portfolio)]
+    return trades, movements
+
+
+def _trade(row: Any) -> Trade:
+    closed = row["is_closed"]
+    return Trade(
+        instrument=row["instrument"],
+        opened_at=row["first_at"],
+        closed_at=row["last_at"] if closed else None,
+        profit=row["profit"] if closed else ZERO,
+        risk=row["risk"],
+    )
