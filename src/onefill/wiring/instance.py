@@ -151,7 +151,7 @@ class _Builder:
             lanes=self.lanes,
             metrics=self.metrics,
             clock=self.clock,
-            neighbours=self.redis.neighbours if self.redis else None,
+            gossip=self.redis.gossip if self.redis else None,
         )
         awaiting = Awaiting(signal_log=log_, ended=self.ended, clock=self.clock)
         executing = self._executing() if self.settings.role.executes else None
@@ -285,7 +285,7 @@ async def _warm(application: Application) -> None:
 
 async def _close(stores: Stores, executing: Executing | None, redis: RedisParts | None) -> None:
     if redis is not None:
-        await redis.connection.close()
+        await redis.close()
     if executing is not None:
         for broker in executing.brokers:
             await broker.close()

@@ -11,6 +11,7 @@ from onefill.core.parse import read
 from onefill.core.signal_time import Zones
 from onefill.ports.clock import RealClock, jitter
 from onefill.ports.lease import Holder
+from onefill.ports.messages import Messages
 from onefill.postgres.connection import Connecting, Held, Surroundings, open_views
 from onefill.postgres.controls import PostgresControls
 from onefill.postgres.handover import PostgresHandovers
@@ -64,7 +65,7 @@ class Stores:
     handovers: PostgresHandovers
     history: LeadershipHistory
     vigil: PostgresVigil
-    messages: PostgresMessages
+    messages: Messages
     pool: LatePool
     views: PostgresViews
     controls: PostgresControls
