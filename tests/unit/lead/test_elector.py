@@ -17,7 +17,7 @@ from onefill.core.succession import Heir
 from onefill.lead.elector import Elector
 from onefill.ports.clock import RealClock
 from onefill.ports.lease import Holder
-from onefill.ports.neighbours import Neighbour
+from onefill.ports.peers import Peer
 from onefill.ports.vigil import NoVigil
 from support import until
 
@@ -45,7 +45,7 @@ class Diary:
         self.renewals += 1
 
 
-async def nobody() -> Sequence[Neighbour]:
+async def nobody() -> Sequence[Peer]:
     return ()
 
 
