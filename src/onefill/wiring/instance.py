@@ -24,6 +24,7 @@ from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
 from onefill.core.lease import LeaseTiming
+from onefill.core.portfolio.rollover import must_roll_at
 from onefill.core.settlement import Told, settle
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
@@ -144,6 +145,7 @@ class _Builder:
             zones=self.zones,
             hostname=_hostname(),
             live=live_accounts(settings),
+            must_roll=partial(must_roll_at, rules=self.rules),
         )
         self.redis = build_redis(
             settings, self.me, self.state, metrics=self.metrics, clock=self.clock, lanes=self.lanes
@@ -287,7 +289,7 @@ class _Builder:
             resolver=resolver,
             watchers=watchers,
             reconciling=self.reconciling,
-            jobs=build_runner(self.stores.jobs, self.settings, self.clock, decider.sweep_now),
+            jobs=build_runner(self.stores, self.settings, self.clock, decider.sweep_now),
             recovery=self.stores.recovery,
             brokers=[broker.name for broker in brokers],
             clock=self.clock,

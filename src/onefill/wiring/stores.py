@@ -18,6 +18,7 @@ from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.recovery import PostgresRecoveryStore
+from onefill.postgres.rollovers import MustRoll, PostgresRollovers
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 from onefill.postgres.views import PostgresViews
@@ -61,6 +62,7 @@ class Stores:
     views: PostgresViews
     controls: PostgresControls
     jobs: PostgresJobs
+    rollovers: PostgresRollovers
     closing: list[Any] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -78,6 +80,7 @@ def build_stores(
     zones: Zones,
     hostname: str | None,
     live: tuple[str, ...],
+    must_roll: MustRoll,
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
     connecting = Connecting(url=url, holder=me)
@@ -102,6 +105,7 @@ def build_stores(
         views=PostgresViews(pool),
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
         jobs=PostgresJobs(held(), me.instance, _retention(settings)),
+        rollovers=PostgresRollovers(held(), must_roll),
     )
     stores.closing = [
         stores.signal_log,
@@ -110,6 +114,7 @@ def build_stores(
         stores.recovery,
         stores.instances,
         stores.jobs,
+        stores.rollovers,
         pool,
         history,
     ]
