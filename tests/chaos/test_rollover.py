@@ -1,4 +1,4 @@
-"""A position rolls at a real venue while its process dies at each step: closed once, opened once."""
+"""A position rolls at a real venue, its process dies at each step: one close, one open."""
 
 from __future__ import annotations
 
