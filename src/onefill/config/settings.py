@@ -146,6 +146,11 @@ class HolidaySettings(Section):
 class JobSettings(Section):
     """The leader's background jobs: how often they start, and what they keep. Source: CTL-20."""
 
+    rollover_every_s: Number = Field(
+        default=Decimal(3_600),
+        gt=0,
+        description="Looking for positions whose contract ends soon, in market hours.",
+    )
     sweep_every_s: Number = Field(
         default=Decimal(60), gt=0, description="Looking for work that was left lying."
     )

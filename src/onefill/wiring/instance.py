@@ -18,6 +18,7 @@ from onefill.config.settings import Settings
 from onefill.core.errors import OnefillError
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
+from onefill.core.portfolio.rollover import must_roll_at
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
 from onefill.embedded.server import EmbeddedPostgres
@@ -131,6 +132,7 @@ class _Builder:
             zones=self.zones,
             hostname=_hostname(),
             live=live_accounts(settings),
+            must_roll=partial(must_roll_at, rules=self.rules),
         )
         self.redis = build_redis(
             settings, self.me, self.state, metrics=self.metrics, clock=self.clock, lanes=self.lanes

@@ -12,16 +12,16 @@ from onefill.core.ids import Epoch
 from onefill.jobs.runner import Runner
 from onefill.ports.clock import Clock
 from onefill.ports.jobs import Job
-from onefill.postgres.jobs import PostgresJobs
+from onefill.wiring.stores import Stores
 
 log = structlog.get_logger()
 
 
 def build_runner(
-    store: PostgresJobs, settings: Settings, clock: Clock, sweep_now: Callable[[], None]
+    stores: Stores, settings: Settings, clock: Clock, sweep_now: Callable[[], None]
 ) -> Runner:
     """All jobs. sweep_now: makes the decider look for work at once."""
-    times = settings.jobs
+    times, store = settings.jobs, stores.jobs
 
     async def sweep(epoch: Epoch) -> str:
         undecided, unsent = await store.count_abandoned()
@@ -31,6 +31,9 @@ def build_runner(
         return json.dumps({"undecided": undecided, "unsent": unsent})
 
     jobs = (
+        Job(
+            name="rollover_scan", every_s=float(times.rollover_every_s), work=stores.rollovers.scan
+        ),
         Job(name="abandoned_work", every_s=float(times.sweep_every_s), work=sweep),
         Job(name="statistics", every_s=float(times.statistics_every_s), work=store.keep_statistics),
         Job(

@@ -21,6 +21,7 @@ from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.messages import PostgresMessages
 from onefill.postgres.recovery import PostgresRecoveryStore
+from onefill.postgres.rollovers import MustRoll, PostgresRollovers
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 from onefill.postgres.views import PostgresViews
@@ -70,6 +71,7 @@ class Stores:
     views: PostgresViews
     controls: PostgresControls
     jobs: PostgresJobs
+    rollovers: PostgresRollovers
     closing: list[Any] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -87,6 +89,7 @@ def build_stores(
     zones: Zones,
     hostname: str | None,
     live: tuple[str, ...],
+    must_roll: MustRoll,
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
     connecting = Connecting(url=url, holder=me)
@@ -119,6 +122,7 @@ def build_stores(
         views=PostgresViews(pool),
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
         jobs=PostgresJobs(held(), me.instance, _retention(settings)),
+        rollovers=PostgresRollovers(held(), must_roll),
     )
     stores.closing = [
         stores.signal_log,
@@ -129,6 +133,7 @@ def build_stores(
         stores.jobs,
         stores.handovers,
         stores.messages,
+        stores.rollovers,
         pool,
         history,
     ]
