@@ -16,7 +16,7 @@ class MemorySignalLog:
 
     gate: a statement waits until it is set. failures: raised by the next statements, in order,
     before anything is written; `lost_replies`: the same, after it was written. poison: the
-    instrument whose rows it can't hold. statements: the size of each.
+    instrument whose rows it can't hold. statements: the size of each. database: which one it is.
     """
 
     def __init__(self) -> None:
@@ -28,6 +28,7 @@ class MemorySignalLog:
         self.lost_replies: list[Exception] = []
         self.count_failures: list[Exception] = []
         self.poison: str | None = None
+        self.database: str | None = "the first"
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -41,6 +42,9 @@ class MemorySignalLog:
         if self.lost_replies:
             raise self.lost_replies.pop(0)
         return logged
+
+    async def identify(self) -> None:
+        await turn()
 
     async def count_duplicates(self, counts: Mapping[int, int]) -> None:
         await turn()

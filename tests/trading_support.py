@@ -10,12 +10,13 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from onefill.core.book import Decision, Situation
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide as decide_signal
 from onefill.core.defaults import INSTRUMENTS
+from onefill.core.going_on import go_on
 from onefill.core.ids import Epoch, Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
+from onefill.core.limits import LimitBook
 from onefill.core.report import OrderReport, OrderStatus, Placed, Trade
 from onefill.core.settlement import Told
 from onefill.core.signal import Engine, LoggedSignal, Signal, SignalKind, fingerprint
@@ -27,7 +28,7 @@ from onefill.postgres.connection import Connecting, Held, Surroundings
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.settings import PostgresSettings
-from onefill.postgres.signal_log import PostgresSignalLog
+from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 
 RULES = Rules(deployment="tst", instruments=INSTRUMENTS)
@@ -75,6 +76,7 @@ class PostgresAuthority:
     def __init__(self, url: str, call_timeout_ms: int = 5_000) -> None:
         self.url = url
         self._call_timeout_ms = call_timeout_ms
+        self.limits = LimitBook()
         self._looker: Held | None = None
         self._closers: list[Callable[[], object]] = []
         self.around = Surroundings(RealClock(), lambda: 0.0)
@@ -83,9 +85,9 @@ class PostgresAuthority:
         """How this instance connects."""
         return Connecting(url=self.url, holder=me, call_timeout_ms=self._call_timeout_ms)
 
-    def held(self, me: Holder) -> Held:
+    def held(self, me: Holder, greeting: str = "") -> Held:
         """A connection of this instance."""
-        held = Held(self.connecting(me), self.around)
+        held = Held(self.connecting(me), self.around, greeting)
         self._closers.append(held.close)
         return held
 
@@ -98,11 +100,11 @@ class PostgresAuthority:
 
     def signals(self, me: Holder) -> PostgresSignalLog:
         """The signal log."""
-        return PostgresSignalLog(self.held(me), self.held(me), me.instance)
+        return PostgresSignalLog(self.held(me, DATABASE_SQL), self.held(me), me.instance)
 
     def trading(self, me: Holder) -> PostgresTradingStore:
         """The trade path."""
-        terms = Terms(read=read_payload, initial_capital=CAPITAL)
+        terms = Terms(read=read_payload, initial_capital=CAPITAL, limits=self.limits)
         store = PostgresTradingStore(self.connecting(me), self.around, terms)
         self._closers.append(store.close)
         return store
@@ -232,7 +234,7 @@ def decide(logged: LoggedSignal, situation: Situation) -> Decision:
 
 def exits(situation: Situation) -> Decision | None:
     """The product's own rules."""
-    return continue_exits(situation, RULES)
+    return go_on(situation, RULES)
 
 
 async def lead(authority: Authority, me: Holder) -> Epoch:

@@ -11,7 +11,14 @@ import pytest
 
 from onefill.core.signal import SignalStatus
 from onefill.ports.signal_log import Logged, NewSignal, Unloggable
-from trading_support import Authority, buy, holder, log_all, new_signal
+from trading_support import (
+    Authority,
+    PostgresAuthority,
+    buy,
+    holder,
+    log_all,
+    new_signal,
+)
 
 ME = holder("a")
 BAR = datetime(2026, 1, 5, 4, 0, tzinfo=UTC)
@@ -99,3 +106,32 @@ async def test_duplicates_are_counted_and_progress_is_told(authority: Authority)
 
 async def test_an_empty_group_is_answered_with_nothing(authority: Authority) -> None:
     assert list(await authority.signals(ME).append([])) == []
+
+
+@pytest.mark.req("SIG-10")
+async def test_what_somebody_says_is_logged_is_looked_up_and_logged_when_it_is_not(
+    authority: Authority,
+) -> None:
+    log = authority.signals(ME)
+    known, unknown, new = signals(3)
+    [first] = logged(await log.append([known]))
+    told = [replace(known, perhaps_logged=True), new, replace(unknown, perhaps_logged=True)]
+    answers = logged(await log.append(told))
+    assert answers[0] == Logged(first.signal_id, False)
+    assert [answer.fresh for answer in answers[1:]] == [True, True]
+
+
+@pytest.mark.req("SIG-10")
+async def test_a_log_says_which_database_it_is_in_and_a_restored_table_is_another(
+    authority: PostgresAuthority,
+) -> None:
+    one, two = authority.signals(ME), authority.signals(holder("b"))
+    assert one.database is None
+    for log in (one, two):
+        await log.append(signals(1))
+    assert one.database is not None
+    assert one.database == two.database
+    before = one.database
+    await authority.rows("TRUNCATE signal_log CASCADE")
+    await one.identify()
+    assert one.database not in (None, before)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def doctor(
     config: options.Config = None, profile: options.Profile = None, as_json: options.Json = False
 ) -> None:
-    """Check configuration, database, venues, clocks, secrets, ports and disk.
+    """Check configuration, database, Redis, venues, clocks, secrets, ports and disk.
 
     Each finding comes with its remedy; exit code 1 if anything fails.
 
@@ -53,6 +53,7 @@ def doctor(
 async def _examine(settings: Settings) -> list[Finding]:
     from onefill.cli.doctoring.database import database
     from onefill.cli.doctoring.machine import machine
+    from onefill.cli.doctoring.redis import redis
     from onefill.cli.doctoring.secrecy import secrecy
     from onefill.cli.doctoring.venues import venues
     from onefill.ports.clock import RealClock
@@ -60,6 +61,7 @@ async def _examine(settings: Settings) -> list[Finding]:
     clock = RealClock()
     url = settings.database.url.get_secret_value()
     found = [finding async for finding in database(url, clock)]
+    found += [finding async for finding in redis(settings, clock)]
     return [*found, *venues(settings, clock), *secrecy(settings), *machine(settings)]
 
 

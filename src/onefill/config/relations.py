@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from onefill.config.control import LeaseSettings, TakeoverSettings
+from onefill.config.orders import PAPER_ACCOUNT
 from onefill.config.problems import Problem
 from onefill.config.rules import incomplete
-from onefill.config.settings import BROKERS, PAPER_ACCOUNT, LeaseSettings, Settings, Topology
+from onefill.config.settings import BROKERS, Settings, Topology
+
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def relations(settings: Settings) -> list[Problem]:
     """Everything that can't work together. A problem's field names each setting of it."""
     return [
         *_topology(settings),
+        *_redis(settings),
         *_lease(settings.lease),
+        *_takeover(settings.takeover),
         *_live(settings),
         *_instruments(settings),
         *_tokens(settings),
+        *_limits(settings),
     ]
 
 
@@ -27,8 +34,6 @@ def warnings_of(settings: Settings) -> list[str]:
         found.append("No webhook_secret is set: only this machine may send signals.")
     if not settings.operator_token.get_secret_value():
         found.append("No operator_token is set: nobody can act through the API.")
-    if settings.redis.url.get_secret_value():
-        found.append("redis.url is set and not used: this version is database-only.")
     return found
 
 
@@ -38,6 +43,16 @@ def _topology(settings: Settings) -> Iterator[Problem]:
             "topology",
             "shared-redis is not in this version",
             "Write shared-database: PostgreSQL is the authority.",
+        )
+
+
+def _redis(settings: Settings) -> Iterator[Problem]:
+    url = settings.redis.url.get_secret_value()
+    if url and not url.startswith(REDIS_SCHEMES):
+        yield Problem(
+            "redis.url",
+            "is no address of a Redis",
+            f"Begin it with {', '.join(REDIS_SCHEMES)}; or leave it empty, and none is used.",
         )
 
 
@@ -61,6 +76,15 @@ def _lease(lease: LeaseSettings) -> Iterator[Problem]:
             "lease.give_up_ms, lease.renew_every_ms, lease.call_timeout_ms",
             f"give_up_ms {lease.give_up_ms} is below renew_every_ms + 2 · call_timeout_ms {least}",
             "One renewal that times out must not cost the leadership: raise give_up_ms.",
+        )
+
+
+def _takeover(takeover: TakeoverSettings) -> Iterator[Problem]:
+    if takeover.drain_ms >= takeover.forced_after_ms:
+        yield Problem(
+            "takeover.drain_ms, takeover.forced_after_ms",
+            f"drain_ms {takeover.drain_ms} is not below forced_after_ms {takeover.forced_after_ms}",
+            "A holder that drains must have handed over before control is taken from it.",
         )
 
 
@@ -122,3 +146,14 @@ def _tokens(settings: Settings) -> Iterator[Problem]:
             "are the same",
             "Draw two: whoever may look must not be able to act.",
         )
+
+
+def _limits(settings: Settings) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for key, limit in settings.limits.items():
+        if (other := seen.setdefault(limit.name, key)) != key:
+            yield Problem(
+                f"limits.{other}, limits.{key}",
+                f"both limit {limit.name}",
+                "Put all limits of an account, or of a symbol there, into one block.",
+            )

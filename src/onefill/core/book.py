@@ -133,9 +133,11 @@ class Situation:
 
     @property
     def is_settling(self) -> bool:
-        """Whether an order of the lane is on its way or in doubt, or an exit not finished."""
+        """Whether an order of the lane is on its way or in doubt, an exit not finished, or a
+        position half built."""
+        unfinished = (PositionStatus.CLOSING, PositionStatus.PARTIAL)
         return bool(self.in_flight or self.in_doubt) or any(
-            position.status is PositionStatus.CLOSING for position in self.here
+            position.status in unfinished for position in self.here
         )
 
     def mark(self, kind: SignalKind, position: str | None) -> Mark | None:

@@ -12,6 +12,10 @@ from onefill.core.position import Leg, Position
 
 OPEN, CLOSE, TRADE = "open", "close", "trade"
 """Actions: opening a position's leg, closing it, and the direct policy's plain orders."""
+COMPLETE, UNWIND = "complete", "unwind"
+"""Actions on legs that ended unequal: buying what lacks, undoing what is too much."""
+BUILDING = frozenset({OPEN, COMPLETE, UNWIND})
+"""Actions after which a position is open, or isn't: while one may fill, that is not known."""
 CANCEL, MODIFY = "cancel", "modify"
 """Actions on an order that is at the broker; their source is that order."""
 
@@ -60,7 +64,7 @@ def issue(
             quantity=quantity,
             order_type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
             price=limit_price,
-            reduce_only=cause.action == CLOSE,
+            reduce_only=cause.action in (CLOSE, UNWIND),
         ),
         adds_exposure=adds_exposure,
         signal_id=cause.signal_id,

@@ -9,15 +9,17 @@ from decimal import Decimal
 
 from onefill.core.book import SignalChange
 from onefill.core.intent import IntentState, OrderIntent, Side, Verb
-from onefill.core.issue import OPEN
+from onefill.core.issue import BUILDING, COMPLETE, UNWIND
 from onefill.core.money import plain
-from onefill.core.position import CALL, PUT, Leg, Position, PositionStatus
+from onefill.core.position import CALL, PUT, Leg, Position, PositionStatus, Rollover
 from onefill.core.refusal import Refusal
 from onefill.core.signal import NET_SLOT, SignalStatus
 
 UNEQUAL_LEGS = "unequal_legs"
 SLOT_CONFLICT = "slot_conflict"
 """Why a lane blocks because of where a position stands."""
+REPAIRS_ALONE = 3
+"""Rounds of repair after which a half-built position blocks its lane."""
 NOT_FILLED = "not_filled"
 PARTLY_FILLED = "partly_filled"
 """Reasons of positions and signals whose orders ended short."""
@@ -51,7 +53,7 @@ def position_standing(
     if position.slot == NET_SLOT:
         return Standing(position=_net_standing(priced, live, now))
     if position.status is _S.CLOSING:
-        done = priced.is_flat and not live
+        done = priced.is_flat and not live and not priced.is_rolling
         return Standing(position=_closed(priced, now) if done else priced)
     return _opening_standing(priced, live, now)
 
@@ -101,7 +103,7 @@ def _exit_status(leaving: Sequence[Position]) -> SignalStatus:
 
 
 def _ended_signal(signal_id: int, mine: Sequence[OrderIntent]) -> SignalChange:
-    if all(intent.state is IntentState.FILLED for intent in mine):
+    if _is_all_done(mine):
         return SignalChange(signal_id=signal_id, status=SignalStatus.EXECUTED)
     if any(intent.filled_quantity > 0 for intent in mine):
         return SignalChange(signal_id=signal_id, status=SignalStatus.EXECUTED, reason=PARTLY_FILLED)
@@ -112,6 +114,17 @@ def _ended_signal(signal_id: int, mine: Sequence[OrderIntent]) -> SignalChange:
     return SignalChange(signal_id=signal_id, status=status, reason=reason)
 
 
+def _is_all_done(mine: Sequence[OrderIntent]) -> bool:
+    """Whether every leg traded all that was first asked for, be it in several orders."""
+    if any(intent.action == UNWIND for intent in mine):
+        return False
+    return all(
+        sum(i.filled_quantity for i in mine if i.leg == first.leg) >= first.order.quantity
+        for first in mine
+        if first.action != COMPLETE
+    )
+
+
 def _cause(mine: Sequence[OrderIntent]) -> OrderIntent:
     """The order that failed by itself, rather than because of the one before it."""
     own = (intent for intent in mine if not (intent.reason or "").startswith(PREDECESSOR))
@@ -120,20 +133,50 @@ def _cause(mine: Sequence[OrderIntent]) -> OrderIntent:
 
 def _opening_standing(position: Position, live: Sequence[OrderIntent], now: datetime) -> Standing:
     if all(abs(leg.net) == leg.quantity for leg in position.legs):
-        return Standing(position=replace(position, status=_S.OPEN))
-    if any(intent.action == OPEN for intent in live):
+        return Standing(position=_opened(position))
+    if any(intent.action in BUILDING for intent in live):
         return Standing(position=position)
     if position.is_flat:
         reason = position.reason if _was_traded(position) else NOT_FILLED
-        return Standing(position=replace(_closed(position, now), reason=reason))
+        return _not_opened(replace(_closed(position, now), reason=reason))
     if (lots := _common_lots(position)) is not None:
         return _smaller(position, lots)
     return _unequal(position)
 
 
+def _opened(position: Position) -> Position:
+    """Open; a successor's stops move by the basis between the two contracts (PF-24)."""
+    after = replace(position, status=_S.OPEN)
+    if position.rollover is not Rollover.NONE or None in (position.rolled_price, after.entry_price):
+        return after
+    assert position.rolled_price is not None
+    assert after.entry_price is not None
+    basis = after.entry_price - position.rolled_price
+    return replace(
+        after,
+        rollover=Rollover.ROLLED,
+        stop=_moved(after.stop, basis),
+        initial_stop=_moved(after.initial_stop, basis),
+        highest_close=_moved(after.highest_close, basis),
+        last_price=_moved(after.last_price, basis),
+    )
+
+
+def _moved(price: Decimal | None, basis: Decimal) -> Decimal | None:
+    return None if price is None else price + basis
+
+
+def _not_opened(position: Position) -> Standing:
+    """An entry that came to nothing; of a rollover that is a position lost."""
+    if position.rolled_from is None:
+        return Standing(position=position)
+    alarm = f"CRITICAL {position.lane}: {position.rolled_from} was closed to roll, and not reopened"
+    return Standing(position=replace(position, rollover=Rollover.FAILED), alarm=alarm)
+
+
 def _smaller(position: Position, lots: int) -> Standing:
     """Fewer lots than wanted, but whole and even: an ordinary open position of that size."""
-    after = replace(position, status=_S.OPEN, lots=lots)
+    after = replace(_opened(position), lots=lots)
     if lots == position.lots:
         return Standing(position=after)
     alarm = f"{position.lane}: position {position.id} has {lots} of {position.lots} lots"
@@ -141,15 +184,20 @@ def _smaller(position: Position, lots: int) -> Standing:
 
 
 def _unequal(position: Position) -> Standing:
+    """Half built: repaired from now on; a person's when that does not help."""
     after = replace(position, status=_S.PARTIAL)
+    if position.repairs >= REPAIRS_ALONE:
+        return Standing(
+            position=after,
+            alarm=f"CRITICAL {position.lane}: position {position.id} stays half built "
+            f"({_held(position)}) after {position.repairs} repairs: look at the broker, send EXIT "
+            "or trade it flat there, then unblock the lane",
+            block=UNEQUAL_LEGS,
+        )
     if position.status is _S.PARTIAL:
         return Standing(position=after)
-    return Standing(
-        position=after,
-        alarm=f"CRITICAL {position.lane}: position {position.id} is partial ({_held(position)}): "
-        "complete it or send EXIT, then unblock the lane",
-        block=UNEQUAL_LEGS,
-    )
+    alarm = f"{position.lane}: position {position.id} is half built ({_held(position)}): repairing"
+    return Standing(position=after, alarm=alarm)
 
 
 def _net_standing(position: Position, live: Sequence[OrderIntent], now: datetime) -> Position:

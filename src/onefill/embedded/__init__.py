@@ -1,1 +1,1 @@
-"""Bundled servers: a PostgreSQL of our own, for who brings none."""
+"""Bundled servers: a PostgreSQL and a Valkey of our own, for who brings none."""

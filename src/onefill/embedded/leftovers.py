@@ -10,6 +10,7 @@ from pathlib import Path
 
 from onefill.embedded.errors import AlreadyInUse
 
+_POSTGRES = "postgres"
 _LOOK_AGAIN_S = 0.01
 _PATIENCE = ((signal.SIGINT, 1.0), (signal.SIGQUIT, 5.0))
 """PostgreSQL's fast and its immediate shutdown, each with its seconds: both lose nothing."""
@@ -33,7 +34,7 @@ async def end_leftovers(cluster: Path, sockets: Path) -> None:
     lines = lock_lines(cluster)
     main = int(lines[0]) if lines else 0
     for number, limit_s in _PATIENCE:
-        _hurry(_processes_in(cluster), main, number)
+        _hurry(processes_in(cluster, _POSTGRES), main, number)
         if await _gone(cluster, limit_s):
             break
     else:
@@ -57,28 +58,28 @@ def _hurry(running: list[int], main: int, number: signal.Signals) -> None:
 async def _gone(cluster: Path, limit_s: float) -> bool:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(limit_s):
-            while _processes_in(cluster):  # noqa: ASYNC110 - no event tells of a stranger's end
+            while processes_in(cluster, _POSTGRES):  # noqa: ASYNC110 - no event tells of a stranger's end
                 await asyncio.sleep(_LOOK_AGAIN_S)
             return True
     return False
 
 
-def _processes_in(cluster: Path) -> list[int]:
-    """The PostgreSQL processes whose working directory is the cluster; zombies have none.
+def processes_in(folder: Path, program: str) -> list[int]:
+    """The processes of a server whose working directory is this folder; zombies have none.
 
-    Only where there is /proc; elsewhere PostgreSQL's own check has to do.
+    Only where there is /proc; elsewhere the server's own check has to do.
     """
-    here = cluster.stat()
+    here = folder.stat()
     return [
         int(entry.name)
         for entry in Path("/proc").glob("[0-9]*")
-        if _is_postgres_in(entry, (here.st_dev, here.st_ino))
+        if _is_in(entry, (here.st_dev, here.st_ino), program)
     ]
 
 
-def _is_postgres_in(entry: Path, folder: tuple[int, int]) -> bool:
+def _is_in(entry: Path, folder: tuple[int, int], program: str) -> bool:
     with contextlib.suppress(OSError):
         there = (entry / "cwd").stat()
         same_folder = (there.st_dev, there.st_ino) == folder
-        return same_folder and (entry / "comm").read_text().strip() == "postgres"
+        return same_folder and (entry / "comm").read_text().strip() == program
     return False

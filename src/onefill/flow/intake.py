@@ -6,6 +6,7 @@ A group is all that waited while the last statement ran: no timer, and no wait w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,7 @@ from onefill.core.ids import Lane
 from onefill.core.signal import Signal, fingerprint
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
+from onefill.ports.gossip import Gossip, Silence
 from onefill.ports.hints import Inbox
 from onefill.ports.metrics import Metrics
 from onefill.ports.signal_log import Logged, NewSignal, SignalLog, Unloggable
@@ -42,10 +44,11 @@ class IntakeUnavailable(OnefillError):
 
 
 class DuplicateLayer(enum.StrEnum):
-    """Who recognised a duplicate (SIG-10)."""
+    """Who recognised a duplicate (SIG-10). REDIS: a neighbour's word, which the log confirmed."""
 
     IN_FLIGHT = "in_flight"
     MEMORY = "memory"
+    REDIS = "redis"
     CONSTRAINT = "constraint"
 
 
@@ -64,13 +67,14 @@ class Taken:
 
 
 class RecentCommits:
-    """Fingerprints that are committed, the latest at hand, in bounded memory.
+    """Fingerprints that are committed in one database, the latest at hand, in bounded memory.
 
     Two generations: the young one replaces the old one when it is full, so that nothing has to
     be evicted one by one.
     """
 
-    def __init__(self, at_most: int = REMEMBERED_MAX) -> None:
+    def __init__(self, database: str | None = None, at_most: int = REMEMBERED_MAX) -> None:
+        self.database = database
         self._half = max(1, at_most // 2)
         self._young: dict[bytes, int] = {}
         self._old: dict[bytes, int] = {}
@@ -108,9 +112,16 @@ class Intake:
     """Takes in signals while `run` runs."""
 
     def __init__(
-        self, *, signal_log: SignalLog, lanes: Inbox[Lane], metrics: Metrics, clock: Clock
+        self,
+        *,
+        signal_log: SignalLog,
+        lanes: Inbox[Lane],
+        metrics: Metrics,
+        clock: Clock,
+        gossip: Gossip | None = None,
     ) -> None:
         self._log = signal_log
+        self._gossip = gossip or Silence()
         self._lanes = lanes
         self._metrics = metrics
         self._clock = clock
@@ -129,22 +140,20 @@ class Intake:
         Raises IntakeUnavailable when that is not known within 1.8 s; it may be durable even so.
         """
         identity = fingerprint(signal)
-        known = self._recent.find(identity)
+        known = self._recall(identity)
         if known is not None:
             return self._duplicate(known, identity, DuplicateLayer.MEMORY)
         if not self._is_open:
             raise IntakeUnavailable("this instance is stopping")
         pending = self._in_flight.get(identity)
         if pending is None:
-            pending = self._enqueue(_new_signal(signal, identity, payload))
+            database = self._log.database
+            told = database is not None and self._gossip.may_know(database, identity)
+            pending = self._enqueue(_new_signal(signal, identity, payload, told))
         future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
         until_ms = self._clock.boottime_ms() + ANSWER_WITHIN_MS
         pending.waiters.append(_Waiter(future, until_ms))
         return await future
-
-    def forget(self) -> None:
-        """The database is another one, or was restored: nothing is known of its commits."""
-        self._recent = RecentCommits()
 
     async def run(self) -> None:
         """Log what is taken in, until cancelled."""
@@ -178,6 +187,17 @@ class Intake:
         self._filled.set()
         return pending
 
+    def _recall(self, identity: bytes) -> int | None:
+        """The signal, if we committed it in the database that is there now: where there is none,
+        nobody knows whether it comes back as it was."""
+        database = self._log.database
+        return None if database is None else self._recent_of(database).find(identity)
+
+    def _recent_of(self, database: str) -> RecentCommits:
+        if database != self._recent.database:
+            self._recent = RecentCommits(database)
+        return self._recent
+
     def _duplicate(self, signal_id: int, identity: bytes, layer: DuplicateLayer) -> Taken:
         self._duplicates[signal_id] += 1
         self._metrics.signal_duplicates.add(layer.value)
@@ -196,7 +216,7 @@ class Intake:
 
     async def _flush(self, group: Sequence[_Pending]) -> None:
         """One statement for the group; the log sets aside rows that it can't hold."""
-        recent = self._recent  # forgotten while the statement runs: then not remembered either
+        before = self._log.database
         reach(Failpoint.INTAKE_BEFORE_COMMIT)
         try:
             async with asyncio.timeout(STATEMENT_WITHIN_S):
@@ -212,17 +232,19 @@ class Intake:
             self._refuse(group, "the signal log failed")
         else:
             reach(Failpoint.INTAKE_AFTER_COMMIT)
-            self._confirm(group, logged, recent)
+            after = self._log.database
+            self._confirm(group, logged, after if before in (None, after) else None)
 
     def _confirm(
         self,
         group: Sequence[_Pending],
         logged: Sequence[Logged | Unloggable],
-        recent: RecentCommits,
+        database: str | None,
     ) -> None:
         """Hand on first, answer then: a client that hung up must not strand its signal.
 
         Known ones are handed on too: the copy that logged them may have died before it did so.
+        database: which one they are in; None when it changed meanwhile, then nothing is remembered.
         """
         self._lanes.add(pending.new.lane for pending in group)
         for pending, row in zip(group, logged, strict=True):
@@ -231,9 +253,12 @@ class Intake:
                 self._refuse([pending], "the database refuses this signal")
                 continue
             identity = pending.new.fingerprint
-            recent.add(identity, row.signal_id)
+            if database is not None:
+                self._recent_of(database).add(identity, row.signal_id)
             del self._in_flight[identity]
             self._answer(pending, row)
+        if database is not None:
+            self._gossip.committed(database, _in_log(group, logged))
         self._note_idle()
 
     def _answer(self, pending: _Pending, row: Logged) -> None:
@@ -242,7 +267,8 @@ class Intake:
         if row.fresh:
             _resolve(first.future, Taken(row.signal_id, identity, None))
         else:
-            layer = DuplicateLayer.CONSTRAINT
+            told = pending.new.perhaps_logged
+            layer = DuplicateLayer.REDIS if told else DuplicateLayer.CONSTRAINT
             _resolve(first.future, self._duplicate(row.signal_id, identity, layer))
         for waiter in others:
             layer = DuplicateLayer.IN_FLIGHT
@@ -284,6 +310,8 @@ class Intake:
         while True:
             await self._clock.sleep(COUNT_EVERY_S)
             await self._count_duplicates()
+            with contextlib.suppress(StoreUnavailable):
+                await self._log.identify()
 
     async def _count_duplicates(self) -> None:
         """Add up duplicates in the log; a lost connection costs a count, never a signal."""
@@ -301,7 +329,12 @@ class Intake:
                 return
 
 
-def _new_signal(signal: Signal, identity: bytes, payload: str) -> NewSignal:
+def _in_log(group: Sequence[_Pending], logged: Sequence[Logged | Unloggable]) -> list[NewSignal]:
+    pairs = zip(group, logged, strict=True)
+    return [pending.new for pending, row in pairs if isinstance(row, Logged)]
+
+
+def _new_signal(signal: Signal, identity: bytes, payload: str, perhaps_logged: bool) -> NewSignal:
     return NewSignal(
         fingerprint=identity,
         lane=signal.lane,
@@ -311,6 +344,7 @@ def _new_signal(signal: Signal, identity: bytes, payload: str) -> NewSignal:
         instrument=signal.instrument,
         signal_time=signal.time,
         payload=payload,
+        perhaps_logged=perhaps_logged,
     )
 
 

@@ -13,7 +13,10 @@ from onefill.core.signal import SignalStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSignal:
-    """A valid signal about to be logged. payload: its JSON text, without the secret."""
+    """A valid signal about to be logged. payload: its JSON text, without the secret.
+
+    perhaps_logged: somebody says that it is in the log, so the log looks before it writes.
+    """
 
     fingerprint: bytes
     lane: Lane
@@ -23,6 +26,7 @@ class NewSignal:
     instrument: str
     signal_time: datetime
     payload: str
+    perhaps_logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,19 @@ class Progress:
 
 class SignalLog(Protocol):
     """The log of all signals; its uniqueness of fingerprints is what deduplicates (SIG-10)."""
+
+    @property
+    def database(self) -> str | None:
+        """Which database the log is in, as last seen on the connection that is open now.
+
+        None while none is open. Another one after a restore or a change of servers: then what was
+        remembered of the former one's commits is void.
+        """
+        ...
+
+    async def identify(self) -> None:
+        """Look again which database it is. Raises StoreUnavailable."""
+        ...
 
     async def append(self, batch: Sequence[NewSignal]) -> Sequence[Logged | Unloggable]:
         """Log them in one durable statement; the answer is in the batch's order.

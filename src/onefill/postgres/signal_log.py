@@ -28,6 +28,18 @@ ON CONFLICT (fingerprint) DO NOTHING RETURNING id, fingerprint"""
 
 _FIND = "SELECT id, fingerprint FROM signal_log WHERE fingerprint = ANY($1::bytea[])"
 
+# A database that was put back to an older state is another one, however that was done: a restored
+# folder needs a start of the server, a recovery in time or a promotion another timeline, a
+# restored dump another table or another file of it.
+DATABASE_SQL = """
+SELECT concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
+                 (SELECT timeline_id FROM pg_control_checkpoint()),
+                 extract(epoch FROM pg_postmaster_start_time()),
+                 (SELECT oid FROM pg_database WHERE datname = current_database()),
+                 to_regclass('signal_log')::oid, pg_relation_filenode(to_regclass('signal_log')),
+                 (SELECT string_agg(pg_relation_filenode(relid)::text, ',' ORDER BY relid)
+                  FROM pg_partition_tree(to_regclass('signal_log')))) AS database"""
+
 _COUNT = """
 WITH locked AS (
     SELECT id FROM signal_log WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE)
@@ -50,18 +62,33 @@ _columns = attrgetter(
 
 
 class PostgresSignalLog:
-    """ports.signal_log.SignalLog: uniqueness is the database's, nobody else's (SIG-10, SIG-15)."""
+    """ports.signal_log.SignalLog: uniqueness is the database's, nobody else's (SIG-10, SIG-15).
+
+    appends: greeted with DATABASE_SQL.
+    """
 
     def __init__(self, appends: Held, others: Held, instance: str) -> None:
         self._appends = appends
         self._others = others
         self._instance = instance
 
+    @property
+    def database(self) -> str | None:
+        """Which database the log is in; None while no connection is open."""
+        greeted = self._appends.greeted
+        return str(greeted["database"]) if greeted else None
+
+    async def identify(self) -> None:
+        """Look again which database it is."""
+        await self._appends.greet()
+
     async def append(self, batch: Sequence[NewSignal]) -> Sequence[Logged | Unloggable]:
         """Log them in one durable statement; the answer is in the batch's order."""
         first = {signal.fingerprint: signal for signal in reversed(batch)}
         arrived = list(reversed(first.values()))
-        return _in_order(batch, await self._append(arrived))
+        known = await self._look_up([s.fingerprint for s in arrived if s.perhaps_logged])
+        new = [signal for signal in arrived if signal.fingerprint not in known]
+        return _in_order(batch, {**known, **await self._append(new)})
 
     async def count_duplicates(self, counts: Mapping[int, int]) -> None:
         """Add to the duplicates of each signal id."""
@@ -111,13 +138,19 @@ class PostgresSignalLog:
         return found
 
     async def _find(self, fingerprints: list[bytes]) -> dict[bytes, Logged]:
-        rows = await self._appends.read(_FIND, fingerprints)
+        found = await self._look_up(fingerprints)
         invariant(
-            len(rows) == len(fingerprints),
+            len(found) == len(fingerprints),
             "a signal that was not inserted is in the log",
             asked=len(fingerprints),
-            found=len(rows),
+            found=len(found),
         )
+        return found
+
+    async def _look_up(self, fingerprints: list[bytes]) -> dict[bytes, Logged]:
+        if not fingerprints:
+            return {}
+        rows = await self._appends.read(_FIND, fingerprints)
         return {row["fingerprint"]: Logged(row["id"], False) for row in rows}
 
 

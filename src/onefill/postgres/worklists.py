@@ -24,6 +24,12 @@ WITH RECURSIVE waiting (lane) AS (
 (SELECT lane FROM portfolio_positions
  WHERE status = 'closing' AND coalesce(next_exit_at, '-infinity') <= clock_timestamp() LIMIT $1)
 UNION
+(SELECT lane FROM portfolio_positions
+ WHERE status = 'partial' AND coalesce(next_exit_at, '-infinity') <= clock_timestamp() LIMIT $1)
+UNION
+(SELECT lane FROM portfolio_positions
+ WHERE status = 'open' AND rollover_status = 'pending' LIMIT $1)
+UNION
 (SELECT lane FROM waiting WHERE lane IS NOT NULL LIMIT $1)
 LIMIT $1"""
 
@@ -33,6 +39,7 @@ CLAIMABLE = f"""
 SELECT {_AS_INTENT} FROM order_intents i
 LEFT JOIN order_intents before ON before.client_order_id = i.after
 WHERE i.state = 'NEW' AND (i.after IS NULL OR before.state IN ('FILLED', 'DONE'))
+  AND i.created_at <= clock_timestamp() - $2 * interval '1 millisecond'
 ORDER BY i.created_at LIMIT $1"""
 
 UNRESOLVED = f"""
@@ -43,7 +50,8 @@ ORDER BY updated_at LIMIT $1"""
 
 WORKING = f"""
 SELECT {INTENT_READ} FROM order_intents
-WHERE state IN ('ACKED', 'PARTIALLY_FILLED') ORDER BY updated_at LIMIT $1"""
+WHERE state IN ('ACKED', 'PARTIALLY_FILLED') AND ($2::text IS NULL OR instance = $2)
+ORDER BY updated_at LIMIT $1"""
 
 NAMELESS = f"""
 SELECT {INTENT_READ} FROM order_intents
@@ -69,13 +77,13 @@ WHERE broker = $1 AND broker_order_id = ANY($2)"""
 
 
 async def lanes_with_work(held: Held, limit: int) -> Sequence[Lane]:
-    """Lanes with undecided signals, or with an exit that is due."""
+    """Lanes with undecided signals, or with an exit or a repair that is due."""
     return [Lane(row["lane"]) for row in await held.read(LANES_WITH_WORK, limit)]
 
 
-async def claimable(held: Held, limit: int) -> Sequence[OrderIntent]:
+async def claimable(held: Held, limit: int, aged_ms: int) -> Sequence[OrderIntent]:
     """What may be claimed, oldest first."""
-    return [intent_of(row) for row in await held.read(CLAIMABLE, limit)]
+    return [intent_of(row) for row in await held.read(CLAIMABLE, limit, aged_ms)]
 
 
 async def unresolved(held: Held, me: Holder, limit: int) -> Sequence[OrderIntent]:
@@ -84,9 +92,9 @@ async def unresolved(held: Held, me: Holder, limit: int) -> Sequence[OrderIntent
     return [intent_of(row) for row in rows]
 
 
-async def working(held: Held, limit: int) -> Sequence[OrderIntent]:
-    """What is at a broker, and may fill."""
-    return [intent_of(row) for row in await held.read(WORKING, limit)]
+async def working(held: Held, limit: int, sender: str | None) -> Sequence[OrderIntent]:
+    """What is at a broker, and may fill; a sender's own, or everybody's."""
+    return [intent_of(row) for row in await held.read(WORKING, limit, sender)]
 
 
 async def nameless(held: Held, limit: int) -> Sequence[OrderIntent]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from onefill import __version__
 from onefill.config.settings import Settings
+from onefill.core.control import InstanceState
 from onefill.core.masking import Mask
 from onefill.core.signal_time import Zones
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake
-from onefill.node.state import InstanceState, NodeState
+from onefill.node.state import NodeState
 from onefill.ports.clock import RealClock
+from onefill.ports.coordination import Coordination
 from onefill.ports.metrics import Metrics
 from onefill.ports.rows import NodeStatus
 from onefill.ports.views import Reconcile
@@ -32,6 +35,7 @@ def build_application(
     state: NodeState,
     stores: Stores,
     *,
+    coordination: Coordination,
     intake: Intake,
     awaiting: Awaiting,
     zones: Zones,
@@ -55,7 +59,9 @@ def build_application(
     probes = Probes(lambda: health_of(state))
     routes: dict[str, App] = {**probes.routes, "/metrics": MetricsPage(metrics, _may_read(tokens))}
     return Application(
-        webhook=Webhook(parts), routes=routes, api=_api(settings, state, stores, tokens, reconcile)
+        webhook=Webhook(parts),
+        routes=routes,
+        api=_api(settings, state, stores, tokens, coordination=coordination, reconcile=reconcile),
     )
 
 
@@ -64,7 +70,8 @@ def secrets_of(settings: Settings) -> list[str]:
     brokers = (settings.brokers.binance, settings.brokers.openalgo)
     hidden = [settings.operator_token, settings.viewer_token]
     hidden += [secret for broker in brokers for secret in (broker.api_key, broker.api_secret)]
-    return [*settings.secrets.values(), *(s.get_secret_value() for s in hidden)]
+    redis = urlsplit(settings.redis.url.get_secret_value()).password or ""
+    return [*settings.secrets.values(), redis, *(s.get_secret_value() for s in hidden)]
 
 
 def tokens_of(settings: Settings) -> Tokens:
@@ -89,12 +96,19 @@ def health_of(state: NodeState) -> Health:
         is_primary=state.is_active,
         not_ready=tuple(not_ready),
         database_up=state.database_up,
+        redis_up=state.redis_up,
         details={"broken_promises": list(state.broken)} if state.broken else {},
     )
 
 
 def _api(
-    settings: Settings, state: NodeState, stores: Stores, tokens: Tokens, reconcile: Reconcile
+    settings: Settings,
+    state: NodeState,
+    stores: Stores,
+    tokens: Tokens,
+    *,
+    coordination: Coordination,
+    reconcile: Reconcile,
 ) -> Callable[[], App]:
     def build() -> App:
         from onefill.web.api import build_api  # takes longer than all the rest to import
@@ -104,6 +118,7 @@ def _api(
             stores.controls,
             tokens,
             lambda: node_status(settings, state),
+            coordination=coordination,
             reconcile=reconcile,
         )
 
@@ -121,6 +136,8 @@ def node_status(settings: Settings, state: NodeState) -> NodeStatus:
         mode=settings.mode.value,
         topology=settings.topology.value,
         live=bool(live_accounts(settings)),
+        redis_connected=state.redis_up,
+        redis_leader=state.redis_leader,
     )
 
 

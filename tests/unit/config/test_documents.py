@@ -41,4 +41,5 @@ def test_every_example_of_the_commented_file_is_valid(tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     variables = dict.fromkeys(re.findall(r"\$\{(ONEFILL_\w+)\}", text), "")
     draws = {name: f"drawn for {name}" for name in variables}
+    draws["ONEFILL_REDIS_URL"] = "redis://127.0.0.1:6379"
     assert "main" in load(file, environ=draws).settings.strategies

@@ -246,14 +246,14 @@ def test_a_leg_whose_predecessor_failed_is_never_sent() -> None:
 
 
 @pytest.mark.req("PF-21")
-def test_one_leg_without_the_other_is_partial_critical_and_blocks() -> None:
+def test_one_leg_without_the_other_is_partial_and_told_once() -> None:
     store, call, put = entering()
     store.fill(call)
     store.claim(put)
     settled = store.word(put, NotPlaced(code="400", message="margin"))
     assert position_of(store).status is PositionStatus.PARTIAL
-    assert settled.block == "unequal_legs"
-    assert settled.alarms[0].startswith("CRITICAL main/BANK_NIFTY")
+    assert settled.block is None
+    assert "half built (ce 105, pe 0)" in settled.alarms[0]
     assert store.signals[1] == (SignalStatus.EXECUTED, "partly_filled")
     assert store.tell().alarms == ()
     store.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -25,7 +25,22 @@ from onefill.flow.intake import (
 )
 from onefill.ports.hints import Inbox
 from onefill.ports.metrics import Metrics
+from onefill.ports.signal_log import NewSignal
 from turns import settle, turn
+
+
+class ToldGossip:
+    """Neighbours who say what a test likes, and write down what they hear."""
+
+    def __init__(self) -> None:
+        self.said: set[tuple[str, bytes]] = set()
+        self.heard: list[tuple[str, int]] = []
+
+    def may_know(self, database: str, fingerprint: bytes) -> bool:
+        return (database, fingerprint) in self.said
+
+    def committed(self, database: str, signals: Sequence[NewSignal]) -> None:
+        self.heard.append((database, len(signals)))
 
 
 class World:
@@ -36,8 +51,13 @@ class World:
         self.clock = ManualClock()
         self.lanes: Inbox[Lane] = Inbox()
         self.metrics = Metrics()
+        self.gossip = ToldGossip()
         self.intake = Intake(
-            signal_log=self.log, lanes=self.lanes, metrics=self.metrics, clock=self.clock
+            signal_log=self.log,
+            lanes=self.lanes,
+            metrics=self.metrics,
+            clock=self.clock,
+            gossip=self.gossip,
         )
 
     def send(self, number: int, instrument: str = "SIM001") -> asyncio.Task[Taken]:
@@ -134,9 +154,9 @@ async def test_a_recent_commit_is_known_without_the_database(world: World) -> No
 async def test_after_a_restore_only_the_constraint_is_believed(world: World) -> None:
     await world.send(1)
     world.log.rows.clear()
-    world.intake.forget()
+    world.log.database = "restored"
     assert (await world.send(1)).layer is None
-    world.intake.forget()
+    world.log.database = "restored again"
     assert (await world.send(1)).layer is DuplicateLayer.CONSTRAINT
 
 
@@ -145,7 +165,7 @@ async def test_a_statement_that_a_restore_overtook_is_not_remembered(world: Worl
     world.log.gate.clear()
     sent = world.send(1)
     await settle()
-    world.intake.forget()
+    world.log.database = "restored"
     world.log.gate.set()
     await sent
     assert (await world.send(1)).layer is DuplicateLayer.CONSTRAINT
@@ -313,3 +333,38 @@ async def test_the_memory_of_commits_is_bounded_and_keeps_the_latest() -> None:
     assert recent.find(bytes([99])) == 99
     assert recent.find(bytes([95])) == 95
     assert recent.find(bytes([0])) is None
+
+
+@pytest.mark.req("SIG-10")
+async def test_neighbours_hear_of_commits_and_of_nothing_that_failed(
+    world: World,
+) -> None:
+    world.log.failures.append(StoreUnavailable())
+    await refusal_of(world.send(1))
+    world.log.lost_replies.append(CommitUnknown())
+    await refusal_of(world.send(2))
+    assert world.gossip.heard == []
+    await world.send(1)
+    assert world.gossip.heard == [("the first", 1)]
+
+
+@pytest.mark.req("SIG-10")
+async def test_a_neighbours_word_makes_the_log_look_first_and_a_false_one_swallows_nothing(
+    world: World,
+) -> None:
+    fingerprints = [(await world.send(number)).fingerprint for number in (1, 2)]
+    world.log.database = "the second"
+    world.gossip.said = {("the second", fingerprint) for fingerprint in fingerprints}
+    del world.log.rows[fingerprints[1]]
+    assert (await world.send(1)).layer is DuplicateLayer.REDIS
+    assert (await world.send(2)).layer is None
+
+
+@pytest.mark.req("SIG-10")
+async def test_while_no_connection_is_open_nothing_remembered_is_believed(world: World) -> None:
+    await world.send(1)
+    world.log.database = None
+    world.log.failures.append(StoreUnavailable())
+    await refusal_of(world.send(1))
+    world.log.database = "the first"
+    assert (await world.send(1)).layer is DuplicateLayer.MEMORY

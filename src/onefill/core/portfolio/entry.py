@@ -191,7 +191,7 @@ def _size(entry: _Entry, equity: Decimal, margin: Decimal) -> Size:
         entry.terms,
         base_lots=base.lots,
         pyramids=pyramid_count(entry.situation.here),
-        excess_profit=base.profit_at(entry.setup.price) - base.initial_risk,
+        excess_profit=base.profit_at(entry.setup.price) + base.rollover_pnl - base.initial_risk,
         margin=margin,
     )
 
@@ -239,6 +239,7 @@ def _new_position(entry: _Entry, lots: int, limiter: str) -> Position:
         atr=setup.atr,
         last_price=setup.price,
         limiter=limiter,
+        entry_signal_id=entry.logged.id,
         strike=contract.strike,
         expiry=contract.expiry,
     )

@@ -1,0 +1,133 @@
+"""The lease as one hash of Redis, changed by scripts: each is one step, by the server's clock.
+
+The authority of the shared-redis topology (CTL-2, CTL-21). It holds only on a Redis that fsyncs
+each write before the answer and has no replica that might take over without it (`onefill doctor`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from onefill.core.ids import Epoch
+from onefill.ports.lease import Holder, Lease
+from onefill.redis.connection import RedisConnection
+from onefill.redis.witness import keys_of
+
+# Numbers up to 2^53 are exact in Lua, and microseconds since 1970 stay below it until 2255; but
+# tostring() rounds them, so each is written with a format.
+_NOW = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local function text(number) return string.format('%.0f', number) end
+local found = redis.call('HMGET', KEYS[1], 'epoch', 'holder', 'boot', 'until', 'barred')
+local epoch, holder, boot, ends = found[1], found[2], found[3], tonumber(found[4] or '0')
+local function grant(number, instance, its_boot, ttl_ms)
+    local granted = text(number)
+    redis.call('HSET', KEYS[1], 'epoch', granted, 'holder', instance, 'boot', its_boot,
+               'until', text(now + tonumber(ttl_ms) * 1000), 'barred', '0')
+    redis.call('SET', KEYS[2], granted)
+    redis.call('SET', KEYS[3], instance)
+    return granted
+end
+"""
+
+_READ = f"{_NOW} return {{epoch, holder, boot, text(ends - now), found[5]}}"
+
+# CTL-8: a store that lost everything must not hand out an epoch that somebody has seen before.
+_ACQUIRE = f"""{_NOW}
+if not epoch then
+    if ARGV[1] ~= '0' then return false end
+    return grant(now, ARGV[2], ARGV[3], ARGV[4])
+end
+if epoch ~= ARGV[1] then return false end
+local mine = holder == ARGV[2] and boot ~= ARGV[3]
+if holder and ends > now and not mine then return false end
+return grant(tonumber(epoch) + 1, ARGV[2], ARGV[3], ARGV[4])"""
+
+_FORCE = f"""{_NOW}
+if not epoch or epoch ~= ARGV[1] then return false end
+return grant(tonumber(epoch) + 1, ARGV[2], ARGV[3], ARGV[4])"""
+
+_TRANSFER = f"""{_NOW}
+if epoch ~= ARGV[1] or boot ~= ARGV[2] or found[5] == '1' then return false end
+return grant(tonumber(epoch) + 1, ARGV[3], ARGV[4], ARGV[5])"""
+
+_RENEW = f"""{_NOW}
+if epoch ~= ARGV[1] or boot ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'until', text(now + tonumber(ARGV[3]) * 1000))
+return 1"""
+
+_RELEASE = f"""{_NOW}
+if epoch ~= ARGV[1] or boot ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], 'holder', 'boot', 'until')
+redis.call('DEL', KEYS[3])
+return 1"""
+
+_BAR = f"""{_NOW}
+if epoch ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'barred', '1')
+return 1"""
+
+
+class RedisLeaseStore:
+    """Implements ports.lease.LeaseStore."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    async def read(self, resource: str) -> Lease | None:
+        """The lease now; None when nobody ever held it."""
+        epoch, holder, boot, remaining_us, barred = await self._run(_READ, resource)
+        if epoch is None:
+            return None
+        return Lease(
+            resource=resource,
+            epoch=Epoch(int(epoch)),
+            holder=Holder(instance=holder.decode(), boot=UUID(boot.decode())) if holder else None,
+            remaining_ms=int(remaining_us) / 1000 if holder else 0,
+            barred=barred == b"1",
+        )
+
+    async def acquire(
+        self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
+    ) -> Epoch | None:
+        """Take it, if it is vacant, expired, or an earlier boot's; None when it is not so."""
+        return _epoch(await self._run(_ACQUIRE, resource, int(expected), *_of(claimant), ttl_ms))
+
+    async def renew(self, resource: str, epoch: Epoch, holder: Holder, ttl_ms: int) -> bool:
+        """Prolong it; False means that this epoch is over."""
+        return bool(await self._run(_RENEW, resource, int(epoch), str(holder.boot), ttl_ms))
+
+    async def release(self, resource: str, epoch: Epoch, holder: Holder) -> bool:
+        """Give it up, keeping the epoch; False when it was not held any more."""
+        return bool(await self._run(_RELEASE, resource, int(epoch), str(holder.boot)))
+
+    async def transfer(
+        self, resource: str, epoch: Epoch, holder: Holder, to: Holder, *, ttl_ms: int, reason: str
+    ) -> Epoch | None:
+        """Hand it over as epoch + 1, without a moment of vacancy; None when it was not held."""
+        boot = str(holder.boot)
+        return _epoch(await self._run(_TRANSFER, resource, int(epoch), boot, *_of(to), ttl_ms))
+
+    async def force(
+        self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
+    ) -> Epoch | None:
+        """Take it as epoch `expected` + 1, whoever holds it; None when the epoch is another."""
+        return _epoch(await self._run(_FORCE, resource, int(expected), *_of(claimant), ttl_ms))
+
+    async def bar(self, resource: str, expected: Epoch) -> bool:
+        """Let no guarded write of this epoch pass any more; False when the epoch is another."""
+        return bool(await self._run(_BAR, resource, int(expected)))
+
+    async def _run(self, script: str, resource: str, *arguments: str | int) -> Any:
+        keys = [f"ginie:lease:{resource}", *keys_of(resource)]
+        return await self._connection.run_script(script, keys, *arguments)
+
+
+def _of(holder: Holder) -> tuple[str, str]:
+    return holder.instance, str(holder.boot)
+
+
+def _epoch(answer: bytes | None) -> Epoch | None:
+    return None if answer is None else Epoch(int(answer))
