@@ -85,9 +85,7 @@ class Resolver:
         try:
             await self._resolve(epoch, intent, rivals, now)
         except StoreUnavailable as error:
-            log.warning(
-                "resolver.not_resolved", intent=intent.client_order_id, error=str(error)
-            )
+            log.warning("resolver.not_resolved", intent=intent.client_order_id, error=str(error))
 
     async def _resolve(
         self, epoch: Epoch, intent: OrderIntent, rivals: Sequence[OrderIntent], now: datetime

@@ -27,7 +27,7 @@ class Claimant:
     """Who claims. compares, minds_doubt: False plants a bug."""
 
     me: Holder
-    epoch: Epoch
+    epoch: Epoch | None
     compares: bool
     minds_doubt: bool
 

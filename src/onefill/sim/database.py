@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from onefill.core.errors import Bug
 from onefill.core.ids import Epoch
@@ -124,6 +125,8 @@ class Database:
         self._locks: dict[Key, Session] = {}
         self._waiters: dict[Key, deque[_Waiter]] = {}
         self._takers: deque[_Waiter] = deque()
+        self._vigils: dict[UUID, Session] = {}
+        self._mourners: list[tuple[UUID, _Waiter]] = []
 
     def now(self) -> datetime:
         """clock_timestamp()."""
@@ -143,8 +146,33 @@ class Database:
                 session.end()
 
     def forget(self, session: Session) -> None:
-        """It is over."""
+        """It is over; who waited for the end of its process hears of it."""
         self.sessions.pop(session, None)
+        boot = session.holder.boot
+        if self._vigils.get(boot) is session:
+            del self._vigils[boot]
+            mourners = [waiter for dead, waiter in self._mourners if dead == boot]
+            self._mourners = [each for each in self._mourners if each[0] != boot]
+            for waiter in mourners:
+                if waiter.session.is_alive:
+                    waiter.then()
+
+    # Vigils ------------------------------------------------------------------------------------
+
+    def keep_vigil(self, session: Session) -> None:
+        """This session shows that its process lives."""
+        self._vigils.setdefault(session.holder.boot, session)
+
+    def is_seen(self, boot: UUID) -> bool:
+        """Whether a session shows that this process lives."""
+        return boot in self._vigils
+
+    def when_ended(self, session: Session, boot: UUID, then: Then) -> None:
+        """Go on once no session shows that this process lives."""
+        if boot in self._vigils:
+            self._mourners.append((boot, _Waiter(session, then)))
+        else:
+            then()
 
     # Fences ------------------------------------------------------------------------------------
 
@@ -241,7 +269,7 @@ class Database:
         tables = self.tables
         self._check(changes)
         for intent in changes.new_intents:
-            tables.makings[intent.client_order_id] = Making(created=len(tables.makings))
+            tables.makings[intent.client_order_id] = Making(created_at=self.now())
             tables.intents[intent.client_order_id] = intent
         for position in changes.positions:
             tables.positions[position.id] = replace(position, version=position.version + 1)

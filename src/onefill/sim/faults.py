@@ -10,6 +10,7 @@ from onefill.sim.chance import Chance
 from onefill.sim.database import Database
 from onefill.sim.loop import Timeline
 from onefill.sim.machine import Machine
+from onefill.sim.neighbours import Bus
 from onefill.sim.venue import Temper, Venue
 from onefill.sim.wire import Link, Weather
 
@@ -26,6 +27,9 @@ class Kind(enum.StrEnum):
     CUT_VENUE = "cut_venue"
     RESTART = "restart"
     STEP_DOWN = "step_down"
+    TAKE = "take"
+    FORCE = "force"
+    RELEASE = "release"
     CLOCK = "clock"
     WEATHER = "weather"
     TEMPER = "temper"
@@ -69,6 +73,7 @@ class Targets:
     machines: Sequence[Machine]
     database: Database
     venue: Venue
+    bus: Bus
     hiccups: Hiccups
     note: Callable[[str, str], None]
 
@@ -110,6 +115,7 @@ class Faults:
         targets.note("world", "heals")
         targets.hiccups.every = 0
         targets.venue.temper = Temper()
+        targets.bus.loss = 0.0
         for machine in targets.machines:
             for link in (machine.database_link, machine.venue_link):
                 link.is_cut, link.weather = False, Weather()
@@ -127,6 +133,10 @@ class Faults:
                 machine.pause(0.02 + self._chance.random() ** 2 * 4.0)
             case Kind.STEP_DOWN:
                 machine.step_down()
+            case Kind.TAKE | Kind.FORCE:
+                machine.take_control(force=kind is Kind.FORCE)
+            case Kind.RELEASE:
+                machine.release_control()
             case Kind.CUT_DATABASE:
                 self._cut(machine, machine.database_link, "database")
             case Kind.CUT_VENUE:
@@ -157,6 +167,7 @@ class Faults:
 
     def _worsen_weather(self) -> None:
         draw = self._chance.random
+        self._targets.bus.loss = draw()
         for machine in self._targets.machines:
             machine.database_link.weather = Weather(
                 delay_s=0.0006,

@@ -16,10 +16,14 @@ from onefill.sim.wire import Reply
 FIRST_EPOCH = Epoch(1_768_453_200_000_000)
 
 Granted = Callable[[Epoch, Holder], None]
+Policy = Callable[[Session, LeaseRow, Holder], bool]
 
 
 class SimLeaseStore:
-    """See postgres/lease.py. granted: told of each new epoch, as it is committed."""
+    """See postgres/lease.py. granted: told of each new epoch, as it is committed.
+
+    has_bar: False plants a bug: old sessions are neither barred nor ended.
+    """
 
     def __init__(self, renewals: Held, takeovers: Held, granted: Granted, *, has_bar: bool) -> None:
         self._renewals = renewals
@@ -41,6 +45,7 @@ class SimLeaseStore:
                 holder=row.holder,
                 remaining_ms=remaining_s * 1000,
                 barred=row.barred,
+                has_died=_has_died(session, row),
             )
 
         return await self._renewals.read(statement)
@@ -48,22 +53,26 @@ class SimLeaseStore:
     async def acquire(
         self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
     ) -> Epoch | None:
-        """Bar, terminate, take."""
+        """Take it, if it can be had."""
         if expected == 0:
             return await self._takeovers.write(lambda s: self._create(s, claimant, ttl_ms))
-        try:
-            if self._has_bar:
-                barred = await self._takeovers.write(lambda s: _bar(s, expected, claimant))
-                if barred is None:
-                    return None
-                await self._terminate(barred[0], claimant)
-            taken = await self._takeovers.wait(self._take(expected, claimant, ttl_ms))
-        except BaseException:
-            await self._unbar(expected)
-            raise
-        if taken is None:
-            await self._unbar(expected)
-        return taken
+        return await self._take(expected, claimant, ttl_ms, _is_obtainable)
+
+    async def force(
+        self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
+    ) -> Epoch | None:
+        """Take it from whoever holds it."""
+        return await self._take(expected, claimant, ttl_ms, _is_anothers)
+
+    async def transfer(
+        self, resource: str, epoch: Epoch, holder: Holder, to: Holder, *, ttl_ms: int, reason: str
+    ) -> Epoch | None:
+        """Hand it over in one statement; it waits for the last open fence of this epoch."""
+
+        def is_mine(session: Session, row: LeaseRow, _: Holder) -> bool:
+            return row.holder == holder
+
+        return await self._takeovers.wait(self._change(epoch, to, ttl_ms, is_mine))
 
     async def renew(self, resource: str, epoch: Epoch, holder: Holder, ttl_ms: int) -> bool:
         """Prolong it; waits for no fence."""
@@ -73,6 +82,7 @@ class SimLeaseStore:
             if row is None or row.epoch != epoch or row.holder != holder:
                 return False
             row.until_s = session.database.timeline.now_s + ttl_ms / 1000
+            row.is_watched = session.database.is_seen(holder.boot)
             return True
 
         return await self._renewals.write(statement)
@@ -89,36 +99,56 @@ class SimLeaseStore:
 
         return await self._renewals.write(statement)
 
+    async def _take(
+        self, expected: Epoch, claimant: Holder, ttl_ms: int, policy: Policy
+    ) -> Epoch | None:
+        """Bar, end the old holder's sessions, change the epoch."""
+        try:
+            if self._has_bar:
+                barred = await self._takeovers.write(lambda s: _bar(s, expected, claimant, policy))
+                if barred is None:
+                    return None
+                await self._terminate(barred[0], claimant)
+            taken = await self._takeovers.wait(self._change(expected, claimant, ttl_ms, policy))
+        except BaseException:
+            await self._unbar(expected)
+            raise
+        if taken is None:
+            await self._unbar(expected)
+        return taken
+
     def _create(self, session: Session, claimant: Holder, ttl_ms: int) -> Epoch | None:
-        database = session.database
-        if database.tables.lease is not None:
+        if session.database.tables.lease is not None:
             return None
-        until_s = database.timeline.now_s + ttl_ms / 1000
-        database.tables.lease = LeaseRow(FIRST_EPOCH, claimant, until_s)
-        self._granted(FIRST_EPOCH, claimant)
-        return FIRST_EPOCH
+        return self._install(session, FIRST_EPOCH, claimant, ttl_ms)
 
     async def _terminate(self, previous: Holder | None, claimant: Holder) -> None:
         if previous is not None and previous != claimant:
             await self._takeovers.read(lambda s: s.database.end_sessions_of(previous))
 
-    def _take(
-        self, expected: Epoch, claimant: Holder, ttl_ms: int
+    def _change(
+        self, expected: Epoch, to: Holder, ttl_ms: int, policy: Policy
     ) -> Callable[[Session, Reply[Epoch | None]], None]:
+        """The statement that changes the epoch, once no fence of the old one is open."""
+
         def work(session: Session, reply: Reply[Epoch | None]) -> None:
             session.database.when_unfenced(session, lambda: reply(update(session)))
 
         def update(session: Session) -> Epoch | None:
             row = session.database.tables.lease
-            if row is None or not _is_obtainable(session, row, expected, claimant):
+            if row is None or row.epoch != expected or not policy(session, row, to):
                 return None
-            until_s = session.database.timeline.now_s + ttl_ms / 1000
-            taken = LeaseRow(Epoch(expected + 1), claimant, until_s)
-            session.database.tables.lease = taken
-            self._granted(taken.epoch, claimant)
-            return taken.epoch
+            return self._install(session, Epoch(expected + 1), to, ttl_ms)
 
         return work
+
+    def _install(self, session: Session, epoch: Epoch, holder: Holder, ttl_ms: int) -> Epoch:
+        database = session.database
+        until_s = database.timeline.now_s + ttl_ms / 1000
+        is_watched = database.is_seen(holder.boot)
+        database.tables.lease = LeaseRow(epoch, holder, until_s, is_watched=is_watched)
+        self._granted(epoch, holder)
+        return epoch
 
     async def _unbar(self, expected: Epoch) -> None:
         def statement(session: Session) -> None:
@@ -130,22 +160,29 @@ class SimLeaseStore:
             await self._renewals.write(statement)
 
 
-def _bar(session: Session, expected: Epoch, claimant: Holder) -> tuple[Holder | None] | None:
+def _bar(
+    session: Session, expected: Epoch, claimant: Holder, policy: Policy
+) -> tuple[Holder | None] | None:
     row = session.database.tables.lease
-    if row is None or not _is_obtainable(session, row, expected, claimant):
+    if row is None or row.epoch != expected or not policy(session, row, claimant):
         return None
     row.barred = True
     return (row.holder,)
 
 
-def _is_obtainable(session: Session, row: LeaseRow, expected: Epoch, claimant: Holder) -> bool:
-    if row.epoch != expected:
-        return False
+def _is_obtainable(session: Session, row: LeaseRow, claimant: Holder) -> bool:
     holder = row.holder
-    is_over = row.until_s < session.database.timeline.now_s
-    is_earlier_boot = (
-        holder is not None
-        and holder.instance == claimant.instance
-        and holder.boot != claimant.boot
-    )
-    return holder is None or is_over or is_earlier_boot
+    if holder is None or row.until_s < session.database.timeline.now_s:
+        return True
+    is_earlier_boot = holder.instance == claimant.instance and holder.boot != claimant.boot
+    return is_earlier_boot or _has_died(session, row)
+
+
+def _is_anothers(session: Session, row: LeaseRow, claimant: Holder) -> bool:
+    return row.holder != claimant
+
+
+def _has_died(session: Session, row: LeaseRow) -> bool:
+    if row.holder is None or not row.is_watched:
+        return False
+    return not session.database.is_seen(row.holder.boot)

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
+from onefill.core.succession import Heir
 from onefill.ports.lease import Holder
 from onefill.sim.chance import Chance
 from onefill.sim.clock import MachineClock
 from onefill.sim.database import Database
-from onefill.sim.instance import SimInstance, Surroundings, Watch
+from onefill.sim.instance import SimInstance
 from onefill.sim.leases import Granted
 from onefill.sim.loop import Life, ProcessLoop, Timeline
+from onefill.sim.neighbours import Bus
 from onefill.sim.protections import Without
+from onefill.sim.surroundings import Surroundings, Watch
 from onefill.sim.venue import Venue
 from onefill.sim.wire import Link, Wire
 
@@ -47,6 +50,8 @@ class Machine:
         timeline: Timeline,
         database: Database,
         venue: Venue,
+        bus: Bus,
+        is_shared: bool,
         database_link: Link,
         venue_link: Link,
         chance: Chance,
@@ -66,6 +71,8 @@ class Machine:
         self._timeline = timeline
         self._database = database
         self._venue = venue
+        self._bus = bus
+        self._is_shared = is_shared
         self._surprises = surprises
         self._watch = watch
         self._granted = granted
@@ -110,6 +117,10 @@ class Machine:
         self._wires = (database_wire, venue_wire)
         around = Surroundings(
             me=self._me,
+            heir=Heir(instance=self.name, preferred=self._number == 0),
+            is_shared=self._is_shared,
+            timeline=self._timeline,
+            bus=self._bus,
             clock=self.clock,
             database=self._database,
             database_wire=database_wire,
@@ -141,6 +152,22 @@ class Machine:
         if self.is_up and self._instance is not None:
             self._note(self.name, "is asked to stop")
             self.loop.call_soon(self._instance.stop.set)
+
+    def take_control(self, *, force: bool) -> None:
+        """A person clicks on Take Control, or on Force."""
+        if self.is_up and self._instance is not None:
+            instance, loop = self._instance, self.loop
+            self._note(
+                self.name, "is told to force control" if force else "is told to take control"
+            )
+            loop.call_soon(lambda: loop.create_task(instance.take_control(force=force)))
+
+    def release_control(self) -> None:
+        """A person clicks on Release Control."""
+        if self.is_up and self._instance is not None:
+            instance, loop = self._instance, self.loop
+            self._note(self.name, "is told to release control")
+            loop.call_soon(lambda: loop.create_task(instance.release_control()))
 
     def post(self, body: bytes, answer: Callable[[bool], None]) -> None:
         """A webhook arrives; nobody answers where nothing runs."""

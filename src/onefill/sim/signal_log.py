@@ -18,6 +18,14 @@ class SimSignalLog:
         self._others = others
         self._is_unique = is_unique
 
+    @property
+    def database(self) -> str | None:
+        """There is but one, and it loses nothing."""
+        return "sim"
+
+    async def identify(self) -> None:
+        """It is always the same."""
+
     async def append(self, batch: Sequence[NewSignal]) -> Sequence[Logged | Unloggable]:
         """Log them; the answer is in the batch's order."""
         return await self._appends.write(lambda s: [self._insert(s, new) for new in batch])

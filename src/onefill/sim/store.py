@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -59,7 +59,7 @@ class SimTradingStore:
         return (await self._held.read.read(_lanes_with_work))[:limit]
 
     async def decide(
-        self, epoch: Epoch, lanes: Sequence[Lane], decide: Decide, exits: ContinueExits
+        self, epoch: Epoch | None, lanes: Sequence[Lane], decide: Decide, exits: ContinueExits
     ) -> Decided:
         """Decide the next signals of those lanes that are idle."""
         policy = Policy(read=self._read, decide=decide, exits=exits)
@@ -76,11 +76,13 @@ class SimTradingStore:
             return plan.outcome
         return Decided(again=tuple(lanes))
 
-    async def claimable(self, limit: int) -> Sequence[OrderIntent]:
+    async def claimable(self, limit: int, *, aged_ms: int = 0) -> Sequence[OrderIntent]:
         """NEW intents whose predecessor, if any, is FILLED; oldest first."""
-        return (await self._held.read.read(_claimable))[:limit]
+        return (await self._held.read.read(lambda session: _claimable(session, aged_ms)))[:limit]
 
-    async def claim(self, epoch: Epoch, claims: Sequence[Claim]) -> Mapping[ClientOrderId, str]:
+    async def claim(
+        self, epoch: Epoch | None, claims: Sequence[Claim]
+    ) -> Mapping[ClientOrderId, str]:
         """For each claim: `claimed`, or why not."""
         if not claims:
             return {}
@@ -124,9 +126,15 @@ class SimTradingStore:
 
         return (await self._held.read.read(statement))[:limit]
 
-    async def working(self, limit: int) -> Sequence[OrderIntent]:
-        """ACKED and PARTIALLY_FILLED."""
-        return (await self._in(S.ACKED, S.PARTIALLY_FILLED))[:limit]
+    async def working(self, limit: int, *, mine: bool = False) -> Sequence[OrderIntent]:
+        """ACKED and PARTIALLY_FILLED; only what this instance sent, where asked."""
+
+        def statement(session: Session) -> list[OrderIntent]:
+            tables = session.database.tables
+            working = tables.in_states(S.ACKED, S.PARTIALLY_FILLED)
+            return [i for i in working if not mine or self._is_of_this_instance(tables, i)]
+
+        return (await self._held.read.read(statement))[:limit]
 
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet."""
@@ -160,11 +168,11 @@ class SimTradingStore:
 
     def _is_an_earlier(self, tables: Tables, intent: OrderIntent) -> bool:
         holder = tables.makings[intent.client_order_id].holder
-        return (
-            holder is not None
-            and holder.instance == self._me.instance
-            and holder.boot != self._me.boot
-        )
+        return self._is_of_this_instance(tables, intent) and holder != self._me
+
+    def _is_of_this_instance(self, tables: Tables, intent: OrderIntent) -> bool:
+        holder = tables.makings[intent.client_order_id].holder
+        return holder is not None and holder.instance == self._me.instance
 
 
 class SimRecoveryStore:
@@ -202,7 +210,7 @@ class SimRecoveryStore:
         return frozenset()
 
     async def save_reconciliation(
-        self, epoch: Epoch, trigger: str, clean: bool, report: str
+        self, epoch: Epoch | None, trigger: str, clean: bool, report: str
     ) -> None:
         """Nobody reads it."""
 
@@ -219,24 +227,26 @@ def broken_promises(tables: Tables) -> list[str]:
 def _lanes_with_work(session: Session) -> list[Lane]:
     tables, now = session.database.tables, session.database.now()
     waiting = [r.new.lane for r in tables.signals.values() if r.status is SignalStatus.RECEIVED]
+    unfinished = (PositionStatus.CLOSING, PositionStatus.PARTIAL)
     closing = [
         p.lane
         for p in tables.positions.values()
-        if p.status is PositionStatus.CLOSING and (p.next_exit_at is None or p.next_exit_at <= now)
+        if p.status in unfinished and (p.next_exit_at is None or p.next_exit_at <= now)
     ]
     return list(dict.fromkeys((*closing, *sorted(waiting))))
 
 
-def _claimable(session: Session) -> list[OrderIntent]:
-    intents = session.database.tables.intents
+def _claimable(session: Session, aged_ms: int) -> list[OrderIntent]:
+    tables = session.database.tables
+    intents = tables.intents
+    latest = session.database.now() - timedelta(milliseconds=aged_ms)
 
     def is_ready(intent: OrderIntent) -> bool:
+        if tables.makings[intent.client_order_id].created_at > latest:
+            return False
         return intent.after is None or intents[intent.after].state in ACCOMPLISHED
 
-    return [i for i in session.database.tables.in_states(S.NEW) if is_ready(i)]
-
-
-_Reader = Callable[[Session], Holdings]
+    return [i for i in tables.in_states(S.NEW) if is_ready(i)]
 
 
 def _holdings(session: Session) -> Holdings:

@@ -7,12 +7,15 @@ from datetime import datetime
 from uuid import UUID
 
 from onefill.core.book import Mark
+from onefill.core.handover import Step
 from onefill.core.hearing import Fill
 from onefill.core.ids import ClientOrderId, Epoch, Lane, PositionId
 from onefill.core.intent import FINAL, IntentState, OrderIntent
 from onefill.core.position import Position
 from onefill.core.signal import END_STATUSES, SignalStatus
+from onefill.ports.handover import NewRequest, StepTaken
 from onefill.ports.lease import Holder
+from onefill.ports.peers import Peer
 from onefill.ports.signal_log import NewSignal
 
 INITIAL_CAPITAL = 5_000_000
@@ -49,7 +52,7 @@ class LaneRow:
 class Making:
     """Who made an intent's current attempt, and since when nobody knows what became of it."""
 
-    created: int
+    created_at: datetime
     holder: Holder | None = None
     changed_at: datetime | None = None
     doubted_at: datetime | None = None
@@ -60,7 +63,7 @@ class Attempt:
     """One attempt to send. denied: it was written down that it never reached the broker."""
 
     boot: UUID
-    epoch: Epoch
+    epoch: Epoch | None
     request_hash: bytes
     send_by: datetime
     denied: bool = False
@@ -68,12 +71,38 @@ class Attempt:
 
 @dataclass(slots=True)
 class LeaseRow:
-    """The lease on `leader`. Times are the database's, in seconds of the world."""
+    """The lease on `leader`. Times are the database's, in seconds of the world.
+
+    is_watched: whether its holder keeps a session by which its death would be seen.
+    """
 
     epoch: Epoch
     holder: Holder | None
     until_s: float
     barred: bool = False
+    is_watched: bool = False
+
+
+@dataclass(slots=True)
+class InstanceRow:
+    """An instance's last heartbeat."""
+
+    peer: Peer
+    beaten_s: float
+
+
+@dataclass(slots=True)
+class RequestRow:
+    """A wish for control, and how far it came."""
+
+    wanted: NewRequest
+    opened_s: float
+    steps: list[StepTaken]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more comes of it."""
+        return any(taken.step in (Step.ACTIVE, Step.FAILED) for taken in self.steps)
 
 
 @dataclass(slots=True)
@@ -111,6 +140,8 @@ class Tables:
     attempts: dict[tuple[ClientOrderId, int], Attempt] = field(default_factory=dict)
     positions: dict[PositionId, Position] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
+    instances: dict[str, InstanceRow] = field(default_factory=dict)
+    requests: list[RequestRow] = field(default_factory=list)
 
     def live_intents(self) -> list[OrderIntent]:
         """What may still fill, oldest first."""

@@ -18,6 +18,7 @@ from onefill.sim.faults import FAULTS_S, Faults, Hiccups, Targets
 from onefill.sim.judge import Judge, Violation
 from onefill.sim.loop import Timeline
 from onefill.sim.machine import Machine
+from onefill.sim.neighbours import Bus
 from onefill.sim.protections import EVERYTHING, Protection, Without
 from onefill.sim.venue import Venue
 from onefill.sim.verdict import is_settled, judge_end
@@ -34,10 +35,14 @@ Note = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Which world. order_class None: by seed. traced: whether a trace is kept."""
+    """Which world. order_class, shared None: by seed. shared: active-active, where all execute.
+
+    traced: whether a trace is kept.
+    """
 
     seed: int
     order_class: OrderClass | None = None
+    shared: bool | None = None
     without: Without = EVERYTHING
     traced: bool = False
 
@@ -94,6 +99,8 @@ class World:
             skew_s=chance.uniform(-3, 3),
         )
         self.hiccups = Hiccups(stream(seed, "hiccups"))
+        self.bus = Bus(self.timeline, stream(seed, "bus"))
+        self.is_shared = chance.random() < 0.5 if scenario.shared is None else scenario.shared
         count = chance.choice((1, 2, 2, 3))
         self.machines = [self._machine(number, note) for number in range(count)]
         self.sender = Sender(self.timeline, stream(seed, "sender"), self.machines)
@@ -113,6 +120,7 @@ class World:
             self.machines,
             self.database,
             self.venue,
+            self.bus,
             self.hiccups,
             self._note if self.scenario.traced else _no_note,
         )
@@ -151,6 +159,8 @@ class World:
             timeline=self.timeline,
             database=self.database,
             venue=self.venue,
+            bus=self.bus,
+            is_shared=self.is_shared,
             database_link=Link(self.timeline, stream(seed, f"{name} database"), Weather()),
             venue_link=Link(
                 self.timeline, stream(seed, f"{name} venue"), Weather(delay_s=VENUE_DELAY_S)

@@ -1,0 +1,101 @@
+"""What a simulated process finds when it starts, and what its parts share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from onefill.core.ids import Lane
+from onefill.core.report import Outcome
+from onefill.core.signal import SignalStatus
+from onefill.core.succession import Heir
+from onefill.node.state import NodeState
+from onefill.node.sync import SyncHealth
+from onefill.ports.broker import Prepared
+from onefill.ports.clock import Clock
+from onefill.ports.hints import Inbox, Topic
+from onefill.ports.lease import Holder
+from onefill.ports.metrics import Metrics
+from onefill.sim.connection import Held
+from onefill.sim.database import Database
+from onefill.sim.leases import Granted, SimLeaseStore
+from onefill.sim.loop import Timeline
+from onefill.sim.neighbours import Bus, SimHandovers, SimMessages, SimPeers, SimVigil
+from onefill.sim.protections import Protection, Without
+from onefill.sim.venue import Venue
+from onefill.sim.wire import Wire
+
+
+class Watch(Protocol):
+    """Who watches an instance from the outside."""
+
+    def sending(self, prepared: Prepared) -> None:
+        """Bytes of an order are about to leave."""
+        ...
+
+    def hearing(self, boot: UUID, outcome: Outcome) -> None:
+        """A process has heard this of an order that it sent."""
+        ...
+
+    def acknowledging(self, identity: bytes) -> None:
+        """The sender of this signal is about to be told that it is durable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a process finds. is_shared: active-active, where all execute."""
+
+    me: Holder
+    heir: Heir
+    is_shared: bool
+    clock: Clock
+    timeline: Timeline
+    database: Database
+    database_wire: Wire
+    venue: Venue
+    venue_wire: Wire
+    bus: Bus
+    watch: Watch
+    granted: Granted
+    without: Without
+
+    def held(self) -> Held:
+        """A new connection to the database."""
+        return Held(self.database, self.database_wire, self.me)
+
+    def has(self, protection: Protection) -> bool:
+        """Whether this protection is there."""
+        return protection not in self.without
+
+
+@dataclass(slots=True, kw_only=True)
+class Shared:
+    """What many parts of one process share. heir_now: how it may come to lead, as it stands."""
+
+    around: Surroundings
+    state: NodeState
+    metrics: Metrics
+    sync: SyncHealth
+    lanes: Inbox[Lane]
+    ended: Topic[tuple[int, SignalStatus, str | None]]
+    heir_now: Callable[[], Heir] = field(init=False)
+    vigil: SimVigil = field(init=False)
+    peers: SimPeers = field(init=False)
+    leases: SimLeaseStore = field(init=False)
+    requests: SimHandovers = field(init=False)
+    messages: SimMessages = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what stands on connections."""
+        around = self.around
+        self.heir_now = lambda: around.heir
+        self.vigil = SimVigil(around.held(), around.held, around.clock)
+        self.peers = SimPeers(around.held(), lambda: self.heir_now(), around.me)
+        self.leases = SimLeaseStore(
+            around.held(), around.held(), around.granted, has_bar=around.has(Protection.BAR)
+        )
+        self.requests = SimHandovers(around.held())
+        self.messages = SimMessages(around.bus)
