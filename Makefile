@@ -2,7 +2,7 @@
 # ARGS passes options on, as in: make demo ARGS="--for 60s"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check verify bench chaos lock clean
+.PHONY: help setup demo test check verify bench chaos sim lock clean
 
 RUN := .venv/bin/python
 RUNTIME := .venv/.runtime
@@ -48,6 +48,9 @@ bench: $(BENCHMARKS) ## Measure speed, as ratios to pgbench in the same run
 
 chaos: $(DEVELOPMENT) ## Kill, stop and cut off instances, and count orders afterwards
 	ONEFILL_CHAOS_ORDERS=$${ONEFILL_CHAOS_ORDERS:-2000} $(PYTEST) $(CHAOS)
+
+sim: $(DEVELOPMENT) ## Run 10,000 simulated worlds full of faults (ARGS="--seed 8142 --trace": one)
+	$(RUN) -m onefill simulate $(or $(ARGS),--seeds 10000)
 
 lock: ## Pin the newest versions of all dependencies, with hashes (needs uv)
 	$(COMPILE) --output-file requirements.lock

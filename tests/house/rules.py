@@ -57,7 +57,7 @@ CLOCK_BANS = {
     "uuid.uuid1": _DERIVED,
     "uuid.uuid4": _DERIVED,
 }
-CLOCK_FILES = {"ports/clock.py", "venue/clock.py"}
+CLOCK_FILES = {"ports/clock.py", "venue/clock.py", "sim/chance.py"}
 
 _WAIT = "wait for a condition: await until(condition, seconds) of tests/support.py"
 _REAL = "run the real part, or write a small class that keeps the port's contract"

@@ -19,6 +19,7 @@ from onefill.cli import (
     send,
     serve,
     settling,
+    simulate,
     trading,
 )
 from onefill.cli.demo.verb import demo
@@ -40,6 +41,7 @@ _RUN, _LOOK, _ACT, _CARE = "Run", "Look", "Act", "Set up and care"
 app.command(rich_help_panel=_RUN)(demo)
 app.command(rich_help_panel=_RUN)(serve.serve)
 app.command(rich_help_panel=_RUN)(exchange.exchange)
+app.command(rich_help_panel=_CARE)(simulate.simulate)
 app.command(rich_help_panel=_ACT)(send.send)
 app.command(rich_help_panel=_ACT)(replay.replay)
 app.command(rich_help_panel=_ACT)(trading.pause)

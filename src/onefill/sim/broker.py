@@ -33,7 +33,7 @@ from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
 from onefill.sim.protections import Protection, Without
 from onefill.sim.venue import LAG_MS, Request, Venue
-from onefill.sim.wire import ConnectionLost, Wire
+from onefill.sim.wire import ConnectionLost, Reply, Wire
 
 T = TypeVar("T")
 
@@ -65,6 +65,7 @@ class SimBroker:
 
     def __init__(
         self,
+        *,
         venue: Venue,
         wire: Wire,
         boot: UUID,
@@ -122,8 +123,12 @@ class SimBroker:
             return NotSent(detail="the deadline for sending had passed")
         self._observer.sending(prepared)
         request = self._request(prepared)
+
+        def place(reply: Reply[Outcome]) -> None:
+            self._venue.place(request, reply)
+
         try:
-            outcome = await self._wire.ask(lambda reply: self._venue.place(request, reply))
+            outcome = await self._wire.ask(place)
             self._observer.hearing(self._boot, outcome)
             return outcome
         except ConnectionLost:

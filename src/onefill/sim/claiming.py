@@ -13,7 +13,7 @@ from onefill.core.position import PositionStatus
 from onefill.core.signal import SignalStatus
 from onefill.ports.lease import Holder
 from onefill.ports.trading import Claim
-from onefill.sim.connection import Transaction
+from onefill.sim.connection import Transaction, plain
 from onefill.sim.database import INTENT, LANE, Session
 from onefill.sim.tables import Attempt, Tables
 
@@ -37,9 +37,7 @@ async def claim_group(
 ) -> Mapping[ClientOrderId, str]:
     """The verdict on each claim; those `claimed` are SENDING when the transaction commits."""
     verdicts = await transaction.do(
-        lambda session, reply: reply(
-            {c.client_order_id: _verdict(session, c, claimant) for c in claims}
-        )
+        plain(lambda s: {c.client_order_id: _verdict(s, c, claimant) for c in claims})
     )
     late = [name for name, verdict in verdicts.items() if verdict == EXPIRED]
     if late:
@@ -121,7 +119,7 @@ async def _expire(
 ) -> set[ClientOrderId]:
     """End what is too old, what waited for it, and what was to come of it; says which ended."""
     lanes = await transaction.do(
-        lambda s, reply: reply([(LANE, s.database.tables.intents[n].lane) for n in late])
+        plain(lambda s: [(LANE, str(s.database.tables.intents[n].lane)) for n in late])
     )
     dead = await transaction.lock(lanes, lambda s: _followers(s.database.tables, late))
     keys = [(INTENT, str(name)) for name in {**dict.fromkeys(dead), **dict.fromkeys(asked)}]

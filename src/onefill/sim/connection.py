@@ -133,11 +133,15 @@ class Held:
             raise kind("the connection is lost") from error
 
     async def _connected(self) -> Session:
-        if self._session is None:
-            self._session = await self._ask(
-                lambda reply: reply(self._database.connect(self._holder)), committing=False
-            )
-        return self._session
+        if self._session is not None:
+            return self._session
+
+        def connect(reply: Reply[Session]) -> None:
+            reply(self._database.connect(self._holder))
+
+        session = await self._ask(connect, committing=False)
+        self._session = session
+        return session
 
     async def _roll_back(self, session: Session) -> None:
         if self._session is session:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -211,8 +212,7 @@ class Database:
         """Take these one by one, waiting where somebody else has one."""
         for place, key in enumerate(keys):
             if not self.is_free(key):
-                rest = keys[place:]
-                waiter = _Waiter(session, lambda: self.lock(session, rest, then))
+                waiter = _Waiter(session, partial(self.lock, session, keys[place:], then))
                 self._waiters.setdefault(key, deque()).append(waiter)
                 self._look_again({self._locks[key]})
                 return

@@ -15,7 +15,7 @@ from onefill.core.position import Position
 from onefill.core.signal import ENTRIES, Engine, SignalStatus
 from onefill.postgres.connection import Row
 from onefill.postgres.planning import Plan, Policy, plan_lane
-from onefill.sim.connection import Transaction
+from onefill.sim.connection import Transaction, plain
 from onefill.sim.database import INTENT, LANE, PORTFOLIO, Session
 from onefill.sim.tables import INITIAL_CAPITAL, LaneRow, SignalRow, Tables
 
@@ -47,9 +47,7 @@ async def decide_group(
     transaction: Transaction, lanes: Sequence[Lane], policy: Policy, *, with_locks: bool
 ) -> Plan:
     """Lock, read, decide; what is to be written is left in the transaction."""
-    idle = await transaction.do(
-        lambda session, reply: reply(_lock_idle(session, lanes, with_locks=with_locks))
-    )
+    idle = await transaction.do(plain(lambda s: _lock_idle(s, lanes, with_locks=with_locks)))
     if not idle:
         return Plan.of(())
     portfolios = [(PORTFOLIO, lane.partition("/")[0]) for lane in idle]
@@ -58,8 +56,9 @@ async def decide_group(
     for lane, situation in desk.situations.items():
         others = plan.of_portfolio(situation.account.portfolio)
         seen = tuple(others) if _is_whole(desk.rows[lane]) else _of_lane(others, lane)
-        situation = replace(situation, positions=seen)
-        plan_lane(plan, situation, desk.rows[lane], policy, limit=SIGNALS_A_LANE)
+        plan_lane(
+            plan, replace(situation, positions=seen), desk.rows[lane], policy, limit=SIGNALS_A_LANE
+        )
     await _withdraw(transaction, plan)
     changes = transaction.changes
     changes.new_intents += plan.intents.values()

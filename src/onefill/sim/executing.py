@@ -119,7 +119,7 @@ def build_executing(shared: Shared) -> Executing:
 
 
 def _path(shared: Shared) -> _Path:
-    around, state = shared.around, shared.state
+    around = shared.around
     store = SimTradingStore(
         Connections(around.held(), around.held(), around.held(), around.held()),
         around.me,
@@ -127,13 +127,13 @@ def _path(shared: Shared) -> _Path:
         around.without,
     )
     broker = SimBroker(
-        around.venue,
-        around.venue_wire,
-        around.me.boot,
-        around.clock,
-        store.known_orders,
-        around.watch,
-        around.without,
+        venue=around.venue,
+        wire=around.venue_wire,
+        boot=around.me.boot,
+        clock=around.clock,
+        known=store.known_orders,
+        observer=around.watch,
+        without=around.without,
     )
     hub = Hub(lanes=shared.lanes, ended=shared.ended, metrics=shared.metrics, clock=around.clock)
     settler = Settler(store=store, settle=settle, hand_on=hub.settled, clock=around.clock)

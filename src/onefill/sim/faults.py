@@ -127,6 +127,21 @@ class Faults:
             return
         machine = self._chance.choice(self._targets.machines)
         match kind:
+            case Kind.WEATHER:
+                self._worsen_weather()
+            case Kind.TEMPER:
+                self._spoil_temper()
+            case Kind.HICCUPS:
+                self._begin_hiccups()
+            case Kind.AMBUSH:
+                self._ambush = self._chance.random() * 0.25
+            case Kind.RESTART:
+                self._restart_database()
+            case _:
+                self._hit(machine, kind)
+
+    def _hit(self, machine: Machine, kind: Kind) -> None:
+        match kind:
             case Kind.CRASH:
                 machine.crash()
             case Kind.PAUSE:
@@ -141,18 +156,8 @@ class Faults:
                 self._cut(machine, machine.database_link, "database")
             case Kind.CUT_VENUE:
                 self._cut(machine, machine.venue_link, "venue")
-            case Kind.RESTART:
-                self._restart_database()
             case Kind.CLOCK:
                 machine.clock.wall_off_s += self._chance.uniform(-90, 90)
-            case Kind.WEATHER:
-                self._worsen_weather()
-            case Kind.TEMPER:
-                self._spoil_temper()
-            case Kind.HICCUPS:
-                self._begin_hiccups()
-            case Kind.AMBUSH:
-                self._ambush = self._chance.random() * 0.25
 
     def _cut(self, machine: Machine, link: Link, what: str) -> None:
         seconds = 0.05 + self._chance.random() ** 2 * 3.0

@@ -18,6 +18,7 @@ from onefill.ports.lease import Holder
 from onefill.sim.clock import moment
 from onefill.sim.database import Database, Session
 from onefill.sim.loop import Timeline
+from onefill.sim.machine import Machine
 from onefill.sim.tables import Changes
 from onefill.sim.venue import VenueOrder
 
@@ -48,7 +49,7 @@ class Judge:
     ) -> None:
         self.violations: list[Violation] = []
         self.database: Database | None = None
-        self.takeovers = 0
+        self.epochs = 0
         self._timeline = timeline
         self._note = note
         self._executions: Counter[str] = Counter()
@@ -68,7 +69,7 @@ class Judge:
     def granted(self, epoch: Epoch, holder: Holder) -> None:
         """I1: epochs grow, and each has one holder."""
         self._note(holder.instance, f"is granted epoch {epoch}")
-        self.takeovers += 1
+        self.epochs += 1
         if self._holders and epoch <= max(self._holders):
             self.blame("one_holder_an_epoch", f"{epoch} is granted again, to {holder.instance}")
         self._holders[epoch] = holder
@@ -149,9 +150,11 @@ class Judge:
         if isinstance(outcome, Placed):
             self._unstored[id(outcome)] = (boot, outcome)
 
-    def unstored(self, boot: UUID) -> list[Outcome]:
-        """What this process has heard and not stored."""
-        return [word for heard_by, word in self._unstored.values() if heard_by == boot]
+    def unstored(self, machine: Machine) -> list[Outcome]:
+        """What its process has heard and not stored."""
+        if not machine.is_up:
+            return []
+        return [word for boot, word in self._unstored.values() if boot == machine.boot]
 
     # The venue ---------------------------------------------------------------------------------
 

@@ -87,7 +87,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         """Seconds of virtual time."""
         return self._timeline.now_s
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]  # Any for its type variable tuple
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Run it after what is ready already."""
@@ -97,7 +97,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
             self._list()
         return handle
 
-    def call_later(
+    def call_later(  # type: ignore[override]  # Any for its type variable tuple
         self,
         delay: float,
         callback: Callable[..., object],
@@ -107,7 +107,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         """Run it that many seconds later."""
         return self.call_at(self._timeline.now_s + delay, callback, *args, context=context)
 
-    def call_at(
+    def call_at(  # type: ignore[override]  # Any for its type variable tuple
         self,
         when: float,
         callback: Callable[..., object],

@@ -110,7 +110,9 @@ class Machine:
         boot = UUID(int=self._number * 1_000_000 + len(self.loops) + 1)
         self._me = Holder(instance=self.name, boot=boot)
         self._note(self.name, f"starts (boot {len(self.loops) + 1})")
-        loop = ProcessLoop(self._timeline, self._hiccup, self._surprises.until_next())
+        loop = ProcessLoop(  # type: ignore[abstract]  # no sockets, no signals, no processes
+            self._timeline, self._hiccup, self._surprises.until_next()
+        )
         self.loops.append(loop)
         database_wire = Wire(self.database_link, DATABASE_PATIENCE_S)
         venue_wire = Wire(self.venue_link, VENUE_PATIENCE_S)

@@ -199,7 +199,7 @@ class SimMessages:
         self._bus = bus
         self._heard: Topic[Message] = Topic()
         self._loop = asyncio.get_running_loop()
-        bus.listen(lambda message: self._loop.call_soon(self._heard.publish, message) and None)
+        bus.listen(self._hear)
 
     @property
     def connected(self) -> bool:
@@ -216,6 +216,9 @@ class SimMessages:
 
     async def run(self) -> None:
         """Messages come by themselves."""
+
+    def _hear(self, message: Message) -> None:
+        self._loop.call_soon(self._heard.publish, message)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -12,7 +12,7 @@ from onefill.core.position import Position
 from onefill.core.report import Absent, NotPlaced, NotSent
 from onefill.core.settlement import LaneBooks, Settlement, Told
 from onefill.ports.trading import Settle, Settled
-from onefill.sim.connection import Transaction
+from onefill.sim.connection import Transaction, plain
 from onefill.sim.database import INTENT, LANE, Key, Session
 from onefill.sim.tables import Tables
 
@@ -26,7 +26,7 @@ class _Books:
 
 async def settle_group(transaction: Transaction, told: Sequence[Told], settle: Settle) -> Settled:
     """Lock, read, settle; what is to be written is left in the transaction."""
-    keys = await transaction.do(lambda s, reply: reply(_lanes(s.database.tables, told)))
+    keys = await transaction.do(plain(lambda s: _lanes(s.database.tables, told)))
     involved = await transaction.lock(keys, lambda s: _involved(s.database.tables, told, keys))
     books = await transaction.lock(involved, lambda s: _read(s, involved))
     parts = [_settle_lane(Lane(lane), books, told, settle) for _, lane in keys]

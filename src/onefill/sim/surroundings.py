@@ -93,9 +93,12 @@ class Shared:
         around = self.around
         self.heir_now = lambda: around.heir
         self.vigil = SimVigil(around.held(), around.held, around.clock)
-        self.peers = SimPeers(around.held(), lambda: self.heir_now(), around.me)
+        self.peers = SimPeers(around.held(), self._heir, around.me)
         self.leases = SimLeaseStore(
             around.held(), around.held(), around.granted, has_bar=around.has(Protection.BAR)
         )
         self.requests = SimHandovers(around.held())
         self.messages = SimMessages(around.bus)
+
+    def _heir(self) -> Heir:
+        return self.heir_now()

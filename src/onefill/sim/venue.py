@@ -193,7 +193,7 @@ class Venue:
         left_s = 0.0
         if request.expires_at is not None:
             left_s = (request.expires_at - self.now()).total_seconds()
-        return (left_s + LAG_MS / 1000) * self._chance.random() ** 0.3
+        return (left_s + LAG_MS / 1000) * float(self._chance.random() ** 0.3)
 
     def _appear(self, order: VenueOrder) -> None:
         order.is_visible = True

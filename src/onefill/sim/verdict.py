@@ -45,9 +45,8 @@ def _judge_processes(judge: Judge, machines: list[Machine]) -> None:
     for machine in machines:
         for failure in machine.failures:
             judge.blame("processes_do_not_break", f"{machine.name}: {_words(failure)}")
-        if machine.is_up:
-            for word in judge.unstored(machine.boot):
-                judge.blame("evidence_is_never_lost", f"{machine.name} has heard {word}")
+        for word in judge.unstored(machine):
+            judge.blame("evidence_is_never_lost", f"{machine.name} has heard {word}")
         for loop in machine.loops:
             for complaint in loop.complaints:
                 judge.blame("nothing_is_left_unheard", f"{machine.name}: {complaint['message']}")

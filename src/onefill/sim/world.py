@@ -53,22 +53,25 @@ class Result:
 
     scenario: Scenario
     order_class: OrderClass
+    is_shared: bool
     violations: list[Violation]
     trace: list[str] = field(default_factory=list)
     signals: int = 0
     orders: int = 0
-    takeovers: int = 0
+    epochs: int = 0
     simulated_s: float = 0.0
 
     @property
     def again(self) -> str:
         """The command that shows it again."""
-        scenario = self.scenario
-        without = ",".join(sorted(scenario.without))
-        return (
-            f"onefill simulate --seed {scenario.seed} --class {self.order_class.value}"
-            f"{f' --without {without}' if without else ''} --trace"
-        )
+        scenario, words = self.scenario, ["onefill simulate --seed", str(self.scenario.seed)]
+        if scenario.order_class is not None:
+            words += ["--class", scenario.order_class.value]
+        if scenario.shared is not None:
+            words += ["--mode", "active-active" if scenario.shared else "active-standby"]
+        if scenario.without:
+            words += ["--without", ",".join(sorted(scenario.without))]
+        return " ".join((*words, "--trace"))
 
 
 class World:
@@ -132,11 +135,12 @@ class World:
         result = Result(
             scenario=self.scenario,
             order_class=self.order_class,
+            is_shared=self.is_shared,
             violations=list(self.judge.violations),
             trace=list(self.trace),
             signals=len(self.database.tables.signals),
             orders=len(self.venue.orders),
-            takeovers=self.judge.takeovers,
+            epochs=self.judge.epochs,
             simulated_s=self.timeline.now_s,
         )
         for machine in self.machines:
@@ -180,6 +184,7 @@ class World:
             and self.venue.is_quiet
             and not any(machine.venue_link.under_way for machine in self.machines)
             and is_settled(self.database.tables)
+            and not any(map(self.judge.unstored, self.machines))
         )
         self.timeline.after(LOOK_EVERY_S, self._look)
 
