@@ -15,6 +15,7 @@ class _Row:
     epoch: int
     holder: Holder | None
     until_ms: float
+    barred: bool = False
 
 
 class MemoryLeaseStore:
@@ -31,7 +32,11 @@ class MemoryLeaseStore:
             return None
         remaining_ms = row.until_ms - self._clock.boottime_ms() if row.holder else 0
         return Lease(
-            resource=resource, epoch=Epoch(row.epoch), holder=row.holder, remaining_ms=remaining_ms
+            resource=resource,
+            epoch=Epoch(row.epoch),
+            holder=row.holder,
+            remaining_ms=remaining_ms,
+            barred=row.barred,
         )
 
     async def acquire(
@@ -78,6 +83,10 @@ class MemoryLeaseStore:
         if row is None or row.epoch != expected:
             return None
         return self._grant(resource, row.epoch + 1, claimant, ttl_ms)
+
+    def bar(self, resource: str) -> None:
+        """As a taker does that dies before it takes."""
+        self._rows[resource].barred = True
 
     def _grant(self, resource: str, epoch: int, to: Holder, ttl_ms: int) -> Epoch:
         self._rows[resource] = _Row(epoch, to, self._clock.boottime_ms() + ttl_ms)

@@ -235,7 +235,7 @@ class Elector:
 
     async def _look(self, asked_at_ms: float) -> Event:
         lease = await self._timed(self._store.read(LEADER))
-        if lease is not None and lease.holder == self._me:
+        if lease is not None and lease.holder == self._me and not lease.barred:
             # Handed to us, or taken by a call whose answer we missed: ours once it is renewed.
             self._reason = "takeover"
             mine = await self._renew(lease.epoch)
@@ -243,7 +243,9 @@ class Elector:
         if lease is None:
             waiting = await self._wait_ms(None)
             return Seen(Epoch(0), waiting <= 0, waiting)
-        self._watch_over(lease.holder)
+        # Ours but barred: a taker died over it, and no write of its epoch is let in any more. So
+        # we let it run out, and take it anew.
+        self._watch_over(lease.holder if lease.holder != self._me else None)
         waiting = lease.remaining_ms
         if lease.is_vacant or self._is_mine(lease):
             waiting = await self._wait_ms(lease)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from onefill.core.errors import CommitUnknown, Fenced, StoreUnavailable
 from onefill.core.ids import Epoch
@@ -105,12 +105,17 @@ class Held:
     async def exchange(self, session: Session, work: Work[T], *, committing: bool) -> T:
         """One request and its answer; the connection is dropped when anything is amiss."""
 
-        def serve(reply: Reply[T]) -> None:
+        def serve(reply: Reply[Any]) -> None:
+            def answer(value: Any) -> None:
+                session.broken = None
+                reply(value)
+
             try:
                 session.touch()
-                work(session, reply)
+                session.broken = answer
+                work(session, answer)
             except Exception as error:
-                reply(error)  # type: ignore[arg-type]  # the wire raises what is an exception
+                answer(error)
 
         try:
             return await self._ask(serve, committing=committing)

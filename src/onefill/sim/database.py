@@ -45,7 +45,10 @@ class SessionEnded(Exception):
 
 
 class Session:
-    """One connection as the server sees it."""
+    """One connection as the server sees it.
+
+    broken: tells the client of an end that it did not ask for, while it waits for an answer.
+    """
 
     def __init__(self, database: Database, holder: Holder) -> None:
         self.database = database
@@ -56,6 +59,7 @@ class Session:
         self.began_at = database.now()
         self.touched_s = 0.0
         self.keys: set[Key] = set()
+        self.broken: Callable[[SessionEnded], None] | None = None
 
     def touch(self) -> None:
         """The client said something. Raises SessionEnded when it is too late."""
@@ -102,6 +106,8 @@ class Session:
             self.is_alive = False
             self.release()
             self.database.forget(self)
+            if self.broken is not None:
+                self.broken(SessionEnded())
 
 
 @dataclass(slots=True)

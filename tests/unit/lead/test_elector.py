@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -16,7 +16,7 @@ from onefill.core.lease import LeaseTiming
 from onefill.core.succession import Heir
 from onefill.lead.elector import Elector
 from onefill.ports.clock import RealClock
-from onefill.ports.lease import Holder
+from onefill.ports.lease import LEADER, Holder
 from onefill.ports.peers import Peer
 from onefill.ports.vigil import NoVigil
 from support import until
@@ -31,6 +31,7 @@ class Diary:
     epochs: list[Epoch] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
     renewals: int = 0
+    fence: Callable[[], None] = lambda: None
 
     def started(self, epoch: Epoch, reason: str, suspected_ms: float | None) -> None:
         self.epochs.append(epoch)
@@ -51,7 +52,7 @@ async def nobody() -> Sequence[Peer]:
 
 @asynccontextmanager
 async def elector(store: MemoryLeaseStore, boot: int) -> AsyncIterator[Diary]:
-    """A running elector of the instance `prod`."""
+    """A running elector of the instance `prod`; `fence` tells it of a refused write."""
     diary = Diary()
     running = Elector(
         store=store,
@@ -63,6 +64,7 @@ async def elector(store: MemoryLeaseStore, boot: int) -> AsyncIterator[Diary]:
         others=nobody,
         watcher=diary,
     )
+    diary.fence = running.fenced
     task = asyncio.create_task(running.run())
     yield diary
     task.cancel()
@@ -87,3 +89,14 @@ async def test_two_processes_of_one_name_do_not_take_the_lease_from_each_other_f
         before = first.renewals + second.renewals
         await until(lambda: first.renewals + second.renewals > before + 20)
         assert len(first.epochs) + len(second.epochs) == 2
+
+
+@pytest.mark.req("CTL-6")
+async def test_a_lease_that_a_dead_taker_has_barred_is_taken_anew_by_its_own_holder() -> None:
+    store = MemoryLeaseStore(RealClock())
+    async with elector(store, 1) as holder:
+        await until(lambda: holder.epochs)
+        store.bar(LEADER)
+        holder.fence()
+        await until(lambda: len(holder.epochs) > 1)
+        assert holder.epochs[1] == holder.epochs[0] + 1

@@ -1,0 +1,148 @@
+"""What the resolver makes of a repeat's answer, and of a store that is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+
+from onefill.core.errors import StoreUnavailable
+from onefill.core.ids import ClientOrderId, Epoch, Lane
+from onefill.core.intent import IntentState, OrderIntent, OrderRequest, Side
+from onefill.core.report import (
+    Absent,
+    LookUp,
+    NotPlaced,
+    NotSent,
+    OrderReport,
+    OrderStatus,
+    Outcome,
+    Placed,
+    Unknown,
+)
+from onefill.core.settlement import Told
+from onefill.flow.resolver import Resolver
+from onefill.ports.broker import Broker, OrderClass, Prepared
+from onefill.ports.clock import RealClock
+from onefill.ports.trading import Claim, TradingStore
+from support import until
+
+NOW = datetime(2026, 1, 15, tzinfo=UTC)
+PLACED = Placed(report=OrderReport(broker_order_id="7", status=OrderStatus.OPEN))
+
+
+def in_doubt(name: str) -> OrderIntent:
+    return OrderIntent(
+        client_order_id=ClientOrderId(name),
+        lane=Lane("main/BTCUSDT"),
+        portfolio="main",
+        instrument="BTCUSDT",
+        source=name,
+        leg="main",
+        action="trade",
+        n=1,
+        order=OrderRequest(
+            broker="sim", account="paper", symbol=name, side=Side.BUY, quantity=Decimal(1)
+        ),
+        adds_exposure=False,
+        state=IntentState.IN_DOUBT,
+        attempt=1,
+    )
+
+
+class Store:
+    """Holds orders in doubt; loses the claims of the one named `lost`."""
+
+    def __init__(self, *names: str) -> None:
+        self._intents = [in_doubt(name) for name in names]
+
+    async def unresolved(self, limit: int) -> Sequence[OrderIntent]:
+        return self._intents
+
+    async def nameless(self, limit: int) -> Sequence[OrderIntent]:
+        return self._intents
+
+    async def now(self) -> datetime:
+        return NOW
+
+    async def claim(self, epoch: Epoch, claims: Sequence[Claim]) -> Mapping[ClientOrderId, str]:
+        if claims[0].client_order_id == "lost":
+            raise StoreUnavailable
+        return {claim.client_order_id: "claimed" for claim in claims}
+
+
+class ClassA:
+    """A venue that does not show the order, and answers a repeat with one word."""
+
+    class capabilities:  # noqa: N801  a port's attribute
+        order_class = OrderClass.A
+
+    def __init__(self, word: Outcome) -> None:
+        self._word = word
+
+    async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
+        return Absent(conclusive=False, detail="not there yet")
+
+    async def prepare(self, intent: OrderIntent) -> Prepared:
+        return Prepared(
+            intent=intent,
+            attempt=intent.attempt + 1,
+            method="POST",
+            url="",
+            headers={},
+            body=b"",
+            signed_at=NOW,
+            expires_at=None,
+            anchored_ms=0,
+            send_within_ms=100,
+            request_hash=b"",
+        )
+
+    async def send(self, prepared: Prepared) -> Outcome:
+        return self._word
+
+
+@asynccontextmanager
+async def resolving(store: Store, broker: ClassA) -> Any:
+    """What is told while the resolver runs, and its task."""
+    told: list[Told] = []
+    resolver = Resolver(
+        store=cast(TradingStore, store),
+        broker_of=lambda intent: cast(Broker, broker),
+        tell=told.append,
+        clock=RealClock(),
+        quarantine_after_s=60,
+    )
+    task = asyncio.create_task(resolver.run(Epoch(1)))
+    yield told, task
+    task.cancel()
+    await asyncio.wait({task})
+
+
+@pytest.mark.req("ORD-4", "ORD-7")
+@pytest.mark.parametrize("word", [NotPlaced(code="-2019", message="margin"), NotSent(detail="")])
+async def test_a_no_to_a_repeat_says_nothing_of_the_attempts_before(word: Outcome) -> None:
+    async with resolving(Store("one"), ClassA(word)) as (told, _):
+        await until(lambda: told)
+        assert isinstance(told[0].word, Unknown)
+        assert told[0].attempt == 2
+
+
+@pytest.mark.req("ORD-7")
+async def test_a_repeat_that_was_placed_settles_the_order() -> None:
+    async with resolving(Store("one"), ClassA(PLACED)) as (told, _):
+        await until(lambda: told)
+        assert told[0].word == PLACED
+
+
+@pytest.mark.req("ORD-7", "CTL-10")
+async def test_a_store_that_is_lost_over_one_order_ends_neither_the_others_nor_the_term() -> None:
+    async with resolving(Store("lost", "one"), ClassA(PLACED)) as (told, task):
+        await until(lambda: len(told) > 1)
+        assert {word.client_order_id for word in told} == {"one"}
+        assert not task.done()
