@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from onefill.core.book import Sizing, TimeBasis
+from onefill.core.succession import Heir
 from onefill.postgres.connection import open_views
 from onefill.postgres.heartbeat import PostgresInstances, Presence
 from onefill.postgres.history import LeadershipHistory
@@ -18,8 +20,14 @@ from trading_support import TTL_MS, PostgresAuthority, holder, lead
 
 A, B = holder("a"), holder("b")
 STARTED = datetime(2026, 1, 5, 4, 0, tzinfo=UTC)
-LEADING = Presence(state="ACTIVE", is_leader=True, version="1", started_at=STARTED)
-FOLLOWING = Presence(state="STANDBY", is_leader=False, version="1", started_at=STARTED)
+LEADING = Presence(
+    state="ACTIVE",
+    is_leader=True,
+    version="1",
+    started_at=STARTED,
+    heir=Heir(instance="a"),
+)
+FOLLOWING = replace(LEADING, state="STANDBY", is_leader=False)
 
 
 @pytest.fixture
