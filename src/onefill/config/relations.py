@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onefill.config.control import LeaseSettings, TakeoverSettings
+from onefill.config.orders import PAPER_ACCOUNT
 from onefill.config.problems import Problem
 from onefill.config.rules import incomplete
-from onefill.config.settings import (
-    BROKERS,
-    PAPER_ACCOUNT,
-    Settings,
-    Topology,
-)
+from onefill.config.settings import BROKERS, Settings, Topology
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 

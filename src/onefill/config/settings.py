@@ -23,11 +23,11 @@ from onefill.config.instruments import (
     MaxAgeSettings,
     SwitchSettings,
 )
+from onefill.config.orders import PAPER_ACCOUNT, LimitSettings, OrderSettings
 from onefill.config.section import Number, Section
 from onefill.core.instrument import EquityBase
 
 NOTHING = SecretStr("")
-PAPER_ACCOUNT = "paper"
 BROKERS = ("binance", "openalgo")
 
 
@@ -63,9 +63,6 @@ class Role(enum.StrEnum):
         return self is not Role.INTAKE
 
 
-NO_LIMIT = Decimal(0)
-
-
 class DatabaseSettings(Section):
     """Where signals, intents and positions are kept."""
 
@@ -84,85 +81,6 @@ class RedisSettings(Section):
         description="Redis or Valkey, as redis://, rediss:// or unix://, for messages between "
         "instances, hints and a witness of epochs; empty is database-only mode.",
     )
-
-
-class OrderSettings(Section):
-    """How orders are sent, and when looking for a lost one ends."""
-
-    send_within_ms: int = Field(
-        default=1000,
-        ge=10,
-        le=60_000,
-        description="A claimed order that is not written to its socket within this time is never "
-        "sent.",
-    )
-    quarantine_after_s: int = Field(
-        default=120,
-        ge=1,
-        description="How long an order in doubt is looked for at a broker that cannot say for "
-        "certain (class C), before it goes to a person.",
-    )
-    look_again_every_s: int = Field(
-        default=30,
-        ge=1,
-        le=3600,
-        description="How often quarantined orders, and for an hour those that a person ruled "
-        "not_placed, are looked for again: late evidence still wins.",
-    )
-    repeat_alarm_every_s: int = Field(
-        default=60,
-        ge=1,
-        le=3600,
-        description="How often the alarm of a quarantined order is repeated until a person "
-        "acknowledges it.",
-    )
-    reconcile_every_s: int = Field(
-        default=300,
-        ge=5,
-        le=86_400,
-        description="How often the leader compares its book with the brokers'.",
-    )
-    book_evidence: bool = Field(
-        default=True,
-        description="Book what a reconciliation finds that a broker says of our own orders (a "
-        "missed fill, an end) without asking; everything else always waits for a person.",
-    )
-
-
-class LimitSettings(Section):
-    """Hard limits of one account, or of one symbol there; 0 is no limit."""
-
-    broker: Literal["binance", "openalgo"] = Field(default="binance", description="The broker.")
-    account: str = Field(
-        default=PAPER_ACCOUNT, min_length=1, description="The account there, by its name here."
-    )
-    symbol: str = Field(default="", description="Only this symbol, counted apart; empty is all.")
-    quantity_max: Number = Field(
-        default=NO_LIMIT,
-        ge=0,
-        description="The largest quantity of one order that opens, in units.",
-    )
-    notional_max: Number = Field(
-        default=NO_LIMIT,
-        ge=0,
-        description="The most that one order that opens may be worth, in money; an order at market "
-        "without a known price counts as too large.",
-    )
-    orders_a_minute: int = Field(
-        default=0,
-        ge=0,
-        description="The most orders in a minute; exits above it wait, entries end and block.",
-    )
-    daily_loss: Number = Field(
-        default=NO_LIMIT,
-        ge=0,
-        description="After so much realised loss since midnight UTC nothing opens any more.",
-    )
-
-    @property
-    def name(self) -> str:
-        """What is limited: `broker/account`, or `broker/account/symbol`."""
-        return "/".join(filter(None, (self.broker, self.account, self.symbol)))
 
 
 class BrokerSettings(Section):
@@ -222,6 +140,37 @@ class HolidaySettings(Section):
     )
     remove: frozenset[date] = Field(
         default=frozenset(), description="Days on which it is open after all."
+    )
+
+
+class JobSettings(Section):
+    """The leader's background jobs: how often they start, and what they keep. Source: CTL-20."""
+
+    rollover_every_s: Number = Field(
+        default=Decimal(3_600),
+        gt=0,
+        description="Looking for positions whose contract ends soon, in market hours.",
+    )
+    sweep_every_s: Number = Field(
+        default=Decimal(60), gt=0, description="Looking for work that was left lying."
+    )
+    statistics_every_s: Number = Field(
+        default=Decimal(86_400), gt=0, description="Computing trading_statistics from fills."
+    )
+    cleanup_every_s: Number = Field(
+        default=Decimal(86_400), gt=0, description="Emptying old payloads, deleting old records."
+    )
+    archive_every_s: Number = Field(
+        default=Decimal(3_600), gt=0, description="Putting aside instances that are gone."
+    )
+    payloads_days: Number = Field(
+        default=Decimal(7),
+        gt=0,
+        description="How long a signal's payload is kept after it has ended; its fingerprint stays "
+        "for ever.",
+    )
+    instances_days: Number = Field(
+        default=Decimal(1), gt=0, description="An instance not heard of for so long is put aside."
     )
 
 
@@ -351,6 +300,7 @@ class Settings(Section):
     takeover: TakeoverSettings = TakeoverSettings()
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
+    jobs: JobSettings = JobSettings()
     caps: CapsSettings = CapsSettings()
     switches: SwitchSettings = SwitchSettings()
     max_age_by_type_s: MaxAgeSettings = MaxAgeSettings()

@@ -1,17 +1,22 @@
-"""What a lane has begun and not finished, and is due again: exits, and half-built positions."""
+"""What a lane has begun and not finished, and is due: exits, half-built positions, rollovers."""
 
 from __future__ import annotations
 
 from onefill.core.book import Decision, Situation, joined
 from onefill.core.closing import continue_exits
 from onefill.core.instrument import Rules
+from onefill.core.portfolio.rollover import continue_rollovers
 from onefill.core.repair import continue_repairs
+
+_STEPS = (continue_exits, continue_repairs, continue_rollovers)
 
 
 def go_on(situation: Situation, rules: Rules) -> Decision | None:
     """The next orders of all that is due; None when nothing is. It decides no signal."""
-    exits = continue_exits(situation, rules)
-    repairs = continue_repairs(situation, rules)
-    if exits is None or repairs is None:
-        return exits or repairs
-    return joined(exits, repairs)
+    done: Decision | None = None
+    for step in _STEPS:
+        taken = step(situation, rules)
+        if taken is not None:
+            situation = situation.after(taken)
+            done = taken if done is None else joined(done, taken)
+    return done

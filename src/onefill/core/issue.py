@@ -12,12 +12,12 @@ from onefill.core.position import Leg, Position
 
 OPEN, CLOSE, TRADE = "open", "close", "trade"
 """Actions: opening a position's leg, closing it, and the direct policy's plain orders."""
-CANCEL, MODIFY = "cancel", "modify"
-"""Actions on an order that is at the broker; their source is that order."""
 COMPLETE, UNWIND = "complete", "unwind"
 """Actions on legs that ended unequal: buying what lacks, undoing what is too much."""
 BUILDING = frozenset({OPEN, COMPLETE, UNWIND})
 """Actions after which a position is open, or isn't: while one may fill, that is not known."""
+CANCEL, MODIFY = "cancel", "modify"
+"""Actions on an order that is at the broker; their source is that order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

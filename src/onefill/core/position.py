@@ -26,6 +26,16 @@ class PositionStatus(enum.StrEnum):
     CLOSED = "closed"
 
 
+class Rollover(enum.StrEnum):
+    """How far a position is on its way into the next contract (PF-24)."""
+
+    NONE = "none"
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    ROLLED = "rolled"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
     """One contract of a position: all that was bought and sold of it.
@@ -101,6 +111,9 @@ class Position:
     it was sized at, stop the present stop in points. exits: how often an exit was issued;
     repairs: how often unequal legs were repaired; next_exit_at: neither before then again.
     entry_signal_id, exit_signal_id: the signals that asked for the entry, and for the exit.
+    rolled_from, rolled_price: the position before this one, and what that was left at in points.
+    carried_points: what it had gained by then, from the very first entry on; rollover_pnl the same
+    in rupees, as realised. original_*: of the first contract.
     version: goes up with each write; a writer states the one that it read.
     """
 
@@ -132,6 +145,16 @@ class Position:
     exit_signal_id: int | None = None
     reason: str | None = None
     closed_at: datetime | None = None
+    rollover: Rollover = Rollover.NONE
+    rollover_count: int = 0
+    rollover_pnl: Decimal = ZERO
+    rollover_timestamp: datetime | None = None
+    rolled_from: PositionId | None = None
+    rolled_price: Decimal | None = None
+    carried_points: Decimal = ZERO
+    original_expiry: date | None = None
+    original_strike: int | None = None
+    original_entry_price: Decimal | None = None
     version: int = 0
 
     @property
@@ -155,6 +178,16 @@ class Position:
         return self.slot == "Long_1"
 
     @property
+    def is_rolling(self) -> bool:
+        """Whether it is being closed to be opened again in the next contract."""
+        return self.status is PositionStatus.CLOSING and self.rollover is Rollover.IN_PROGRESS
+
+    @property
+    def effective_entry(self) -> Decimal | None:
+        """The very first entry, in the prices of the present contract."""
+        return None if self.entry_price is None else self.entry_price - self.carried_points
+
+    @property
     def realised(self) -> Decimal:
         """Profit of what is closed so far, over all legs."""
         return sum((leg.realised for leg in self.legs), ZERO)
@@ -173,9 +206,10 @@ class Position:
     @property
     def initial_risk(self) -> Decimal:
         """Rupees from the entry down to the initial stop, for what is held."""
-        if self.entry_price is None or self.initial_stop is None:
+        entry = self.effective_entry
+        if entry is None or self.initial_stop is None:
             return ZERO
-        return (self.entry_price - self.initial_stop) * self.held_lots * self.point_value
+        return (entry - self.initial_stop) * self.held_lots * self.point_value
 
     def profit_at(self, price: Decimal) -> Decimal:
         """Rupees gained on what is held if it were sold at that price; 0 before it was bought."""

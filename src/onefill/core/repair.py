@@ -76,7 +76,8 @@ def _repair(
 
 def _fresh_until(position: Position, rules: Rules) -> datetime:
     kind = SignalKind.BASE_ENTRY if position.is_base else SignalKind.PYRAMID
-    return position.opened_at + timedelta(seconds=float(rules.max_age_of(kind)))
+    begun = position.rollover_timestamp or position.opened_at
+    return begun + timedelta(seconds=float(rules.max_age_of(kind)))
 
 
 def _may_complete(position: Position, situation: Situation, fresh_until: datetime) -> bool:

@@ -11,7 +11,7 @@ from onefill.core.book import SignalChange
 from onefill.core.intent import IntentState, OrderIntent, Side, Verb
 from onefill.core.issue import BUILDING, COMPLETE, UNWIND
 from onefill.core.money import plain
-from onefill.core.position import CALL, PUT, Leg, Position, PositionStatus
+from onefill.core.position import CALL, PUT, Leg, Position, PositionStatus, Rollover
 from onefill.core.refusal import Refusal
 from onefill.core.signal import NET_SLOT, SignalStatus
 
@@ -53,7 +53,7 @@ def position_standing(
     if position.slot == NET_SLOT:
         return Standing(position=_net_standing(priced, live, now))
     if position.status is _S.CLOSING:
-        done = priced.is_flat and not live
+        done = priced.is_flat and not live and not priced.is_rolling
         return Standing(position=_closed(priced, now) if done else priced)
     return _opening_standing(priced, live, now)
 
@@ -133,20 +133,50 @@ def _cause(mine: Sequence[OrderIntent]) -> OrderIntent:
 
 def _opening_standing(position: Position, live: Sequence[OrderIntent], now: datetime) -> Standing:
     if all(abs(leg.net) == leg.quantity for leg in position.legs):
-        return Standing(position=replace(position, status=_S.OPEN))
+        return Standing(position=_opened(position))
     if any(intent.action in BUILDING for intent in live):
         return Standing(position=position)
     if position.is_flat:
         reason = position.reason if _was_traded(position) else NOT_FILLED
-        return Standing(position=replace(_closed(position, now), reason=reason))
+        return _not_opened(replace(_closed(position, now), reason=reason))
     if (lots := _common_lots(position)) is not None:
         return _smaller(position, lots)
     return _unequal(position)
 
 
+def _opened(position: Position) -> Position:
+    """Open; a successor's stops move by the basis between the two contracts (PF-24)."""
+    after = replace(position, status=_S.OPEN)
+    if position.rollover is not Rollover.NONE or None in (position.rolled_price, after.entry_price):
+        return after
+    assert position.rolled_price is not None
+    assert after.entry_price is not None
+    basis = after.entry_price - position.rolled_price
+    return replace(
+        after,
+        rollover=Rollover.ROLLED,
+        stop=_moved(after.stop, basis),
+        initial_stop=_moved(after.initial_stop, basis),
+        highest_close=_moved(after.highest_close, basis),
+        last_price=_moved(after.last_price, basis),
+    )
+
+
+def _moved(price: Decimal | None, basis: Decimal) -> Decimal | None:
+    return None if price is None else price + basis
+
+
+def _not_opened(position: Position) -> Standing:
+    """An entry that came to nothing; of a rollover that is a position lost."""
+    if position.rolled_from is None:
+        return Standing(position=position)
+    alarm = f"CRITICAL {position.lane}: {position.rolled_from} was closed to roll, and not reopened"
+    return Standing(position=replace(position, rollover=Rollover.FAILED), alarm=alarm)
+
+
 def _smaller(position: Position, lots: int) -> Standing:
     """Fewer lots than wanted, but whole and even: an ordinary open position of that size."""
-    after = replace(position, status=_S.OPEN, lots=lots)
+    after = replace(_opened(position), lots=lots)
     if lots == position.lots:
         return Standing(position=after)
     alarm = f"{position.lane}: position {position.id} has {lots} of {position.lots} lots"

@@ -94,6 +94,8 @@ class Elector:
         self._state: State = Following()
         self._poked = asyncio.Event()
         self._lost = False
+        self._has_led = False
+        self._has_complained = False
         self._up_since_ms = clock.boottime_ms()
         self._reason = "election"
         self._suspected_ms: float | None = None
@@ -185,6 +187,7 @@ class Elector:
     async def _do(self, action: Action) -> Event | None:
         match action:
             case StartLeading(epoch):
+                self._has_led = True
                 self._watch_over(None)
                 self._watcher.started(epoch, self._reason, self._suspected_ms)
                 self._suspected_ms = None
@@ -268,8 +271,20 @@ class Elector:
         return self._timing.renew_every_ms if waiting == math.inf else waiting
 
     def _is_mine(self, lease: Lease) -> bool:
-        """Whether its holder is an earlier boot of this instance."""
-        return lease.holder is not None and lease.holder.instance == self._me.instance
+        """Whether its holder is an earlier boot of this instance.
+
+        Once this boot has led, another one of its name is no earlier one: two processes were
+        started under one name, and would take the lease from each other for ever.
+        """
+        is_namesake = lease.holder is not None and lease.holder.instance == self._me.instance
+        if is_namesake and self._has_led and not self._has_complained:
+            self._has_complained = True
+            log.critical(
+                "elector.namesake",
+                instance=self._me.instance,
+                remedy="Another process runs under this instance's name: stop one, or rename it.",
+            )
+        return is_namesake and not self._has_led
 
     def _watch_over(self, holder: Holder | None) -> None:
         """Wait for the end of that holder's process, and of no other's."""

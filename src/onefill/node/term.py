@@ -10,6 +10,7 @@ from onefill.core.control import ControlEvent
 from onefill.core.errors import Fenced
 from onefill.core.ids import Epoch
 from onefill.flow.resolver import Resolver
+from onefill.jobs.runner import Runner
 from onefill.node.state import NodeState
 from onefill.node.work import Work
 
@@ -42,12 +43,18 @@ class SoleTerm:
     """Active-standby: the leader alone executes, each step fenced by its epoch."""
 
     def __init__(
-        self, state: NodeState, work: Work, resolver: Resolver, watchers: Sequence[Watcher]
+        self,
+        state: NodeState,
+        work: Work,
+        resolver: Resolver,
+        watchers: Sequence[Watcher],
+        jobs: Runner,
     ) -> None:
         self._state = state
         self._work = work
         self._resolver = resolver
         self._watchers = watchers
+        self._jobs = jobs
 
     async def run(self, epoch: Epoch) -> None:
         """Recover, then act until cancelled."""
@@ -57,6 +64,7 @@ class SoleTerm:
                 self._work.run(epoch, able=lambda: self._state.move(ControlEvent.ABLE))
             )
             loops.create_task(self._work.reconcile(epoch))
+            loops.create_task(self._jobs.run(epoch))
             for watcher in self._watchers:
                 loops.create_task(watcher.run())
 
@@ -73,12 +81,18 @@ class SharedTerm:
     """Active-active: all execute; the leader settles what others left, and compares the books."""
 
     def __init__(
-        self, state: NodeState, work: Work, resolver: Resolver, watchers: Sequence[Watcher]
+        self,
+        state: NodeState,
+        work: Work,
+        resolver: Resolver,
+        watchers: Sequence[Watcher],
+        jobs: Runner,
     ) -> None:
         self._state = state
         self._work = work
         self._resolver = resolver
         self._watchers = watchers
+        self._jobs = jobs
 
     async def run(self, epoch: Epoch) -> None:
         """Act as leader until cancelled."""
@@ -89,6 +103,7 @@ class SharedTerm:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._resolver.run(epoch))
             loops.create_task(self._work.reconcile(epoch))
+            loops.create_task(self._jobs.run(epoch))
             for watcher in self._watchers:
                 loops.create_task(watcher.run())
             self._state.move(ControlEvent.ABLE)

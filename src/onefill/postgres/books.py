@@ -163,7 +163,8 @@ async def write_positions(transaction: Transaction, changes: Sequence[PositionCh
     follows from them for the portfolios. Raises RowsRefused when somebody did."""
     if not changes:
         return
-    positions = sorted((change.after for change in changes), key=lambda p: p.id)
+    # What ends first: its successor takes the slot in the same statement.
+    positions = sorted((change.after for change in changes), key=lambda p: (p.is_live, p.id))
     legs: list[PositionLeg] = [(p.id, leg) for p in positions for leg in p.legs]
     rows = await transaction.fetch(_WRITE_POSITIONS, *POSITION.arrays(positions), *LEG.arrays(legs))
     if rows[0]["written"] != len(positions):

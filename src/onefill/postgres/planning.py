@@ -11,7 +11,7 @@ from datetime import datetime
 from onefill.core.book import Decision, Mark, Situation
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.intent import IntentState, OrderIntent
-from onefill.core.position import Position, PositionStatus
+from onefill.core.position import Position, PositionStatus, Rollover
 from onefill.core.signal import END_STATUSES, ENTRIES, LoggedSignal, SignalStatus
 from onefill.ports.trading import ContinueExits, Decide, Decided, Read
 from onefill.postgres.books import PositionChange, SignalNews
@@ -121,8 +121,7 @@ def plan_lane(
 
 
 def _continue_exits(plan: Plan, situation: Situation, policy: Policy) -> Situation:
-    unfinished = (PositionStatus.CLOSING, PositionStatus.PARTIAL)
-    if not any(position.status in unfinished for position in situation.here):
+    if not any(_is_unfinished(position) for position in situation.here):
         return situation
     try:
         decision = policy.exits(situation)
@@ -133,6 +132,11 @@ def _continue_exits(plan: Plan, situation: Situation, policy: Policy) -> Situati
         return situation
     plan.take(decision)
     return situation.after(decision)
+
+
+def _is_unfinished(position: Position) -> bool:
+    unfinished = (PositionStatus.CLOSING, PositionStatus.PARTIAL)
+    return position.status in unfinished or position.rollover is Rollover.PENDING
 
 
 def _decide_next(plan: Plan, situation: Situation, row: Row, policy: Policy) -> Situation | None:

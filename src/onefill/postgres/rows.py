@@ -8,7 +8,7 @@ from onefill.core.book import Account, Sizing, TimeBasis
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.intent import IntentState, OrderIntent, OrderRequest, OrderType, Side, Verb
 from onefill.core.portfolio.equity import exposure
-from onefill.core.position import Leg, Position, PositionStatus
+from onefill.core.position import Leg, Position, PositionStatus, Rollover
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row
 
@@ -45,6 +45,16 @@ POSITION: Columns[Position] = Columns(
         Column("next_exit_at", "timestamptz", lambda p: p.next_exit_at),
         Column("exit_signal_id", "bigint", lambda p: p.exit_signal_id),
         Column("reason", "text", lambda p: p.reason),
+        Column("rollover_status", "text", lambda p: p.rollover),
+        Column("rollover_count", "integer", lambda p: p.rollover_count),
+        Column("rollover_pnl", "numeric", lambda p: p.rollover_pnl),
+        Column("rollover_timestamp", "timestamptz", lambda p: p.rollover_timestamp),
+        Column("rolled_from", "text", lambda p: p.rolled_from),
+        Column("rolled_price", "numeric", lambda p: p.rolled_price),
+        Column("carried_points", "numeric", lambda p: p.carried_points),
+        Column("original_expiry", "date", lambda p: p.original_expiry),
+        Column("original_strike", "integer", lambda p: p.original_strike),
+        Column("original_entry_price", "numeric", lambda p: p.original_entry_price),
         Column("realised_pnl", "numeric", lambda p: p.realised),
         Column("risk_amount", "numeric", lambda p: exposure(p).risk),
         Column("vol_amount", "numeric", lambda p: exposure(p).volatility),
@@ -217,6 +227,16 @@ def position_of(row: Row, legs: tuple[Leg, ...]) -> Position:
         exit_signal_id=row["exit_signal_id"],
         reason=row["reason"],
         closed_at=row["closed_at"],
+        rollover=Rollover(row["rollover_status"]),
+        rollover_count=row["rollover_count"],
+        rollover_pnl=row["rollover_pnl"],
+        rollover_timestamp=row["rollover_timestamp"],
+        rolled_from=None if row["rolled_from"] is None else PositionId(row["rolled_from"]),
+        rolled_price=row["rolled_price"],
+        carried_points=row["carried_points"],
+        original_expiry=row["original_expiry"],
+        original_strike=row["original_strike"],
+        original_entry_price=row["original_entry_price"],
         version=row["version"],
     )
 

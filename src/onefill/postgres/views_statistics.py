@@ -30,9 +30,10 @@ _MOVEMENTS = "SELECT at, amount FROM capital_ledger WHERE portfolio = $1 ORDER B
 
 async def statistics_of(connection: Any, portfolio: str) -> StatisticsReport | None:
     """The figures of a portfolio now; None when there is no such portfolio."""
-    state = await connection.fetchrow(_CAPITAL, portfolio)
-    if state is None:
+    states = await connection.fetch(_CAPITAL, portfolio)
+    if not states:
         return None
+    state = states[0]
     trades, movements = await _read(connection, portfolio)
     figures = statistics(trades, movements, state["initial_capital"], state["now"])
     return StatisticsReport(portfolio=portfolio, computed_at=state["now"], figures=figures)
@@ -40,9 +41,10 @@ async def statistics_of(connection: Any, portfolio: str) -> StatisticsReport | N
 
 async def equity_of(connection: Any, portfolio: str) -> EquityCurve | None:
     """The portfolio's closed equity over time; None when there is no such portfolio."""
-    state = await connection.fetchrow(_CAPITAL, portfolio)
-    if state is None:
+    states = await connection.fetch(_CAPITAL, portfolio)
+    if not states:
         return None
+    state = states[0]
     trades, movements = await _read(connection, portfolio)
     capital = state["initial_capital"]
     return EquityCurve(

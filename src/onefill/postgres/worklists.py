@@ -27,6 +27,9 @@ UNION
 (SELECT lane FROM portfolio_positions
  WHERE status = 'partial' AND coalesce(next_exit_at, '-infinity') <= clock_timestamp() LIMIT $1)
 UNION
+(SELECT lane FROM portfolio_positions
+ WHERE status = 'open' AND rollover_status = 'pending' LIMIT $1)
+UNION
 (SELECT lane FROM waiting WHERE lane IS NOT NULL LIMIT $1)
 LIMIT $1"""
 

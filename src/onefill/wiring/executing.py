@@ -49,6 +49,7 @@ from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
 from onefill.ports.witness import Witness, Witnessed
 from onefill.wiring.accounts import accounts_of, broker_of_signal
+from onefill.wiring.jobs import build_runner
 from onefill.wiring.stores import Stores
 
 STALE_AFTER_S = 30.0
@@ -124,7 +125,8 @@ def build_executing(given: Given) -> Executing:
         given, loops, reconciler, reconciling, [broker.name for broker in brokers.values()]
     )
     kind = SharedTerm if is_shared else SoleTerm
-    term = kind(state, work, resolver, _watchers(given, common))
+    jobs = build_runner(given.stores, settings, given.clock, decider.sweep_now)
+    term = kind(state, work, resolver, _watchers(given, common), jobs)
     leadership = Leadership(
         term=term,
         state=state,

@@ -18,6 +18,7 @@ from onefill.config.settings import Settings
 from onefill.core.errors import OnefillError
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
+from onefill.core.portfolio.rollover import must_roll_at
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
 from onefill.embedded.server import EmbeddedPostgres
@@ -131,6 +132,7 @@ class _Builder:
             zones=self.zones,
             hostname=_hostname(),
             live=live_accounts(settings),
+            must_roll=partial(must_roll_at, rules=self.rules),
         )
         self.redis = build_redis(
             settings, self.me, self.state, metrics=self.metrics, clock=self.clock, lanes=self.lanes
@@ -151,7 +153,7 @@ class _Builder:
             lanes=self.lanes,
             metrics=self.metrics,
             clock=self.clock,
-            neighbours=self.redis.neighbours if self.redis else None,
+            gossip=self.redis.gossip if self.redis else None,
         )
         awaiting = Awaiting(signal_log=log_, ended=self.ended, clock=self.clock)
         executing = self._executing() if self.settings.role.executes else None
@@ -285,7 +287,7 @@ async def _warm(application: Application) -> None:
 
 async def _close(stores: Stores, executing: Executing | None, redis: RedisParts | None) -> None:
     if redis is not None:
-        await redis.connection.close()
+        await redis.close()
     if executing is not None:
         for broker in executing.brokers:
             await broker.close()

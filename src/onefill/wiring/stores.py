@@ -11,14 +11,17 @@ from onefill.core.parse import read
 from onefill.core.signal_time import Zones
 from onefill.ports.clock import RealClock, jitter
 from onefill.ports.lease import Holder
+from onefill.ports.messages import Messages
 from onefill.postgres.connection import Connecting, Held, Surroundings, open_views
 from onefill.postgres.controls import PostgresControls
 from onefill.postgres.handover import PostgresHandovers
 from onefill.postgres.heartbeat import PostgresInstances
 from onefill.postgres.history import LeadershipHistory
+from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.messages import PostgresMessages
 from onefill.postgres.recovery import PostgresRecoveryStore
+from onefill.postgres.rollovers import MustRoll, PostgresRollovers
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 from onefill.postgres.views import PostgresViews
@@ -63,10 +66,12 @@ class Stores:
     handovers: PostgresHandovers
     history: LeadershipHistory
     vigil: PostgresVigil
-    messages: PostgresMessages
+    messages: Messages
     pool: LatePool
     views: PostgresViews
     controls: PostgresControls
+    jobs: PostgresJobs
+    rollovers: PostgresRollovers
     closing: list[Any] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -84,6 +89,7 @@ def build_stores(
     zones: Zones,
     hostname: str | None,
     live: tuple[str, ...],
+    must_roll: MustRoll,
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
     connecting = Connecting(url=url, holder=me)
@@ -115,6 +121,8 @@ def build_stores(
         pool=pool,
         views=PostgresViews(pool),
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
+        jobs=PostgresJobs(held(), me.instance, _retention(settings)),
+        rollovers=PostgresRollovers(held(), must_roll),
     )
     stores.closing = [
         stores.signal_log,
@@ -122,9 +130,18 @@ def build_stores(
         stores.leases,
         stores.recovery,
         stores.instances,
+        stores.jobs,
         stores.handovers,
         stores.messages,
+        stores.rollovers,
         pool,
         history,
     ]
     return stores
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        payloads_days=float(settings.jobs.payloads_days),
+        instances_days=float(settings.jobs.instances_days),
+    )

@@ -19,6 +19,7 @@ from onefill.cli.client import Answer, Client
 from onefill.cli.errors import Refused, Unreachable
 from onefill.embedded.process import Supervised
 from onefill.embedded.server import EmbeddedPostgres
+from onefill.embedded.valkey import url_where_there_is_one
 from onefill.ports.clock import Clock
 
 HOST = "127.0.0.1"
@@ -118,8 +119,11 @@ async def stage(data: Path | None, ports: Ports, clock: Clock, died: Died) -> As
     folder = data or Path(tempfile.mkdtemp(prefix="onefill-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        async with EmbeddedPostgres(folder / "postgres") as postgres:
-            built = _build(folder.resolve(), postgres.url, ports, died)
+        async with (
+            EmbeddedPostgres(folder / "postgres") as postgres,
+            url_where_there_is_one(folder / "valkey") as redis_url,
+        ):
+            built = _build(folder.resolve(), (postgres.url, redis_url), ports, died)
             try:
                 await _start(built, clock)
                 yield built
@@ -143,7 +147,9 @@ def free_port(wanted: int) -> int:
     raise Refused("no port is free on 127.0.0.1")
 
 
-def _build(folder: Path, database_url: str, ports: Ports, died: Died) -> Stage:
+def _build(folder: Path, urls: tuple[str, str], ports: Ports, died: Died) -> Stage:
+    """urls: of PostgreSQL and of Redis, empty for none."""
+    database_url, redis_url = urls
     keys = Keys(webhook=secrets.token_urlsafe(24), operator=secrets.token_urlsafe(24))
     venue_url = f"http://{HOST}:{ports.venue}"
     settings = folder / "onefill.toml"
@@ -151,6 +157,7 @@ def _build(folder: Path, database_url: str, ports: Ports, died: Died) -> Stage:
     environment = _environment(
         ONEFILL_CONFIG=str(settings),
         ONEFILL_DATABASE_URL=database_url,
+        ONEFILL_REDIS_URL=redis_url,
         ONEFILL_VENUE_URL=venue_url,
         ONEFILL_WEBHOOK_SECRET=keys.webhook,
         ONEFILL_OPERATOR_TOKEN=keys.operator,

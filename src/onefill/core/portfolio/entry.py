@@ -191,7 +191,7 @@ def _size(entry: _Entry, equity: Decimal, margin: Decimal) -> Size:
         entry.terms,
         base_lots=base.lots,
         pyramids=pyramid_count(entry.situation.here),
-        excess_profit=base.profit_at(entry.setup.price) - base.initial_risk,
+        excess_profit=base.profit_at(entry.setup.price) + base.rollover_pnl - base.initial_risk,
         margin=margin,
     )
 

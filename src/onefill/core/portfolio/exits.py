@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from onefill.core.admission import opening_after
-from onefill.core.book import Decision, SignalChange, Situation, refuse
+from onefill.core.book import Decision, SignalChange, Situation, joined, refuse
 from onefill.core.closing import begin_closing, continue_exits
 from onefill.core.ids import ClientOrderId
 from onefill.core.instrument import Rules
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.issue import BUILDING
 from onefill.core.money import figures
-from onefill.core.position import Position, PositionStatus
+from onefill.core.position import Position, PositionStatus, Rollover
 from onefill.core.refusal import Refusal
 from onefill.core.signal import ALL_SLOTS, LoggedSignal, SignalStatus
 
@@ -29,9 +29,32 @@ def leave(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
     signal = logged.signal
     here = [p for p in situation.here if signal.position in (ALL_SLOTS, p.slot)]
     asked = [position for position in here if position.status is not PositionStatus.CLOSING]
+    rolling = tuple(position for position in here if position.is_rolling)
+    if rolling:
+        stopped = _stop_rolling(rolling, logged, situation)
+        rest = close(asked, situation, rules, signal_id=logged.id, reason=signal.reason)
+        left = joined(stopped, rest)
+        at_work = any(position.is_live for position in left.positions)
+        return replace(left, status=SignalStatus.DECIDED if at_work else SignalStatus.EXECUTED)
     if not asked:
         return refuse(Refusal.ALREADY_CLOSING if here else Refusal.NOTHING_TO_CLOSE)
     return close(asked, situation, rules, signal_id=logged.id, reason=signal.reason)
+
+
+def _stop_rolling(
+    rolling: Sequence[Position], logged: LoggedSignal, situation: Situation
+) -> Decision:
+    """What is being closed to be opened again is not opened again (PF-24)."""
+    positions = []
+    for position in rolling:
+        leaving = replace(
+            position,
+            rollover=Rollover.FAILED,
+            exit_signal_id=logged.id,
+            reason=logged.signal.reason,
+        )
+        positions.append(_ended_if_untouched(leaving, situation.intents, situation))
+    return Decision(status=SignalStatus.DECIDED, positions=tuple(positions))
 
 
 def close(
@@ -57,7 +80,7 @@ def close(
         )
         positions.append(_ended_if_untouched(left, live, situation))
         intents += issued
-    opens = opening_after(asked[0].instrument, situation, rules)
+    opens = opening_after(asked[0].instrument, situation, rules) if asked else None
     waiting = figures(waits_for_open=opens.isoformat()) if opens is not None else {}
     at_work = any(position.is_live for position in positions)
     return Decision(

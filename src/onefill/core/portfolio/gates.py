@@ -58,12 +58,12 @@ def pyramid_gates(
         passed=base is not None,
         numbers=figures(base_open=str(base is not None).lower()),
     )
-    if base is None or base.entry_price is None or base.initial_stop is None:
+    if base is None or base.effective_entry is None or base.initial_stop is None:
         return (first,)
     return (
         first,
         _count(instrument, here),
-        _one_r(setup, base.entry_price, base.initial_stop),
+        _one_r(setup, base.effective_entry, base.initial_stop),
         _spacing(setup, here),
         _profit(setup, here),
     )
@@ -152,7 +152,8 @@ def _one_r(setup: Setup, entry: Decimal, initial_stop: Decimal) -> Gate:
 
 def _spacing(setup: Setup, here: Sequence[Position]) -> Gate:
     newest = max((p for p in here if p.is_live), key=lambda p: (p.opened_at, p.slot))
-    last = newest.entry_price if newest.entry_price is not None else newest.signal_price
+    entry = newest.effective_entry
+    last = entry if entry is not None else newest.signal_price
     distance = (setup.price - (last or ZERO)) / setup.atr if setup.atr > 0 else ZERO
     return Gate(
         refusal=Refusal.SPACING,
@@ -162,7 +163,8 @@ def _spacing(setup: Setup, here: Sequence[Position]) -> Gate:
 
 
 def _profit(setup: Setup, here: Sequence[Position]) -> Gate:
-    profit = sum((p.profit_at(setup.price) for p in here if p.is_live), ZERO)
+    live = [position for position in here if position.is_live]
+    profit = sum((p.profit_at(setup.price) + p.rollover_pnl for p in live), ZERO)
     return Gate(
         refusal=Refusal.NOT_IN_PROFIT, passed=profit > 0, numbers=figures(instrument_profit=profit)
     )

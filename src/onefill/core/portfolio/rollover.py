@@ -1,0 +1,160 @@
+"""From an expiring contract into the next: closed, then opened anew in its slot. Source: PF-24.
+
+A position's row is the saga's record. `pending`: the scheduler asked for it. `in_progress`: its
+legs are being closed; it keeps its slot, flat or not, until its successor is written in the same
+commit as its end. The successor's stops move by the basis when it is filled. Every order's id is
+derived, so that whoever resumes closes and opens nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from onefill.core.admission import opening_after
+from onefill.core.book import Decision, Situation
+from onefill.core.closing import begin_closing
+from onefill.core.ids import position_id
+from onefill.core.instrument import Instrument, Rules
+from onefill.core.intent import OrderIntent, Side
+from onefill.core.market_hours import is_open
+from onefill.core.portfolio.contracts import choose_contract
+from onefill.core.portfolio.legs import new_legs, opening_intents
+from onefill.core.position import CALL, FUTURE, PUT, Leg, Position, PositionStatus, Rollover
+from onefill.core.signal import SignalStatus
+
+ROLLOVER = "rollover"
+"""The reason of positions that ended in their successor."""
+
+
+def must_roll(position: Position, instrument: Instrument, today: date) -> bool:
+    """Whether fewer than the instrument's days are left to its contract."""
+    if position.status is not PositionStatus.OPEN or position.expiry is None:
+        return False
+    return position.expiry - today < timedelta(days=instrument.rollover_days)
+
+
+def must_roll_at(position: Position, moment: datetime, rules: Rules) -> bool:
+    """The same at that moment, and only while the instrument's exchange trades."""
+    instrument = rules.instruments.get(position.instrument)
+    if instrument is None:
+        return False
+    holidays = rules.holidays.get(instrument.exchange, frozenset())
+    if rules.switches.market_hours and not is_open(instrument.exchange, moment, holidays):
+        return False
+    return must_roll(position, instrument, moment.astimezone(ZoneInfo(instrument.zone)).date())
+
+
+def continue_rollovers(situation: Situation, rules: Rules) -> Decision | None:
+    """The next step of each rollover of the lane that can take one; None without any.
+
+    Steps are taken in market hours, and while no order of the position may still fill.
+    """
+    positions: list[Position] = []
+    intents: list[OrderIntent] = []
+    alarms: list[str] = []
+    for position in situation.here:
+        if not _can_step(position, situation, rules):
+            continue
+        changed, issued, told = _step(position, situation, rules)
+        positions += changed
+        intents += issued
+        alarms += told
+    if not positions:
+        return None
+    return Decision(
+        status=SignalStatus.DECIDED,
+        positions=tuple(positions),
+        intents=tuple(intents),
+        alarms=tuple(alarms),
+    )
+
+
+def _can_step(position: Position, situation: Situation, rules: Rules) -> bool:
+    if any(intent.position_id == position.id for intent in situation.intents):
+        return False
+    begins = position.rollover is Rollover.PENDING and position.status is PositionStatus.OPEN
+    if not begins and not (position.is_rolling and position.is_flat):
+        return False
+    return opening_after(position.instrument, situation, rules) is None
+
+
+def _step(
+    position: Position, situation: Situation, rules: Rules
+) -> tuple[Sequence[Position], Sequence[OrderIntent], Sequence[str]]:
+    if position.rollover is Rollover.PENDING:
+        rolling = replace(position, rollover=Rollover.IN_PROGRESS)
+        left, issued = begin_closing(rolling, (), situation, rules, signal_id=None, reason=ROLLOVER)
+        return (left,), issued, ()
+    ended = replace(position, status=PositionStatus.CLOSED, closed_at=situation.now)
+    instrument, price = rules.instruments.get(position.instrument), exit_price(position)
+    if instrument is None or price is None or situation.blocked is not None:
+        failed = replace(ended, rollover=Rollover.FAILED)
+        alarm = f"CRITICAL {position.lane}: {position.id} was closed to roll, and can't be opened"
+        return (failed,), (), (f"{alarm} ({situation.blocked or 'no such instrument'})",)
+    done = replace(ended, rollover=Rollover.ROLLED, rollover_timestamp=situation.now)
+    successor = _successor(position, instrument, price, situation, rules)
+    opening = opening_intents(successor, successor.id, rules, signal_id=None, valid_until=None)
+    # Not new exposure: it was held a moment ago, so that no pause stops it half way.
+    orders = [replace(intent, adds_exposure=False) for intent in opening]
+    return (done, successor), orders, ()
+
+
+def _successor(
+    old: Position, instrument: Instrument, price: Decimal, situation: Situation, rules: Rules
+) -> Position:
+    """The same position in the next contract; its prices still those of the old one."""
+    today = situation.market_time.astimezone(ZoneInfo(instrument.zone)).date()
+    holidays = rules.holidays.get(instrument.exchange, frozenset())
+    contract = choose_contract(instrument, today, price, holidays)
+    return replace(
+        old,
+        id=position_id(old.id, old.slot),
+        status=PositionStatus.PENDING,
+        legs=new_legs(instrument, contract, old.lots, rules),
+        closed_at=None,
+        units_per_lot=contract.units_per_lot,
+        point_value=contract.point_value,
+        entry_price=None,
+        strike=contract.strike,
+        expiry=contract.expiry,
+        exits=0,
+        repairs=0,
+        next_exit_at=None,
+        exit_signal_id=None,
+        reason=None,
+        rollover=Rollover.NONE,
+        rollover_count=old.rollover_count + 1,
+        rollover_pnl=old.rollover_pnl + old.realised,
+        rollover_timestamp=situation.now,
+        rolled_from=old.id,
+        rolled_price=price,
+        carried_points=price - (old.effective_entry or price),
+        original_expiry=old.original_expiry or old.expiry,
+        original_strike=old.original_strike or old.strike,
+        original_entry_price=old.original_entry_price or old.entry_price,
+        version=0,
+    )
+
+
+def exit_price(position: Position) -> Decimal | None:
+    """What a flat position was left at: of a synthetic, strike + call − put."""
+    prices = {leg.name: _closing_price(leg) for leg in position.legs}
+    if FUTURE in prices:
+        return prices[FUTURE]
+    call, put = prices.get(CALL), prices.get(PUT)
+    if call is None or put is None or position.strike is None:
+        return None
+    return position.strike + call - put
+
+
+def _closing_price(leg: Leg) -> Decimal | None:
+    quantity, value = (
+        (leg.sold_quantity, leg.sold_value)
+        if leg.side is Side.BUY
+        else (leg.bought_quantity, leg.bought_value)
+    )
+    return value / quantity if quantity > 0 else None

@@ -1,0 +1,51 @@
+"""The scan for positions whose contract ends: it only marks them; their lanes do the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+
+from onefill.core.ids import Epoch
+from onefill.core.position import Position
+from onefill.postgres.connection import Held
+from onefill.postgres.rows import position_of
+
+MustRoll = Callable[[Position, datetime], bool]
+"""Whether a position must roll at that moment, by its portfolio's own time."""
+
+_OPEN = """
+SELECT p.*, CASE s.time_basis WHEN 'signal' THEN coalesce(l.last_decided, clock_timestamp())
+            ELSE clock_timestamp() END AS moment
+FROM portfolio_positions p JOIN lanes l ON l.lane = p.lane
+JOIN portfolio_state s ON s.portfolio = p.portfolio
+WHERE p.status = 'open' AND p.expiry IS NOT NULL AND p.rollover_status IN ('none', 'rolled')"""
+_LOCK_LANES = "SELECT FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE"
+_MARK = """
+UPDATE portfolio_positions SET rollover_status = 'pending', version = version + 1
+WHERE position_id = ANY($1) AND status = 'open' AND rollover_status IN ('none', 'rolled')
+RETURNING position_id"""
+
+
+class PostgresRollovers:
+    """Belongs to one event loop."""
+
+    def __init__(self, held: Held, must_roll: MustRoll) -> None:
+        self._held = held
+        self._must_roll = must_roll
+
+    async def scan(self, epoch: Epoch) -> str:
+        """Mark what must roll, under the locks of its lanes, so that no decision is disturbed."""
+        rows = await self._held.read(_OPEN)
+        due = [row for row in rows if self._must_roll(position_of(row, ()), row["moment"])]
+        marked: list[str] = []
+        if due:
+            async with self._held.guarded(epoch) as transaction:
+                await transaction.fetch(_LOCK_LANES, sorted({row["lane"] for row in due}))
+                found = await transaction.fetch(_MARK, [row["position_id"] for row in due])
+                marked = [row["position_id"] for row in found]
+        return json.dumps({"looked_at": len(rows), "marked": marked})
+
+    async def close(self) -> None:
+        """Let the connection go."""
+        await self._held.close()
