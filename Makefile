@@ -47,7 +47,7 @@ bench: $(BENCHMARKS) ## Measure speed, as ratios to pgbench in the same run
 	$(RUN) benchmarks $(ARGS)
 
 chaos: $(DEVELOPMENT) ## Kill, stop and cut off instances, and count orders afterwards
-	$(PYTEST) $(CHAOS)
+	ONEFILL_CHAOS_ORDERS=$${ONEFILL_CHAOS_ORDERS:-2000} $(PYTEST) $(CHAOS)
 
 lock: ## Pin the newest versions of all dependencies, with hashes (needs uv)
 	$(COMPILE) --output-file requirements.lock

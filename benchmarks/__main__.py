@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from dataclasses import asdict
@@ -29,12 +30,20 @@ def main() -> int:
     """Measure, print; 1 when --check was given and a floor does not hold."""
     wish = _arguments()
     console = Console(stderr=True, highlight=False)
+    _tell_of_company(console)
     rows = uvloop.run(_measure(wish, console))
     if wish.json:
         print(json.dumps([{**asdict(row), "verdict": row.verdict} for row in rows]))
     else:
         print_table(rows, Console())
     return int(wish.check and any(row.verdict == "below" for row in rows))
+
+
+def _tell_of_company(console: Console) -> None:
+    """A busy machine makes every figure worse, latencies most of all."""
+    busy, cores = os.getloadavg()[0], os.cpu_count() or 1
+    console.print(f"{cores} cores, load {busy:.1f} before we began", end="")
+    console.print(": others are at work here, so trust ratios only" if busy > cores / 2 else "")
 
 
 def _arguments() -> argparse.Namespace:

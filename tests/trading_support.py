@@ -16,6 +16,7 @@ from onefill.core.going_on import go_on
 from onefill.core.ids import Epoch, Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
+from onefill.core.limits import LimitBook
 from onefill.core.report import OrderReport, OrderStatus, Placed, Trade
 from onefill.core.settlement import Told
 from onefill.core.signal import Engine, LoggedSignal, Signal, SignalKind, fingerprint
@@ -75,6 +76,7 @@ class PostgresAuthority:
     def __init__(self, url: str, call_timeout_ms: int = 5_000) -> None:
         self.url = url
         self._call_timeout_ms = call_timeout_ms
+        self.limits = LimitBook()
         self._looker: Held | None = None
         self._closers: list[Callable[[], object]] = []
         self.around = Surroundings(RealClock(), lambda: 0.0)
@@ -102,7 +104,7 @@ class PostgresAuthority:
 
     def trading(self, me: Holder) -> PostgresTradingStore:
         """The trade path."""
-        terms = Terms(read=read_payload, initial_capital=CAPITAL)
+        terms = Terms(read=read_payload, initial_capital=CAPITAL, limits=self.limits)
         store = PostgresTradingStore(self.connecting(me), self.around, terms)
         self._closers.append(store.close)
         return store

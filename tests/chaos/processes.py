@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import subprocess
@@ -45,6 +46,14 @@ class Server:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+
+    def pause(self) -> None:
+        """SIGSTOP: it lives, and does nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""

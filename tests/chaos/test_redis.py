@@ -174,6 +174,25 @@ async def test_a_webhook_is_answered_while_redis_is_paused_and_all_is_back_soon_
             await sees_redis(server, True, BACK_WITHIN_S)
 
 
+@pytest.mark.req("AP-1", "CTL-7")
+async def test_redis_names_the_leader_while_it_leads_and_has_every_heartbeat(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with pair(database_url, tmp_path, "valkey") as (here, _, redis):
+        client = redis.client()
+        await support.until(lambda: client.get("ginie:active") == b"prod")
+        [lease] = await here.rows("SELECT epoch FROM leases")
+        assert client.get("ginie:epoch") == str(lease["epoch"]).encode()
+        names = ("ginie:heartbeat:prod", "ginie:heartbeat:dev")
+        await support.until(lambda: client.exists(*names) == 2)
+        redis.flush()
+        await support.until(lambda: client.get("ginie:active") == b"prod")
+        assert here.instance.stop() == 0
+        assert client.get("ginie:active") is None
+        assert client.get("ginie:epoch") == str(lease["epoch"]).encode()
+        client.close()
+
+
 @pytest.mark.req("SIG-10")
 async def test_what_one_instance_committed_its_neighbour_looks_up(
     database_url: str, tmp_path: Path

@@ -29,6 +29,50 @@ class World:
     venue: Server
     instance: Server
     environment: Mapping[str, str]
+    folder: Path
+    instances: dict[str, Server]
+
+    def __getitem__(self, name: str) -> Server:
+        """The instance of that name, made when it is first asked for."""
+        if name not in self.instances:
+            self.instances[name] = instance_server(name, self.folder)
+        return self.instances[name]
+
+    async def run(self, *names: str, **variables: str) -> None:
+        """Start these instances, the first one preferred, and wait until all are ready."""
+        for name in names:
+            preferred = "true" if name == names[0] else "false"
+            self[name].start(
+                {**self.environment, "ONEFILL_ACTIVE_BY_DEFAULT": preferred, **variables}
+            )
+        for name in names:
+            await self[name].up()
+
+    async def ask(self, name: str, path: str, body: object = None) -> tuple[int, Any]:
+        """One call of an instance's API by the operator; the status and the document."""
+        headers = {"Authorization": f"Bearer {OPERATOR}"}
+        method = "GET" if body is None else "POST"
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.request(method, self[name].url + path, json=body) as response,
+        ):
+            return response.status, await response.json()
+
+    async def status(self, name: str) -> dict[str, Any]:
+        """How an instance says that it stands."""
+        return dict((await self.ask(name, "/api/ginie/instance-status"))[1])
+
+    async def until_active(self, name: str, seconds: float = 10) -> None:
+        """Wait until that instance is able to act."""
+
+        async def active() -> bool:
+            return bool((await self.status(name))["is_active"])
+
+        await support.until(active, seconds)
+
+    async def reigns(self) -> list[dict[str, Any]]:
+        """Who led, in order, as the history has it."""
+        return await self.rows("SELECT * FROM leadership_history ORDER BY epoch")
 
     def start(self, **variables: str) -> None:
         """Start the instance, with these variables on top."""
@@ -80,7 +124,7 @@ async def world(
     database_url: str, folder: Path, *, order_class: str = "B", lag_ms: int = 200, **more: str
 ) -> AsyncIterator[World]:
     """A running venue and an instance that is not started yet; both are gone afterwards."""
-    venue_port, port = support.free_port(), support.free_port()
+    venue_port = support.free_port()
     venue = Server(
         [
             "exchange",
@@ -97,12 +141,7 @@ async def world(
         "/healthz",
         folder / "venue.log",
     )
-    instance = Server(
-        ["serve", "--port", str(port), "--instance-id", "prod", "--data", str(folder / "prod")],
-        f"http://127.0.0.1:{port}",
-        "/ready",
-        folder / "prod.log",
-    )
+    instance = instance_server("prod", folder)
     environment = {
         "ONEFILL_DATABASE_URL": database_url,
         "ONEFILL_VENUE_URL": venue.url,
@@ -111,18 +150,32 @@ async def world(
         "ONEFILL_RATE_LIMIT": "off",
         "ONEFILL_MARKET_HOURS": "off",
         "ONEFILL_LOG_FORMAT": "json",
+        "ONEFILL_ACTIVE_BY_DEFAULT": "true",
         "ONEFILL_BROKERS__BINANCE__RECV_WINDOW_MS": "1000",
         "ONEFILL_ORDERS__SEND_WITHIN_MS": "500",
         "ONEFILL_ORDERS__QUARANTINE_AFTER_S": "2",
         **more,
     }
+    here = World(database_url, venue, instance, environment, folder, {"prod": instance})
     venue.start()
     try:
         await venue.up()
-        yield World(database_url, venue, instance, environment)
+        yield here
     finally:
-        instance.kill()
+        for server in here.instances.values():
+            server.kill()
         venue.kill()
+
+
+def instance_server(name: str, folder: Path) -> Server:
+    """An instance that is not started yet, with a port and a log of its own."""
+    port = support.free_port()
+    return Server(
+        ["serve", "--port", str(port), "--instance-id", name, "--data", str(folder / name)],
+        f"http://127.0.0.1:{port}",
+        "/ready",
+        folder / f"{name}.log",
+    )
 
 
 def direct(order_id: str, ticker: str, *, action: str = "buy", contracts: int = 1) -> bytes:

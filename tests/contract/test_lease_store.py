@@ -118,3 +118,40 @@ async def test_renewing_prolongs_and_another_boot_cannot(authority: Authority) -
     assert seen is not None
     assert seen.remaining_ms > 1_000
     assert await leases.renew("leader", epoch, holder("a", start=2), TTL_MS) is False
+
+
+@pytest.mark.req("CTL-2", "CTL-11", "CTL-18")
+async def test_a_transfer_leaves_no_vacancy_and_ends_the_old_epoch(authority: Authority) -> None:
+    leases = authority.leases(A)
+    epoch = await leases.acquire("leader", Epoch(0), A, TTL_MS)
+    assert epoch is not None
+    assert (
+        await leases.transfer("leader", epoch, A, B, ttl_ms=TTL_MS, reason="takeover") == epoch + 1
+    )
+    seen = await authority.leases(B).read("leader")
+    assert seen is not None
+    assert (seen.holder, seen.epoch, seen.is_vacant) == (B, epoch + 1, False)
+    assert await leases.renew("leader", epoch, A, TTL_MS) is False
+    again = await leases.transfer("leader", epoch, A, B, ttl_ms=TTL_MS, reason="takeover")
+    assert again is None
+
+
+@pytest.mark.req("CTL-2")
+async def test_only_the_holder_transfers(authority: Authority) -> None:
+    epoch = await authority.leases(A).acquire("leader", Epoch(0), A, TTL_MS)
+    assert epoch is not None
+    others = authority.leases(B)
+    assert await others.transfer("leader", epoch, B, B, ttl_ms=TTL_MS, reason="takeover") is None
+
+
+@pytest.mark.req("CTL-2", "CTL-13")
+async def test_force_takes_a_live_lease_once_for_each_epoch(authority: Authority) -> None:
+    leases = authority.leases(A)
+    epoch = await leases.acquire("leader", Epoch(0), A, TTL_MS)
+    assert epoch is not None
+    takers = [holder(f"t{n}") for n in range(4)]
+    got = await asyncio.gather(
+        *(authority.leases(me).force("leader", epoch, me, TTL_MS) for me in takers)
+    )
+    assert sorted(e for e in got if e is not None) == [epoch + 1]
+    assert await leases.renew("leader", epoch, A, TTL_MS) is False

@@ -27,6 +27,7 @@ from trading_support import (
     exits,
     filled,
     holder,
+    lead,
     log_all,
     new_signal,
 )
@@ -303,3 +304,20 @@ async def test_an_exit_does_not_overtake_entries_that_need_not_wait(desk: Desk) 
     again = (await desk.store.decide(desk.epoch, [entries[0].lane], note, exits)).again
     await desk.store.decide(desk.epoch, again, note, exits)
     assert order == [*(f"o{n}" for n in range(20)), "out"]
+
+
+@pytest.mark.req("CTL-1", "CTL-6", "CTL-11")
+@pytest.mark.parametrize("way", ["force", "transfer"])
+async def test_nothing_of_an_epoch_that_was_taken_or_given_away_commits(
+    authority: Authority, way: str
+) -> None:
+    old, new = holder("old"), holder("new")
+    epoch = await lead(authority, old)
+    trading = authority.trading(old)
+    if way == "force":
+        await authority.leases(new).force("leader", epoch, new, TTL_MS)
+    else:
+        leases = authority.leases(old)
+        await leases.transfer("leader", epoch, old, new, ttl_ms=TTL_MS, reason="takeover")
+    with pytest.raises(Fenced):
+        await decide_lanes(trading, epoch, [Lane("main/BTCUSDT")])

@@ -16,8 +16,8 @@ from onefill.ports.clock import RealClock
 from onefill.ports.lease import LEADER
 from onefill.ports.messages import Message, MessageKind
 from onefill.ports.witness import Witnessed
-from onefill.redis.commits import CHANNEL, Known, RedisNeighbours
 from onefill.redis.connection import RedisConnection, RedisUnavailable
+from onefill.redis.gossip import CHANNEL, Known, RedisGossip
 from onefill.redis.heartbeat import RedisHeartbeat
 from onefill.redis.messages import RedisMessages
 from onefill.redis.witness import RedisWitness
@@ -258,8 +258,8 @@ def test_what_is_known_of_neighbours_is_bounded() -> None:
 
 def neighbours(
     server: RedisServer, connection: RedisConnection, hinted: list[Lane], me: str
-) -> RedisNeighbours:
-    return RedisNeighbours(server.url, connection, RealClock(), me=me, on_lanes=hinted.extend)
+) -> RedisGossip:
+    return RedisGossip(server.url, connection, RealClock(), me=me, on_lanes=hinted.extend)
 
 
 # Heartbeat --------------------------------------------------------------------------------

@@ -16,12 +16,12 @@ from onefill.core.signal import Signal
 from onefill.embedded.server import EmbeddedPostgres
 from onefill.flow.intake import Intake, IntakeUnavailable, Taken
 from onefill.ports.clock import RealClock
+from onefill.ports.gossip import Gossip
 from onefill.ports.hints import Inbox
 from onefill.ports.metrics import Metrics
-from onefill.ports.neighbours import Neighbours
 from onefill.postgres.migrate import migrate
-from onefill.redis.commits import RedisNeighbours
 from onefill.redis.connection import RedisConnection
+from onefill.redis.gossip import RedisGossip
 from redis_servers import redis_server_of
 from support import until
 from trading_support import PostgresAuthority, buy, holder, payload_of
@@ -30,16 +30,14 @@ NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 
 @contextlib.asynccontextmanager
-async def intake_on(
-    authority: PostgresAuthority, name: str, neighbours: Neighbours
-) -> AsyncIterator[Intake]:
+async def intake_on(authority: PostgresAuthority, name: str, told: Gossip) -> AsyncIterator[Intake]:
     """A running intake of an instance."""
     intake = Intake(
         signal_log=authority.signals(holder(name)),
         lanes=Inbox[Lane](),
         metrics=Metrics(),
         clock=RealClock(),
-        neighbours=neighbours,
+        gossip=told,
     )
     running = asyncio.create_task(intake.run())
     try:
@@ -76,7 +74,7 @@ async def test_after_a_restore_to_an_older_state_a_resent_signal_is_logged_again
         authority = PostgresAuthority(postgres.url)
         connection = RedisConnection(redis.url, RealClock())
         a, b = (
-            RedisNeighbours(redis.url, connection, RealClock(), me=me, on_lanes=list) for me in "ab"
+            RedisGossip(redis.url, connection, RealClock(), me=me, on_lanes=list) for me in "ab"
         )
         gossip = [asyncio.create_task(each.run()) for each in (a, b)]
         async with intake_on(authority, "a", a) as here, intake_on(authority, "b", b) as there:

@@ -13,8 +13,20 @@ import pytest
 from fastapi import FastAPI
 
 import onefill.postgres
+from onefill.core.control import InstanceState
+from onefill.node.coordination import NodeCoordination, Sources
+from onefill.node.state import NodeState
+from onefill.node.sync import SyncHealth
+from onefill.ports.clock import RealClock
+from onefill.ports.hints import Topic
+from onefill.ports.metrics import Metrics
 from onefill.ports.rows import NodeStatus
+from onefill.ports.witness import NoWitness
+from onefill.postgres.connection import Held
 from onefill.postgres.controls import PostgresControls
+from onefill.postgres.faults import translated
+from onefill.postgres.handover import PostgresHandovers
+from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.views import PostgresViews
 from onefill.web.api import build_api
 from onefill.web.tokens import Tokens
@@ -53,7 +65,48 @@ def api_with(pool: Any, tokens: Tokens, **node: Any) -> FastAPI:
     """The API with these tokens and a node that differs so."""
     status = replace(NODE, **node)
     views, controls = PostgresViews(pool), PostgresControls(pool)
-    return build_api(views, controls, tokens, lambda: status, reconcile=_reconciled)
+    coordination = coordination_of(pool)
+    return build_api(
+        views,
+        controls,
+        tokens,
+        lambda: status,
+        coordination=coordination,
+        reconcile=_reconciled,
+    )
+
+
+def coordination_of(pool: Any) -> NodeCoordination:
+    """Control as an instance sees it that only looks: it can't take, and holds nothing."""
+    held = PooledReads(pool)
+    clock = RealClock()
+    return NodeCoordination(
+        state=NodeState("prod", "0", state=InstanceState.ACTIVE),
+        sources=Sources(
+            views=PostgresViews(pool),
+            requests=PostgresHandovers(held),
+            history=LeadershipHistory(held, clock, None),
+            witness=NoWitness(),
+            audit=PostgresControls(pool).note,
+        ),
+        sync=SyncHealth(Metrics()),
+        clock=clock,
+        takeover=None,
+        giving=None,
+        changed=Topic(),
+    )
+
+
+class PooledReads(Held):
+    """Reads on connections of the test's own pool."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    async def read(self, sql: str, *arguments: object) -> Any:
+        """The rows. Raises StoreUnavailable."""
+        with translated():
+            return await self._pool.fetch(sql, *arguments)
 
 
 def client_of(api: FastAPI, token: str | None) -> httpx.AsyncClient:

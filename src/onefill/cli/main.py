@@ -8,6 +8,7 @@ import typer
 
 from onefill.cli import (
     configuration,
+    control,
     doctor,
     exchange,
     look,
@@ -44,11 +45,15 @@ app.command(rich_help_panel=_ACT)(send.send)
 app.command(rich_help_panel=_ACT)(replay.replay)
 app.command(rich_help_panel=_ACT)(trading.pause)
 app.command(rich_help_panel=_ACT)(trading.resume)
+app.command("take-control", rich_help_panel=_ACT)(control.take_control)
+app.command("release-control", rich_help_panel=_ACT)(control.release_control)
 app.command(rich_help_panel=_ACT)(settling.resolve)
 app.command(rich_help_panel=_ACT)(settling.unblock)
 app.command(rich_help_panel=_ACT)(reconciling.reconcile)
 app.command(rich_help_panel=_ACT)(money.close)
 app.command(rich_help_panel=_LOOK)(look.status)
+app.command(rich_help_panel=_LOOK)(control.instances)
+app.command(rich_help_panel=_LOOK)(control.history)
 app.command(rich_help_panel=_LOOK)(look.signals)
 app.command(rich_help_panel=_LOOK)(look.positions)
 app.command(rich_help_panel=_LOOK)(look.orders)

@@ -21,7 +21,12 @@ _TAIL = """
 # [profile.production]
 # log_format = "json"
 """
-_EXAMPLES = {"strategies": "main", "instruments": "BANK_NIFTY", "holidays": "NSE"}
+_EXAMPLES = {
+    "strategies": "main",
+    "instruments": "BANK_NIFTY",
+    "holidays": "NSE",
+    "limits": "everything",
+}
 
 
 def commented_file() -> str:

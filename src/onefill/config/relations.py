@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from onefill.config.control import LeaseSettings, TakeoverSettings
+from onefill.config.orders import PAPER_ACCOUNT
 from onefill.config.problems import Problem
 from onefill.config.rules import incomplete
-from onefill.config.settings import BROKERS, PAPER_ACCOUNT, LeaseSettings, Settings, Topology
+from onefill.config.settings import BROKERS, Settings, Topology
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
@@ -17,9 +19,11 @@ def relations(settings: Settings) -> list[Problem]:
         *_topology(settings),
         *_redis(settings),
         *_lease(settings.lease),
+        *_takeover(settings.takeover),
         *_live(settings),
         *_instruments(settings),
         *_tokens(settings),
+        *_limits(settings),
     ]
 
 
@@ -72,6 +76,15 @@ def _lease(lease: LeaseSettings) -> Iterator[Problem]:
             "lease.give_up_ms, lease.renew_every_ms, lease.call_timeout_ms",
             f"give_up_ms {lease.give_up_ms} is below renew_every_ms + 2 · call_timeout_ms {least}",
             "One renewal that times out must not cost the leadership: raise give_up_ms.",
+        )
+
+
+def _takeover(takeover: TakeoverSettings) -> Iterator[Problem]:
+    if takeover.drain_ms >= takeover.forced_after_ms:
+        yield Problem(
+            "takeover.drain_ms, takeover.forced_after_ms",
+            f"drain_ms {takeover.drain_ms} is not below forced_after_ms {takeover.forced_after_ms}",
+            "A holder that drains must have handed over before control is taken from it.",
         )
 
 
@@ -133,3 +146,14 @@ def _tokens(settings: Settings) -> Iterator[Problem]:
             "are the same",
             "Draw two: whoever may look must not be able to act.",
         )
+
+
+def _limits(settings: Settings) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for key, limit in settings.limits.items():
+        if (other := seen.setdefault(limit.name, key)) != key:
+            yield Problem(
+                f"limits.{other}, limits.{key}",
+                f"both limit {limit.name}",
+                "Put all limits of an account, or of a symbol there, into one block.",
+            )

@@ -16,17 +16,18 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from onefill.config.control import LeaseSettings, TakeoverSettings
 from onefill.config.instruments import (
     CapsSettings,
     InstrumentSettings,
     MaxAgeSettings,
     SwitchSettings,
 )
+from onefill.config.orders import PAPER_ACCOUNT, LimitSettings, OrderSettings
 from onefill.config.section import Number, Section
 from onefill.core.instrument import EquityBase
 
 NOTHING = SecretStr("")
-PAPER_ACCOUNT = "paper"
 BROKERS = ("binance", "openalgo")
 
 
@@ -79,69 +80,6 @@ class RedisSettings(Section):
         default=NOTHING,
         description="Redis or Valkey, as redis://, rediss:// or unix://, for messages between "
         "instances, hints and a witness of epochs; empty is database-only mode.",
-    )
-
-
-class LeaseSettings(Section):
-    """How long the right to act lasts, and how it is kept. Source: CTL-3, CTL-4."""
-
-    ttl_ms: int = Field(
-        default=1200, ge=100, le=60_000, description="How long a granted lease lasts."
-    )
-    renew_every_ms: int = Field(default=250, ge=10, description="Time between two renewals.")
-    call_timeout_ms: int = Field(
-        default=200,
-        ge=10,
-        description="How long one call to the store may take before it has failed.",
-    )
-    give_up_ms: int = Field(
-        default=800,
-        ge=50,
-        description="Without a successful renewal for so long the holder stops acting by itself; "
-        "less than the ttl, so that it has stopped before another may start.",
-    )
-
-
-class OrderSettings(Section):
-    """How orders are sent, and when looking for a lost one ends."""
-
-    send_within_ms: int = Field(
-        default=1000,
-        ge=10,
-        le=60_000,
-        description="A claimed order that is not written to its socket within this time is never "
-        "sent.",
-    )
-    quarantine_after_s: int = Field(
-        default=120,
-        ge=1,
-        description="How long an order in doubt is looked for at a broker that cannot say for "
-        "certain (class C), before it goes to a person.",
-    )
-    look_again_every_s: int = Field(
-        default=30,
-        ge=1,
-        le=3600,
-        description="How often quarantined orders, and for an hour those that a person ruled "
-        "not_placed, are looked for again: late evidence still wins.",
-    )
-    repeat_alarm_every_s: int = Field(
-        default=60,
-        ge=1,
-        le=3600,
-        description="How often the alarm of a quarantined order is repeated until a person "
-        "acknowledges it.",
-    )
-    reconcile_every_s: int = Field(
-        default=300,
-        ge=5,
-        le=86_400,
-        description="How often the leader compares its book with the brokers'.",
-    )
-    book_evidence: bool = Field(
-        default=True,
-        description="Book what a reconciliation finds that a broker says of our own orders (a "
-        "missed fill, an end) without asking; everything else always waits for a person.",
     )
 
 
@@ -260,13 +198,18 @@ class Settings(Section):
     )
     mode: Mode = Field(
         default=Mode.ACTIVE_ACTIVE,
-        description="Who executes. In this version both behave alike: every instance takes in, "
-        "the one holder of the lease executes.",
+        description="Who executes: active-active lets every instance, and the leader does what "
+        "may be done only once; active-standby lets the leader alone.",
     )
     active_by_default: bool = Field(
         default=False,
-        description="Whether this instance should lead when nobody else does; accepted, and "
-        "without effect in this version, where any free instance takes a free lease.",
+        description="Whether this instance should lead when nobody does: it does not wait for "
+        "others at its start, and is the first to whom control is released.",
+    )
+    may_succeed: Literal["auto", "manual"] = Field(
+        default="auto",
+        description="Whether this instance takes control by itself when nobody holds it or the "
+        "holder dies; manual waits for a person, at its start too.",
     )
     role: Role = Field(
         default=Role.ALL,
@@ -354,6 +297,7 @@ class Settings(Section):
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     lease: LeaseSettings = LeaseSettings()
+    takeover: TakeoverSettings = TakeoverSettings()
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
     jobs: JobSettings = JobSettings()
@@ -365,6 +309,11 @@ class Settings(Section):
     )
     instruments: Mapping[str, InstrumentSettings] = Field(
         default_factory=dict, description="Instruments to add, or to change."
+    )
+    limits: Mapping[str, LimitSettings] = Field(
+        default_factory=dict,
+        description="Hard limits of accounts and symbols, under any names; a breach ends the "
+        "order, blocks its lane, and alarms.",
     )
     holidays: Mapping[str, HolidaySettings] = Field(
         default_factory=dict, description="Corrections to holidays, by exchange (NSE, MCX)."

@@ -152,6 +152,27 @@ class Refusal(enum.Enum):
         _S.BLOCKED,
         "With this pyramid the portfolio's volatility would pass the cap for pyramids.",
     )
+    LIMIT_QUANTITY = (
+        "limit_quantity",
+        _S.BLOCKED,
+        "The order is larger than the account's limit; look why, then unblock the lane.",
+    )
+    LIMIT_NOTIONAL = (
+        "limit_notional",
+        _S.BLOCKED,
+        "The order is worth more than the account's limit (or no price is known to judge it by); "
+        "look why, then unblock the lane.",
+    )
+    LIMIT_ORDERS = (
+        "limit_orders",
+        _S.BLOCKED,
+        "The account has placed its most orders in a minute; look why, then unblock the lane.",
+    )
+    LIMIT_LOSS = (
+        "limit_loss",
+        _S.BLOCKED,
+        "The account has lost its most for a day; nothing opens there before tomorrow.",
+    )
 
     def __init__(self, code: str, status: SignalStatus, remedy: str) -> None:
         self.code = code

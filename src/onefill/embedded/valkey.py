@@ -13,6 +13,7 @@ import os
 import platform
 import signal
 import sys
+from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -164,6 +165,18 @@ class EmbeddedValkey:
             self._layout.remove_borrowed_folder()
             os.close(self._lock)
             self._lock = None
+
+
+@contextlib.asynccontextmanager
+async def url_where_there_is_one(data: Path) -> AsyncIterator[str]:
+    """The address of a Valkey that runs meanwhile; empty on a platform that has none."""
+    try:
+        program_path()
+    except ValkeyMissing:
+        yield ""
+        return
+    async with EmbeddedValkey(data) as valkey:
+        yield valkey.url
 
 
 async def _end_leftovers(folder: Path) -> None:

@@ -45,8 +45,11 @@ class Decider:
         self._clock = clock
         self._swept_ms = float("-inf")
 
-    async def run(self, epoch: Epoch) -> None:
-        """Decide until cancelled. Raises Fenced when the epoch is over."""
+    async def run(self, epoch: Epoch | None) -> None:
+        """Decide until cancelled; without an epoch, unfenced (active-active).
+
+        Raises Fenced when the epoch is over.
+        """
         backoff = Backoff(self._clock)
         while True:
             try:
@@ -69,7 +72,7 @@ class Decider:
             self._lanes.add(await self._store.lanes_with_work(LANES_A_SWEEP))
             self._swept_ms = now_ms
 
-    async def _decide_group(self, epoch: Epoch, lanes: Sequence[Lane]) -> None:
+    async def _decide_group(self, epoch: Epoch | None, lanes: Sequence[Lane]) -> None:
         try:
             decided = await self._store.decide(epoch, lanes, self._decide, self._exits)
         except StoreUnavailable:

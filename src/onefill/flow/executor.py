@@ -21,6 +21,8 @@ from onefill.ports.trading import Claim, TradingStore
 
 SWEEP_EVERY_MS = 1000
 INTENTS_A_SWEEP = 1024
+MAKERS_OWN_MS = 1000
+"""Where all execute, an intent is left to the instance that made it for so long."""
 
 log = structlog.get_logger()
 
@@ -85,10 +87,13 @@ class Executor:
 
     # While leading -----------------------------------------------------------------------------
 
-    async def run(self, epoch: Epoch) -> None:
-        """Claim and send until cancelled. Raises Fenced when the epoch is over."""
+    async def run(self, epoch: Epoch | None) -> None:
+        """Claim and send until cancelled; without an epoch, unfenced (active-active).
+
+        Raises Fenced when the epoch is over.
+        """
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._prepare_loop())
+            loops.create_task(self._prepare_loop(0 if epoch is not None else MAKERS_OWN_MS))
             loops.create_task(self._claim_loop(epoch))
 
     async def drained(self) -> None:
@@ -107,14 +112,15 @@ class Executor:
             if self._ready.pop(name, None) is not None:
                 self._release()
 
-    async def _prepare_loop(self) -> None:
+    async def _prepare_loop(self, aged_ms: int) -> None:
         swept_ms = float("-inf")
         backoff = Backoff(self._clock)
         while True:
             await self._slot_freed.wait()
             try:
                 if self._clock.boottime_ms() - swept_ms >= SWEEP_EVERY_MS:
-                    self._queue(self._fresh(await self._store.claimable(INTENTS_A_SWEEP)))
+                    found = await self._store.claimable(INTENTS_A_SWEEP, aged_ms=aged_ms)
+                    self._queue(self._fresh(found))
                     swept_ms = self._clock.boottime_ms()
                 backoff.reset()
             except StoreUnavailable as error:
@@ -158,7 +164,7 @@ class Executor:
             self._ready[intent.client_order_id] = prepared
             self._claimable.add([intent.client_order_id])
 
-    async def _claim_loop(self, epoch: Epoch) -> None:
+    async def _claim_loop(self, epoch: Epoch | None) -> None:
         backoff = Backoff(self._clock)
         while True:
             await self._claimable.wait(3600)
@@ -171,7 +177,9 @@ class Executor:
                 log.warning("executor.not_claimed", count=len(group), error=str(error))
                 await backoff.wait()
 
-    async def _claim_group(self, epoch: Epoch, group: Mapping[ClientOrderId, Prepared]) -> None:
+    async def _claim_group(
+        self, epoch: Epoch | None, group: Mapping[ClientOrderId, Prepared]
+    ) -> None:
         mine: set[ClientOrderId] = set()
         try:
             mine = await self._claim(epoch, [claim_of(prepared) for prepared in group.values()])
@@ -183,7 +191,7 @@ class Executor:
                 else:
                     self._release()
 
-    async def _claim(self, epoch: Epoch, claims: Sequence[Claim]) -> set[ClientOrderId]:
+    async def _claim(self, epoch: Epoch | None, claims: Sequence[Claim]) -> set[ClientOrderId]:
         try:
             answers = await self._store.claim(epoch, claims)
         except CommitUnknown:

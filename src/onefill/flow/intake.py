@@ -20,9 +20,9 @@ from onefill.core.ids import Lane
 from onefill.core.signal import Signal, fingerprint
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
+from onefill.ports.gossip import Gossip, Silence
 from onefill.ports.hints import Inbox
 from onefill.ports.metrics import Metrics
-from onefill.ports.neighbours import Alone, Neighbours
 from onefill.ports.signal_log import Logged, NewSignal, SignalLog, Unloggable
 
 SIGNALS_A_GROUP = 512
@@ -118,10 +118,10 @@ class Intake:
         lanes: Inbox[Lane],
         metrics: Metrics,
         clock: Clock,
-        neighbours: Neighbours | None = None,
+        gossip: Gossip | None = None,
     ) -> None:
         self._log = signal_log
-        self._neighbours = neighbours or Alone()
+        self._gossip = gossip or Silence()
         self._lanes = lanes
         self._metrics = metrics
         self._clock = clock
@@ -148,7 +148,7 @@ class Intake:
         pending = self._in_flight.get(identity)
         if pending is None:
             database = self._log.database
-            told = database is not None and self._neighbours.may_know(database, identity)
+            told = database is not None and self._gossip.may_know(database, identity)
             pending = self._enqueue(_new_signal(signal, identity, payload, told))
         future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
         until_ms = self._clock.boottime_ms() + ANSWER_WITHIN_MS
@@ -258,7 +258,7 @@ class Intake:
             del self._in_flight[identity]
             self._answer(pending, row)
         if database is not None:
-            self._neighbours.committed(database, _in_log(group, logged))
+            self._gossip.committed(database, _in_log(group, logged))
         self._note_idle()
 
     def _answer(self, pending: _Pending, row: Logged) -> None:

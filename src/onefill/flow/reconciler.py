@@ -64,7 +64,9 @@ class Reconciler:
         self._tell = tell
         self._books_evidence = books_evidence
 
-    async def run_once(self, epoch: Epoch, trigger: str, *, apply: bool = False) -> Reconciled:
+    async def run_once(
+        self, epoch: Epoch | None, trigger: str, *, apply: bool = False
+    ) -> Reconciled:
         """Compare, settle, record and log. Raises StoreUnavailable; a silent broker is noted.
 
         apply: book what brokers say of our own orders, whatever the policy is.

@@ -34,7 +34,10 @@ class _Watched:
 
 
 class Tracker:
-    """Polls each working order while its instance leads: soon at first, then once a second."""
+    """Polls each working order: soon at first, then once a second.
+
+    sees_all: whether it looks after what other instances sent, too: the leader does.
+    """
 
     def __init__(
         self,
@@ -43,7 +46,9 @@ class Tracker:
         broker_of: Callable[[OrderIntent], Broker | None],
         tell: Callable[[Told], None],
         clock: Clock,
+        sees_all: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._sees_all = sees_all
         self._store = store
         self._broker_of = broker_of
         self._tell = tell
@@ -79,7 +84,7 @@ class Tracker:
 
     async def _sweep(self) -> None:
         try:
-            self.settled(await self._store.working(ORDERS_A_SWEEP))
+            self.settled(await self._store.working(ORDERS_A_SWEEP, mine=not self._sees_all()))
         except StoreUnavailable as error:
             log.warning("tracker.store_unavailable", error=str(error))
 

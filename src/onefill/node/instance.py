@@ -15,9 +15,13 @@ from onefill.flow.backoff import Backoff
 from onefill.flow.intake import Intake
 from onefill.flow.settler import Settler
 from onefill.lead.elector import Elector
+from onefill.lead.giving import Giving
+from onefill.lead.takeover import Takeover
 from onefill.node.leadership import Leadership
 from onefill.node.pulse import Pulse
-from onefill.node.state import InstanceState, NodeState
+from onefill.node.reconciling import Reconciling
+from onefill.node.state import NodeState
+from onefill.node.work import Work
 from onefill.ports.broker import Broker
 from onefill.ports.clock import Clock
 
@@ -40,12 +44,20 @@ class Server(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executing:
-    """What an instance that executes has besides: the right to lead, and its terms."""
+    """What an instance that executes has besides: the right to lead, and its terms.
+
+    always: whether it works without leading too (active-active).
+    """
 
     elector: Elector
     leadership: Leadership
+    takeover: Takeover
+    giving: Giving
     settler: Settler
     brokers: Sequence[Broker]
+    work: Work
+    always: bool
+    reconciling: Reconciling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +65,7 @@ class Parts:
     """An instance's parts, made and connected. prepare: what must succeed before it is ready.
 
     beside: loops that nothing waits for. listening: told of the port. warm: what may be slow,
-    once it is ready. close: lets go of all.
+    once it is ready. leave: says that it stops. close: lets go of all.
     """
 
     state: NodeState
@@ -67,6 +79,7 @@ class Parts:
     prepare: Callable[[], Awaitable[None]]
     listening: Callable[[int], None]
     warm: Callable[[], Coroutine[Any, Any, None]]
+    leave: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
     clock: Clock
 
@@ -128,16 +141,20 @@ class Instance:
                 executing.settler.run(),
                 executing.elector.run(),
                 executing.leadership.watch(),
+                executing.giving.run(),
+                *([executing.work.run(None)] if executing.always else []),
                 *(self._start_broker(broker) for broker in executing.brokers),
             ]
         return loops
 
     async def _start_broker(self, broker: Broker) -> None:
         """Reach the broker as soon as it can be had; until then nothing is sent there."""
-        backoff = Backoff(self._parts.clock)
+        backoff, away = Backoff(self._parts.clock), self._parts.state.brokers_away
+        away.add(broker.name)
         while True:
             try:
                 await broker.start()
+                away.discard(broker.name)
                 return
             except OnefillError as error:
                 log.warning("instance.waits_for_broker", broker=broker.name, error=str(error))
@@ -153,11 +170,16 @@ class Instance:
                 await parts.server.stop()
                 await parts.intake.drain()
                 if parts.executing is not None:
-                    parts.state.state = InstanceState.DRAINING
-                    await parts.executing.leadership.step_down()
-                    await parts.executing.settler.drained()
-                    await parts.executing.elector.release()
+                    await self._hand_over(parts.executing)
+                await parts.leave()
         except TimeoutError:
             log.error(
                 "instance.stopped_unfinished", remedy="Nothing to do: the next start does it."
             )
+
+    async def _hand_over(self, executing: Executing) -> None:
+        """Give control away if it is ours, and finish what was sent."""
+        await executing.takeover.close()
+        await executing.giving.release(into_nothing=True, reason="shutdown")
+        executing.work.abandon()
+        await executing.work.stop()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
+from onefill.core.control import ControlEvent, InstanceState
 from onefill.core.ids import Epoch
-from onefill.flow.executor import Executor
 from onefill.node.logs import LogContext
-from onefill.node.state import InstanceState, NodeState
-from onefill.node.term import Term
+from onefill.node.state import NodeState
+from onefill.node.sync import SyncHealth
+from onefill.node.term import Term, run_fenced
+from onefill.ports.clock import Clock
 from onefill.ports.lease import LEADER
 from onefill.ports.metrics import Metrics
 
@@ -18,69 +21,110 @@ log = structlog.get_logger()
 
 
 class Leadership:
-    """Starts a term for each epoch, one after the other, and ends it the moment that it must."""
+    """Starts a term for each epoch, one after the other, and ends it the moment that it must.
+
+    Its lines are in the levels of CTL-19: a change of the leader has to reach the pager.
+    """
 
     def __init__(
         self,
         *,
         term: Term,
-        executor: Executor,
         state: NodeState,
         metrics: Metrics,
+        sync: SyncHealth,
         log_context: LogContext,
+        clock: Clock,
     ) -> None:
         self._term = term
-        self._executor = executor
         self._state = state
         self._metrics = metrics
+        self._sync = sync
         self._log_context = log_context
+        self._clock = clock
+        self._check: Callable[[Epoch], None] = lambda epoch: None
+        self._fenced: Callable[[], None] = lambda: None
         self._current: asyncio.Task[None] | None = None
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def start(self, epoch: Epoch) -> None:
+    def connect(self, *, fenced: Callable[[], None], check: Callable[[Epoch], None]) -> None:
+        """fenced: to be told of a refused guarded write. check: of each renewal."""
+        self._fenced = fenced
+        self._check = check
+
+    # What the elector says (lead.elector.Watcher) ----------------------------------------------
+
+    def started(self, epoch: Epoch, reason: str, suspected_ms: float | None) -> None:
         """Lead from now on."""
         self._log_context.epoch = epoch
-        log.error("BECAME LEADER - Now processing signals", epoch=epoch)
-        self._metrics.leadership_changes.add("election")
+        self._state.epoch = epoch
+        log.error("BECAME LEADER - Now processing signals", epoch=epoch, reason=reason)
+        self._metrics.leadership_changes.add(reason)
+        self._sync.leadership_changes += 1
         self._show(1, epoch)
-        self._current = asyncio.create_task(self._run(epoch, self._current))
+        self._state.move(ControlEvent.ELECTED)
+        self._current = asyncio.create_task(self._run(epoch, self._current, suspected_ms))
 
-    def stop(self, epoch: Epoch, reason: str) -> None:
+    def stopped(self, epoch: Epoch, reason: str) -> None:
         """Start nothing more; what is being sent goes to its end."""
         log.critical("LOST LEADERSHIP - Stopped processing signals", epoch=epoch, reason=reason)
-        self._metrics.leadership_changes.add(reason)
         self._show(0, epoch)
-        self._end()
+        self._end(ControlEvent.LOST)
+
+    def synced(self, latency_ms: float, *, is_good: bool) -> None:
+        """The lease store was asked."""
+        self._sync.note(latency_ms, is_good=is_good)
+
+    def renewed(self, epoch: Epoch) -> None:
+        """The lease was prolonged."""
+        self._check(epoch)
+
+    # Handing over -------------------------------------------------------------------------------
 
     async def step_down(self) -> None:
-        """Stop by our own will, and return when every request sent has its answer told."""
-        if self._state.epoch is not None:
-            log.error("Released leadership - Stopped processing signals", epoch=self._state.epoch)
-        self._end()
+        """Stop by our own will, and return when every request sent has its answer stored."""
+        self._end(ControlEvent.STEP_DOWN)
         if self._current is not None:
             await asyncio.wait({self._current})
-        await self._executor.drained()
+        await self._term.stop()
+
+    def stepped_down(self, epoch: Epoch) -> None:
+        """The lease is somebody else's, or nobody's."""
+        log.error("Released leadership - Stopped processing signals", epoch=epoch)
+        self._show(0, epoch)
+        self._state.move(ControlEvent.LOST)
 
     async def watch(self) -> None:
         """Raise what ended a term unexpectedly: the process must not go on as if it led."""
         await asyncio.shield(self._broken)
 
-    def _end(self) -> None:
+    def _end(self, event: ControlEvent) -> None:
         self._state.epoch = None
-        self._state.state = InstanceState.STANDBY
         self._log_context.epoch = None
+        self._state.move(event)
         if self._current is not None:
             self._current.cancel()
-        self._executor.abandon()
+        self._term.abandon()
 
-    async def _run(self, epoch: Epoch, before: asyncio.Task[None] | None) -> None:
+    async def _run(
+        self, epoch: Epoch, before: asyncio.Task[None] | None, suspected_ms: float | None
+    ) -> None:
         if before is not None:
             await asyncio.wait({before})
+
+        def note(state: InstanceState) -> None:
+            if state is InstanceState.ACTIVE and suspected_ms is not None:
+                took_ms = self._clock.boottime_ms() - suspected_ms
+                self._metrics.failover_seconds.observe(took_ms / 1000)
+
+        forget = self._state.changed.subscribe(note)
         try:
-            await self._term.run(epoch)
+            await run_fenced(self._term, epoch, self._state, self._fenced)
         except Exception as error:
             if not self._broken.done():
                 self._broken.set_exception(error)
+        finally:
+            forget()
 
     def _show(self, leads: int, epoch: Epoch) -> None:
         self._metrics.leader.set(leads, self._state.instance)

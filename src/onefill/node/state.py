@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 
+from onefill.core.control import ControlEvent, InstanceState, next_state
 from onefill.core.ids import Epoch
-
-
-class InstanceState(enum.StrEnum):
-    """CTL-9. ACTIVE means able to act."""
-
-    STANDBY = "STANDBY"
-    CANDIDATE = "CANDIDATE"
-    RECONCILING = "RECONCILING"
-    ACTIVE = "ACTIVE"
-    DRAINING = "DRAINING"
-    FENCED = "FENCED"
-    HALTED = "HALTED"  # leads, but its book is broken: nothing is executed until a person looked
+from onefill.ports.hints import Topic
 
 
 @dataclass(slots=True)
@@ -28,6 +17,8 @@ class NodeState:
     not_covered: brokers whose reconciliation is not finished; no new exposure there.
     redis_up: None where no Redis is configured. redis_leader: whom it takes for the leader.
     broken: promises that the stored book breaks, as found at the last start of a term.
+    brokers_away: brokers that were not reached yet since the start.
+    changed: told after each change of state.
     """
 
     instance: str
@@ -37,11 +28,19 @@ class NodeState:
     taking_in: bool = False
     not_covered: set[str] = field(default_factory=set)
     broken: tuple[str, ...] = ()
+    brokers_away: set[str] = field(default_factory=set)
     database_up: bool = False
     redis_up: bool | None = None
     redis_leader: str | None = None
+    changed: Topic[InstanceState] = field(default_factory=Topic)
 
     @property
     def is_active(self) -> bool:
         """Whether this instance can act now."""
         return self.state is InstanceState.ACTIVE
+
+    def move(self, event: ControlEvent) -> None:
+        """The only way to change the state (CTL-9)."""
+        before, self.state = self.state, next_state(self.state, event)
+        if self.state is not before:
+            self.changed.publish(self.state)

@@ -107,6 +107,14 @@ class Metrics:
             "handover_seconds", "From a request to take control until it was taken."
         )
         self.split_brain = Counter("split_brain_total", "Times that two leaders were seen.")
+        self.db_sync = Counter(
+            "db_sync_total", "Lease, heartbeat and mirror writes by their result.", ("result",)
+        )
+        self.db_sync_seconds = Histogram("db_sync_seconds", "How long such a write took.")
+        self.heartbeat_age_seconds = Gauge(
+            "heartbeat_age_seconds", "Since an instance was last heard.", ("instance",)
+        )
+        self.spool_signals = Gauge("spool_signals", "Signals that wait in the local spool.")
         self.database_up = Gauge("database_up", "1 while the database answers.")
         self.redis_up = Gauge("redis_up", "1 while Redis answers; absent where there is none.")
         self.loop_lag_seconds = Gauge("loop_lag_seconds", "How late the event loop runs.")

@@ -44,7 +44,7 @@ class RecoveryStore(Protocol):
         ...
 
     async def save_reconciliation(
-        self, epoch: Epoch, trigger: str, clean: bool, report: str
+        self, epoch: Epoch | None, trigger: str, clean: bool, report: str
     ) -> None:
         """Keep a report (JSON text)."""
         ...

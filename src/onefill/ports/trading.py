@@ -71,28 +71,36 @@ class Settled:
 
 
 class TradingStore(Protocol):
-    """Lanes, intents, positions. Methods with an epoch are fenced and raise Fenced when it is
-    over; all raise StoreUnavailable, or CommitUnknown when a commit's outcome is not known."""
+    """Lanes, intents, positions. All raise StoreUnavailable, or CommitUnknown when a commit's
+    outcome is not known. Methods with an epoch are fenced, and raise Fenced when it is over;
+    without one (None, active-active) the lane's lock and the intent's row alone decide."""
 
     async def lanes_with_work(self, limit: int) -> Sequence[Lane]:
         """Lanes with undecided signals, or with a closing position whose next exit is due."""
         ...
 
     async def decide(
-        self, epoch: Epoch, lanes: Sequence[Lane], decide: Decide, exits: ContinueExits
+        self, epoch: Epoch | None, lanes: Sequence[Lane], decide: Decide, exits: ContinueExits
     ) -> Decided:
         """Lock those of the lanes that are idle; decide the next signals of each, in order of
         signal time, then arrival, until one must wait; write all of it (ORD-2)."""
         ...
 
-    async def claimable(self, limit: int) -> Sequence[OrderIntent]:
-        """NEW intents whose predecessor, if any, is FILLED; oldest first."""
+    async def claimable(self, limit: int, *, aged_ms: int = 0) -> Sequence[OrderIntent]:
+        """NEW intents whose predecessor, if any, is FILLED; oldest first.
+
+        aged_ms: only those made that long ago: younger ones are in their maker's hands.
+        """
         ...
 
-    async def claim(self, epoch: Epoch, claims: Sequence[Claim]) -> Mapping[ClientOrderId, str]:
-        """ORD-3. For each claim: `claimed`, or why not (`taken`, `expired`, `paused`, `waiting`).
+    async def claim(
+        self, epoch: Epoch | None, claims: Sequence[Claim]
+    ) -> Mapping[ClientOrderId, str]:
+        """ORD-3. For each claim: `claimed`, or why not (`taken`, `expired`, `limited`, `paused`,
+        `waiting`).
 
-        Only what is `claimed` may be sent, once. `expired` ones are EXPIRED in the same commit.
+        Only what is `claimed` may be sent, once. `expired` and `limited` ones are EXPIRED in
+        the same commit; the lanes of `limited` ones are blocked (ORD-15).
         """
         ...
 
@@ -108,8 +116,11 @@ class TradingStore(Protocol):
         """IN_DOUBT; and SENDING past its send_by, or made by an earlier boot of this instance."""
         ...
 
-    async def working(self, limit: int) -> Sequence[OrderIntent]:
-        """ACKED and PARTIALLY_FILLED: orders whose fills are still to come."""
+    async def working(self, limit: int, *, mine: bool = False) -> Sequence[OrderIntent]:
+        """ACKED and PARTIALLY_FILLED: orders whose fills are still to come.
+
+        mine: only those that this instance sent.
+        """
         ...
 
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from onefill.core.ids import ClientOrderId
+from onefill.core.limits import LimitBook
 from onefill.core.position import PositionStatus
+from onefill.core.refusal import Refusal
 from onefill.core.signal import SignalStatus
 from onefill.ports.lease import Holder
 from onefill.ports.trading import Claim
@@ -21,8 +24,12 @@ from onefill.postgres.books import (
 )
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Held, Row, Transaction
+from onefill.postgres.limits import breaches, lock
 
 CLAIMED, TAKEN, EXPIRED, PAUSED, WAITING = "claimed", "taken", "expired", "paused", "waiting"
+LIMITED = "limited"
+
+_log = logging.getLogger(__name__)
 
 # Plain reads are enough: valid_until never changes, FILLED is final, and the compare-and-set
 # judges the rest. `doubtful`: new exposure waits while its lane is blocked or has another
@@ -97,9 +104,12 @@ WHERE client_order_id IN (SELECT unnest($2::text[]) UNION SELECT client_order_id
 ORDER BY 1 FOR NO KEY UPDATE"""
 
 _EXPIRE = """
-UPDATE order_intents SET state = 'EXPIRED', reason = 'too_old', updated_at = clock_timestamp()
+UPDATE order_intents SET state = 'EXPIRED', reason = $2, updated_at = clock_timestamp()
 WHERE client_order_id = ANY($1) AND state = 'NEW'
 RETURNING client_order_id, signal_id, position_id"""
+
+_BLOCK = """
+UPDATE lanes SET blocked = $2, blocked_at = clock_timestamp() WHERE lane = $1 AND blocked IS NULL"""
 
 _DONE_SIGNALS = """
 SELECT signal_id, bool_or(filled_quantity > 0) AS is_filled FROM order_intents
@@ -115,16 +125,20 @@ WHERE position_id = ANY($1) AND status = 'pending' AND NOT EXISTS (
 
 
 async def claim_group(
-    transaction: Transaction, claims: Sequence[Claim], me: Holder, teller: Teller
+    transaction: Transaction, claims: Sequence[Claim], me: Holder, teller: Teller, limits: LimitBook
 ) -> Mapping[ClientOrderId, str]:
     """The verdict on each claim; those `claimed` are SENDING when the transaction commits."""
+    await lock(transaction, limits)
     seen = {row["client_order_id"]: row for row in await _look(transaction, claims)}
     verdicts = {c.client_order_id: _verdict(c, seen.get(c.client_order_id)) for c in claims}
     late = [seen[name] for name, verdict in verdicts.items() if verdict == EXPIRED]
     if late:
-        expired = await _expire(transaction, late, sorted(verdicts), teller)
-        taken = {row["client_order_id"] for row in late} - expired
-        verdicts.update((ClientOrderId(name), TAKEN) for name in taken)
+        verdicts |= await _end_orders(transaction, late, sorted(verdicts), teller, Refusal.TOO_OLD)
+    if limits.by_name:
+        # What may be at the broker already is past this door: a resend adds nothing there.
+        first = (c.client_order_id for c in claims if not c.resend)
+        ready = [seen[name] for name in first if verdicts[name] == CLAIMED]
+        verdicts |= await _limit(transaction, ready, sorted(verdicts), teller, limits)
     wanted = [claim for claim in claims if verdicts[claim.client_order_id] == CLAIMED]
     won = await _take(transaction, wanted, me, teller)
     lost = {claim.client_order_id for claim in wanted} - won
@@ -171,8 +185,49 @@ async def _take(
     return {ClientOrderId(row["client_order_id"]) for row in rows}
 
 
+async def _limit(
+    transaction: Transaction,
+    ready: Sequence[Row],
+    asked: Sequence[str],
+    teller: Teller,
+    limits: LimitBook,
+) -> dict[ClientOrderId, str]:
+    """Hold back what would break a hard limit: entries end, and their lanes block (ORD-15)."""
+    found = await breaches(transaction, [row["client_order_id"] for row in ready], limits)
+    verdicts: dict[ClientOrderId, str] = {}
+    for row in ready:
+        name, refusal = row["client_order_id"], found.get(row["client_order_id"])
+        if refusal is None:
+            continue
+        _log.critical("%s: order %s breaks a limit: %s", row["lane"], name, refusal.code)
+        if not row["adds_exposure"]:
+            verdicts[ClientOrderId(name)] = WAITING
+            continue
+        verdicts |= await _end_orders(transaction, [row], asked, teller, refusal)
+        await transaction.fetch(_BLOCK, row["lane"], refusal.code)
+    return verdicts
+
+
+async def _end_orders(
+    transaction: Transaction,
+    rows: Sequence[Row],
+    asked: Sequence[str],
+    teller: Teller,
+    refusal: Refusal,
+) -> dict[ClientOrderId, str]:
+    """End these for this reason; the verdict on each."""
+    ended = await _expire(transaction, rows, asked, teller, refusal)
+    verdict = EXPIRED if refusal is Refusal.TOO_OLD else LIMITED
+    names = [row["client_order_id"] for row in rows]
+    return {ClientOrderId(name): verdict if name in ended else TAKEN for name in names}
+
+
 async def _expire(
-    transaction: Transaction, late: Sequence[Row], asked: Sequence[str], teller: Teller
+    transaction: Transaction,
+    late: Sequence[Row],
+    asked: Sequence[str],
+    teller: Teller,
+    refusal: Refusal,
 ) -> set[str]:
     """End what is too old, what waited for it, and what was to come of it; says which ended.
 
@@ -182,15 +237,17 @@ async def _expire(
     names = [row["client_order_id"] for row in late]
     locked = await transaction.fetch(_LOCK_INTENTS, names, asked)
     dead = [row["client_order_id"] for row in locked if row["is_dead"]]
-    ended = await transaction.fetch(_EXPIRE, dead)
+    ended = await transaction.fetch(_EXPIRE, dead, refusal.code)
     untouched = await transaction.fetch(_UNTOUCHED_POSITIONS, [row["position_id"] for row in ended])
-    await _close_positions(transaction, [row["position_id"] for row in untouched], late[0])
+    await _close_positions(transaction, [row["position_id"] for row in untouched], late[0], refusal)
     signals = await transaction.fetch(_DONE_SIGNALS, [row["signal_id"] for row in ended])
-    await tell_signals(transaction, [_end(row) for row in signals], teller)
+    await tell_signals(transaction, [_end(row, refusal) for row in signals], teller)
     return {row["client_order_id"] for row in ended}
 
 
-async def _close_positions(transaction: Transaction, ids: Sequence[str], moment: Row) -> None:
+async def _close_positions(
+    transaction: Transaction, ids: Sequence[str], moment: Row, refusal: Refusal
+) -> None:
     changes = [
         PositionChange(
             before,
@@ -198,7 +255,7 @@ async def _close_positions(transaction: Transaction, ids: Sequence[str], moment:
                 before,
                 status=PositionStatus.CLOSED,
                 closed_at=moment["now"],
-                reason="too_old",
+                reason=refusal.code,
             ),
         )
         for before in await positions_by_id(transaction, ids)
@@ -206,7 +263,7 @@ async def _close_positions(transaction: Transaction, ids: Sequence[str], moment:
     await write_positions(transaction, changes)
 
 
-def _end(row: Row) -> SignalNews:
+def _end(row: Row, refusal: Refusal) -> SignalNews:
     if row["is_filled"]:
         return SignalNews(row["signal_id"], SignalStatus.EXECUTED)
-    return SignalNews(row["signal_id"], SignalStatus.EXPIRED, "too_old")
+    return SignalNews(row["signal_id"], refusal.status, refusal.code)

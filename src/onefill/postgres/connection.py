@@ -29,6 +29,7 @@ FENCE_SQL = (
 """The first statement of every guarded transaction; no row means fenced off."""
 
 _NAME_BYTES_MAX = 63
+_FREELY_PLANNED = {"enable_seqscan": "on", "plan_cache_mode": "auto"}
 
 
 def application_name(holder: Holder) -> str:
@@ -68,8 +69,9 @@ class Connecting:
             "synchronous_commit": "on",
             "timezone": "UTC",
             "jit": "off",
+            # Planned once, not again for each group; and since a plan may be older than the
+            # table is large, by index only.
             "plan_cache_mode": "force_generic_plan",
-            # A plan that was made while a table was small must not be kept when it is large.
             "enable_seqscan": "off",
         }
 
@@ -83,6 +85,19 @@ class Connecting:
                 statement_cache_size=256,
                 max_cached_statement_lifetime=0,
                 server_settings=self.session,
+            )
+
+    async def connect_idle(self) -> asyncpg.Connection:
+        """A new connection that may be idle, or wait in one statement, for as long as it likes.
+
+        Raises StoreUnavailable.
+        """
+        patient = {"statement_timeout": "0", "idle_session_timeout": "0"}
+        with translated():
+            return await asyncpg.connect(
+                self.url,
+                timeout=self.connect_timeout_ms / 1000,
+                server_settings={**self.session, **patient},
             )
 
 
@@ -155,12 +170,16 @@ class Held:
 
     @contextlib.asynccontextmanager
     async def guarded(
-        self, epoch: Epoch, before: Failpoint | None = None, after: Failpoint | None = None
+        self, epoch: Epoch | None, before: Failpoint | None = None, after: Failpoint | None = None
     ) -> AsyncIterator[Transaction]:
         """A transaction of that epoch: it commits before the next epoch exists, or not at all.
 
-        Raises Fenced when the epoch is over (CTL-1).
+        Without an epoch it is a plain one. Raises Fenced when the epoch is over (CTL-1).
         """
+        if epoch is None:
+            async with self.transaction(before, after) as plain:
+                yield plain
+            return
         fence = FENCE_SQL.format(resource=LEADER, epoch=int(epoch))
         async with self._opened(f"BEGIN; {fence}", before, after) as (transaction, tag):
             if tag != "SELECT 1":
@@ -269,7 +288,7 @@ async def _commit(
 async def open_views(
     connecting: Connecting, connections_min: int, connections_max: int
 ) -> asyncpg.Pool:
-    """A pool for what people look at; its sessions may read for longer, and scan.
+    """A pool for what people look at; its sessions may scan, and plan by what is asked.
 
     Raises StoreUnavailable.
     """
@@ -280,5 +299,5 @@ async def open_views(
             max_size=connections_max,
             timeout=connecting.connect_timeout_ms / 1000,
             command_timeout=connecting.call_timeout_ms / 1000,
-            server_settings={**connecting.session, "enable_seqscan": "on"},
+            server_settings=connecting.session | _FREELY_PLANNED,
         )

@@ -67,6 +67,12 @@ class PostgresControls:
         self._pool = pool
         self._initial_capital = initial_capital
 
+    async def note(self, by: Actor, action: str, instance: str) -> None:
+        """Keep who took or gave control where. Raises StoreUnavailable."""
+        async with writing(self._pool) as connection:
+            details = json.dumps({"instance": instance})
+            await connection.execute(_AUDIT, by.name, by.address, action, details)
+
     async def pause(self, by: Actor, note: str) -> TradingSwitch:
         """No entry is taken anywhere, from this commit on; exits and stops go on."""
         return await self._switch(True, by, note)

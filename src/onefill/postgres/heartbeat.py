@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from onefill.core.succession import Heir
 from onefill.ports.lease import Holder
+from onefill.ports.peers import Peer
 from onefill.postgres.connection import Held, Row
+from onefill.postgres.vigil import session_has_ended
 
 _BEAT = """
 INSERT INTO instance_metadata AS m (instance, boot, started_at, last_heartbeat, is_leader,
-    leader_acquired_at, state, hostname, port, url, version, last_signal_processed)
+    leader_acquired_at, state, hostname, port, url, version, last_signal_processed,
+    session_key, preferred, may_succeed, executes)
 VALUES ($1, $2, $3, clock_timestamp(), $4, CASE WHEN $4 THEN clock_timestamp() END,
-        $5, $6, $7, $8, $9, $10)
+        $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (instance) DO UPDATE
 SET boot = EXCLUDED.boot, started_at = EXCLUDED.started_at,
     last_heartbeat = EXCLUDED.last_heartbeat, is_leader = EXCLUDED.is_leader,
@@ -22,7 +26,19 @@ SET boot = EXCLUDED.boot, started_at = EXCLUDED.started_at,
         ELSE EXCLUDED.leader_acquired_at END,
     state = EXCLUDED.state, status = 'active', hostname = EXCLUDED.hostname,
     port = EXCLUDED.port, url = EXCLUDED.url, version = EXCLUDED.version,
-    last_signal_processed = coalesce(EXCLUDED.last_signal_processed, m.last_signal_processed)"""
+    last_signal_processed = coalesce(EXCLUDED.last_signal_processed, m.last_signal_processed),
+    session_key = EXCLUDED.session_key, preferred = EXCLUDED.preferred,
+    may_succeed = EXCLUDED.may_succeed, executes = EXCLUDED.executes"""
+# A session that ended tells of a death before the heartbeats do.
+_OTHERS = f"""
+SELECT instance, boot, preferred, may_succeed, url FROM instance_metadata
+WHERE status = 'active' AND executes AND instance <> $1 AND state <> 'STOPPED'
+  AND last_heartbeat > clock_timestamp() - $2 * interval '1 second'
+  AND NOT {session_has_ended("session_key")}
+ORDER BY instance"""
+_LEAVE = """
+UPDATE instance_metadata SET is_leader = false, leader_acquired_at = NULL, state = 'STOPPED'
+WHERE instance = $1 AND boot = $2"""
 _INSTANCES = """
 SELECT *, extract(epoch FROM clock_timestamp() - last_heartbeat)::float8 AS stale_s
 FROM instance_metadata WHERE status = 'active' ORDER BY instance"""
@@ -39,7 +55,10 @@ RETURNING instance"""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """What an instance tells of itself. state: of the control machine (CTL-9)."""
+    """What an instance tells of itself. state: of the control machine (CTL-9).
+
+    session_key: of the lock that shows its life. heir: whether and how it may come to lead.
+    """
 
     state: str
     is_leader: bool
@@ -49,6 +68,9 @@ class Presence:
     port: int | None = None
     url: str | None = None
     last_signal_processed: datetime | None = None
+    session_key: int | None = None
+    heir: Heir
+    executes: bool = True
 
 
 class PostgresInstances:
@@ -71,7 +93,30 @@ class PostgresInstances:
             presence.url,
             presence.version,
             presence.last_signal_processed,
+            presence.session_key,
+            presence.heir.preferred,
+            "auto" if presence.heir.automatic else "manual",
+            presence.executes,
         )
+
+    async def others(self, me: Holder, timeout_s: float) -> list[Peer]:
+        """Those besides me that live and could lead, by name."""
+        rows = await self._held.read(_OTHERS, me.instance, timeout_s)
+        return [
+            Peer(
+                holder=Holder(instance=row["instance"], boot=row["boot"]),
+                heir=Heir(
+                    instance=row["instance"],
+                    preferred=row["preferred"],
+                    automatic=row["may_succeed"] == "auto",
+                ),
+            )
+            for row in rows
+        ]
+
+    async def leave(self, holder: Holder) -> None:
+        """Say that it has stopped by its own will."""
+        await self._held.write(_LEAVE, holder.instance, holder.boot)
 
     async def all(self) -> list[Row]:
         """Every instance that is not archived, with `stale_s` since its last heartbeat."""

@@ -21,7 +21,10 @@ _KEPT_MAX = 1_000
 
 _BECAME = """
 INSERT INTO leadership_history (resource, epoch, instance, boot, hostname, became_at, reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (resource, epoch) DO NOTHING"""
+SELECT $1::text, $2::bigint, $3::text, $4::uuid, coalesce(
+    (SELECT m.hostname FROM instance_metadata m WHERE m.instance = $3 AND m.boot = $4),
+    $5::text), $6::timestamptz, $7::text
+ON CONFLICT (resource, epoch) DO NOTHING"""
 # Whoever ends an epoch knows its holder: one that died before it could write is in here too.
 _ENDED = """
 INSERT INTO leadership_history AS h
@@ -56,11 +59,18 @@ class LeadershipHistory:
         self._add(_BECAME, (*facts, at, reason))
 
     def ended(
-        self, resource: str, epoch: Epoch, holder: Holder, became_at: datetime, reason: str
+        self,
+        resource: str,
+        epoch: Epoch,
+        holder: Holder,
+        became_at: datetime,
+        reason: str,
+        *,
+        at: datetime | None = None,
     ) -> None:
-        """That epoch is over since now."""
+        """That epoch is over since then; by default since now."""
         facts = (resource, epoch, holder.instance, holder.boot, became_at)
-        self._add(_ENDED, (*facts, self._clock.wall(), reason))
+        self._add(_ENDED, (*facts, at or self._clock.wall(), reason))
 
     async def between(self, resource: str, start: datetime, end: datetime) -> list[Row]:
         """The intervals of leadership that touch this time, in order."""

@@ -106,7 +106,7 @@ class PostgresRecoveryStore:
         return {row["broker_order_id"] for row in rows}
 
     async def save_reconciliation(
-        self, epoch: Epoch, trigger: str, clean: bool, report: str
+        self, epoch: Epoch | None, trigger: str, clean: bool, report: str
     ) -> None:
         """Keep a report."""
         await self._held.write(_SAVE, self._instance, epoch, trigger, clean, report)

@@ -11,6 +11,7 @@ from onefill.core.book import Decision, Situation
 from onefill.core.errors import Bug
 from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import OrderIntent
+from onefill.core.limits import LimitBook
 from onefill.core.settlement import LaneBooks, Settlement, Told
 from onefill.core.signal import LoggedSignal
 from onefill.ports.doubts import Waiting
@@ -55,12 +56,14 @@ class Terms:
     read: a logged payload back into a Signal. initial_capital: of a portfolio that nobody
     configured. live: `broker/account` pairs of real money; all others are paper (ORD-14).
     signals_a_lane: how many are decided in one go, so that no lane holds up the group.
+    limits: what accounts never do, checked in every claim (ORD-15).
     """
 
     read: Read
     initial_capital: Decimal
     live: tuple[str, ...] = ()
     signals_a_lane: int = 16
+    limits: LimitBook = field(default_factory=LimitBook)
 
 
 @dataclass(slots=True)
@@ -107,24 +110,28 @@ class PostgresTradingStore:
         return await worklists.lanes_with_work(self._held.read, limit)
 
     async def decide(
-        self, epoch: Epoch, lanes: Sequence[Lane], decide: Decide, exits: ContinueExits
+        self, epoch: Epoch | None, lanes: Sequence[Lane], decide: Decide, exits: ContinueExits
     ) -> Decided:
         """Decide the next signals of those lanes that are idle."""
         policy = Policy(read=self._terms.read, decide=decide, exits=exits)
         await self._introduce(lanes)
         return await self._decide(epoch, sorted(set(lanes)), policy, self._terms.signals_a_lane)
 
-    async def claimable(self, limit: int) -> Sequence[OrderIntent]:
+    async def claimable(self, limit: int, *, aged_ms: int = 0) -> Sequence[OrderIntent]:
         """NEW intents whose predecessor, if any, is FILLED; oldest first."""
-        return await worklists.claimable(self._held.read, limit)
+        return await worklists.claimable(self._held.read, limit, aged_ms)
 
-    async def claim(self, epoch: Epoch, claims: Sequence[Claim]) -> Mapping[ClientOrderId, str]:
-        """For each claim: `claimed`, `taken`, `expired`, `paused` or `waiting`."""
+    async def claim(
+        self, epoch: Epoch | None, claims: Sequence[Claim]
+    ) -> Mapping[ClientOrderId, str]:
+        """For each claim: `claimed`, `taken`, `expired`, `limited`, `paused` or `waiting`."""
         if not claims:
             return {}
         before, after = Failpoint.CLAIM_BEFORE_COMMIT, Failpoint.CLAIM_AFTER_COMMIT
         async with self._held.claim.guarded(epoch, before, after) as transaction:
-            return await claim_group(transaction, claims, self._me, self._teller(epoch))
+            return await claim_group(
+                transaction, claims, self._me, self._teller(epoch), self._terms.limits
+            )
 
     async def claimed_by_me(self, claims: Sequence[Claim]) -> set[ClientOrderId]:
         """After CommitUnknown: which of these attempts are this process's own."""
@@ -143,9 +150,10 @@ class PostgresTradingStore:
         """IN_DOUBT; and SENDING past its send_by, or made by an earlier boot of this instance."""
         return await worklists.unresolved(self._held.read, self._me, limit)
 
-    async def working(self, limit: int) -> Sequence[OrderIntent]:
+    async def working(self, limit: int, *, mine: bool = False) -> Sequence[OrderIntent]:
         """ACKED and PARTIALLY_FILLED: orders whose fills are still to come."""
-        return await worklists.working(self._held.read, limit)
+        sender = self._me.instance if mine else None
+        return await worklists.working(self._held.read, limit, sender)
 
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet."""
@@ -183,7 +191,7 @@ class PostgresTradingStore:
             self._known.update(new)
 
     async def _decide(
-        self, epoch: Epoch, lanes: Sequence[Lane], policy: Policy, limit: int
+        self, epoch: Epoch | None, lanes: Sequence[Lane], policy: Policy, limit: int
     ) -> Decided:
         """Split the group when the database refuses it, until the signal at fault is alone."""
         try:
@@ -198,7 +206,7 @@ class PostgresTradingStore:
         return _Gathered(parts).whole
 
     async def _decide_once(
-        self, epoch: Epoch, lanes: Sequence[Lane], policy: Policy, limit: int
+        self, epoch: Epoch | None, lanes: Sequence[Lane], policy: Policy, limit: int
     ) -> Decided:
         desk = Desk(teller=self._teller(epoch), live=self._terms.live, signals_a_lane=limit)
         before, after = Failpoint.DECIDE_BEFORE_COMMIT, Failpoint.DECIDE_AFTER_COMMIT

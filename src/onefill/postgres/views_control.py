@@ -15,17 +15,23 @@ from onefill.ports.rows import (
 from onefill.ports.views import Page, Window
 from onefill.postgres.paging import Where, id_cursor, newest, page_of, read_json
 from onefill.postgres.settings import TRADING_PAUSED
+from onefill.postgres.vigil import session_has_ended
 
-# A leader that stopped beating is shown as crashed, never as leader (CTL-17).
-_INSTANCES = """
+# A leader that stopped beating, or whose session ended, is shown as crashed, never as leader
+# (CTL-17). `gone`: its process ended without a word; `stopped`: with one.
+_INSTANCES = f"""
 SELECT instance, boot::text, state,
-       CASE WHEN NOT stale OR status <> 'active' THEN status
-            WHEN is_leader THEN 'crashed' ELSE 'stale' END AS status,
-       is_leader AND NOT stale AS is_leader, leader_acquired_at, started_at, last_heartbeat,
+       CASE WHEN status <> 'active' THEN status
+            WHEN state = 'STOPPED' THEN 'stopped'
+            WHEN is_leader AND (gone OR stale) THEN 'crashed'
+            WHEN gone THEN 'gone' WHEN stale THEN 'stale' ELSE status END AS status,
+       is_leader AND NOT stale AND NOT gone AS is_leader,
+       leader_acquired_at, started_at, last_heartbeat,
        greatest(0, 1000 * extract(epoch FROM age))::bigint AS heartbeat_age_ms, stale,
        last_signal_processed, hostname, port, url, version
 FROM (
     SELECT *, clock_timestamp() - last_heartbeat AS age,
+           {session_has_ended("session_key")} AS gone,
            clock_timestamp() - last_heartbeat > make_interval(secs => $1) AS stale
     FROM instance_metadata
 ) seen

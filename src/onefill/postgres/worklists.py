@@ -39,6 +39,7 @@ CLAIMABLE = f"""
 SELECT {_AS_INTENT} FROM order_intents i
 LEFT JOIN order_intents before ON before.client_order_id = i.after
 WHERE i.state = 'NEW' AND (i.after IS NULL OR before.state IN ('FILLED', 'DONE'))
+  AND i.created_at <= clock_timestamp() - $2 * interval '1 millisecond'
 ORDER BY i.created_at LIMIT $1"""
 
 UNRESOLVED = f"""
@@ -49,7 +50,8 @@ ORDER BY updated_at LIMIT $1"""
 
 WORKING = f"""
 SELECT {INTENT_READ} FROM order_intents
-WHERE state IN ('ACKED', 'PARTIALLY_FILLED') ORDER BY updated_at LIMIT $1"""
+WHERE state IN ('ACKED', 'PARTIALLY_FILLED') AND ($2::text IS NULL OR instance = $2)
+ORDER BY updated_at LIMIT $1"""
 
 NAMELESS = f"""
 SELECT {INTENT_READ} FROM order_intents
@@ -79,9 +81,9 @@ async def lanes_with_work(held: Held, limit: int) -> Sequence[Lane]:
     return [Lane(row["lane"]) for row in await held.read(LANES_WITH_WORK, limit)]
 
 
-async def claimable(held: Held, limit: int) -> Sequence[OrderIntent]:
+async def claimable(held: Held, limit: int, aged_ms: int) -> Sequence[OrderIntent]:
     """What may be claimed, oldest first."""
-    return [intent_of(row) for row in await held.read(CLAIMABLE, limit)]
+    return [intent_of(row) for row in await held.read(CLAIMABLE, limit, aged_ms)]
 
 
 async def unresolved(held: Held, me: Holder, limit: int) -> Sequence[OrderIntent]:
@@ -90,9 +92,9 @@ async def unresolved(held: Held, me: Holder, limit: int) -> Sequence[OrderIntent
     return [intent_of(row) for row in rows]
 
 
-async def working(held: Held, limit: int) -> Sequence[OrderIntent]:
-    """What is at a broker, and may fill."""
-    return [intent_of(row) for row in await held.read(WORKING, limit)]
+async def working(held: Held, limit: int, sender: str | None) -> Sequence[OrderIntent]:
+    """What is at a broker, and may fill; a sender's own, or everybody's."""
+    return [intent_of(row) for row in await held.read(WORKING, limit, sender)]
 
 
 async def nameless(held: Held, limit: int) -> Sequence[OrderIntent]:

@@ -12,9 +12,11 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from onefill import __version__
+from onefill.ports.coordination import Coordination
 from onefill.ports.rows import NodeStatus
 from onefill.ports.views import Controls, Reconcile, Views
 from onefill.web import (
+    api_control,
     api_money,
     api_orders,
     api_portfolio,
@@ -22,6 +24,7 @@ from onefill.web import (
     api_settling,
     api_signals,
     api_status,
+    api_stream,
     api_trading,
 )
 from onefill.web.api_answers import handle_errors
@@ -32,6 +35,7 @@ from onefill.web.tokens import Tokens
 
 FAMILIES = (
     api_status,
+    api_control,
     api_signals,
     api_orders,
     api_settling,
@@ -66,6 +70,7 @@ def build_api(
     tokens: Tokens,
     node_status: Callable[[], NodeStatus],
     *,
+    coordination: Coordination,
     reconcile: Reconcile,
 ) -> FastAPI:
     """The application. node_status answers at once, from memory, at each request."""
@@ -78,9 +83,16 @@ def build_api(
         redirect_slashes=False,
         dependencies=[Depends(HTTPBearer(auto_error=False))],
     )
-    app.state.desk = Desk(views=views, controls=controls, node=node_status, reconcile=reconcile)
+    app.state.desk = Desk(
+        views=views,
+        controls=controls,
+        coordination=coordination,
+        node=node_status,
+        reconcile=reconcile,
+    )
     for family in FAMILIES:
         app.include_router(family.router)
+    app.include_router(api_stream.router)
     app.add_middleware(Guard, tokens=tokens)
     handle_errors(app)
     _describe(app)

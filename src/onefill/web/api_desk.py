@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request, Response
 from pydantic import AwareDatetime
 
+from onefill.ports.coordination import Coordination
 from onefill.ports.rows import NodeStatus
 from onefill.ports.views import Actor, Controls, Reconcile, Views, Window
 from onefill.web.api_answers import as_json, refuse
@@ -29,6 +30,7 @@ _REFUSALS = {
     404: "There is no such thing.",
     409: "Not possible as things stand.",
     422: "The request is not valid.",
+    202: "It has begun.",
     503: "The database is not reachable.",
 }
 
@@ -39,6 +41,7 @@ class Desk:
 
     views: Views
     controls: Controls
+    coordination: Coordination
     node: Callable[[], NodeStatus]
     reconcile: Reconcile
 

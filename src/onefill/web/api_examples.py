@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from onefill.core.book import Sizing, TimeBasis
+from onefill.ports.coordination import InstanceStatus, Reign, ShownOperation, ShownStep
 from onefill.ports.rows import (
     AttemptRow,
     AuditRow,
@@ -236,7 +237,19 @@ NODE = NodeStatus(
     topology="shared-database",
     live=False,
     redis_connected=None,
-    metrics={"db_sync_success": 5123, "db_sync_failure_rate": 0.0, "heartbeat_running": True},
+    metrics={
+        "db_sync_success": 5123,
+        "db_sync_failure": 0,
+        "db_sync_failure_rate": 0.0,
+        "db_sync_avg_latency_ms": 1.9,
+        "leadership_changes": 2,
+        "last_heartbeat": _LATER.isoformat(),
+        "current_leader_redis": None,
+        "current_leader_db": "prod",
+        "this_instance": "prod",
+        "is_leader": True,
+        "heartbeat_running": True,
+    },
 )
 LEADER = LeaderRow(instance="prod", epoch=7, remaining_ms=1010, url="http://10.0.0.5:8095")
 STANDING = Standing(
@@ -262,6 +275,55 @@ _INSTANCE = InstanceRow(
 INSTANCES = (
     replace(_INSTANCE, instance="dev", is_leader=False, leader_acquired_at=None, state="STANDBY"),
     _INSTANCE,
+)
+OPERATION = ShownOperation(
+    id="6f1c1f0e-6f0b-5d2c-9c50-0d7b8a2f4e11",
+    requester="dev",
+    expected_epoch=7,
+    force=False,
+    step="draining",
+    ended=False,
+    steps=(
+        ShownStep(step="requested", at=_AT, by="dev", detail=None),
+        ShownStep(step="ready", at=_SOON, by="dev", detail=None),
+        ShownStep(step="draining", at=_LATER, by="prod", detail=None),
+    ),
+)
+INSTANCE_STATUS = InstanceStatus(
+    instance_id="dev",
+    is_active=False,
+    active_instance="prod",
+    other_alive=True,
+    other_stale=False,
+    last_heartbeat=_LATER,
+    can_take_control=False,
+    state="CANDIDATE",
+    epoch=7,
+    redis_connected=None,
+    database_connected=True,
+    operation=OPERATION,
+)
+HISTORY = (
+    Reign(
+        epoch=6,
+        instance="dev",
+        hostname="workshop",
+        became_at=_AT - timedelta(minutes=5),
+        released_at=_AT,
+        duration_ms=300_000,
+        reason="takeover",
+        end_reason="takeover",
+    ),
+    Reign(
+        epoch=7,
+        instance="prod",
+        hostname="server",
+        became_at=_AT,
+        released_at=None,
+        duration_ms=48,
+        reason="takeover",
+        end_reason=None,
+    ),
 )
 RECONCILIATION = ReconciliationRow(
     id=12,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from onefill.ports.views import Actor
@@ -11,6 +11,8 @@ from onefill.web.tokens import Role, Tokens, bearer
 
 OPEN_PATHS = frozenset({"/docs", "/openapi.json"})
 """The description of the API holds no data."""
+PROTOCOL = "onefill"
+"""A browser's WebSocket offers this sub-protocol, and its token as the next one."""
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPERATOR = "ONEFILL_OPERATOR_TOKEN"
 _VIEWER = "ONEFILL_VIEWER_TOKEN"
@@ -29,12 +31,26 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a refusal, or pass on."""
+        if scope["type"] == "websocket" and not self._may_listen(scope):
+            await receive()  # the handshake, which is answered with 403
+            await send({"type": "websocket.close", "code": 1008, "reason": "No valid token."})
+            return
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
             refusal = self._refusal(scope)
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _may_listen(self, scope: Scope) -> bool:
+        """Whether a WebSocket brings a token, in whichever way its client could."""
+        offered = list(scope.get("subprotocols", ()))
+        presented = [
+            bearer(Headers(scope=scope).get("authorization", "")),
+            QueryParams(scope["query_string"]).get("token"),
+            offered[1] if offered[:1] == [PROTOCOL] and len(offered) > 1 else None,
+        ]
+        return any(token and self._tokens.role_of(token) is not None for token in presented)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         token = bearer(Headers(scope=scope).get("authorization", ""))

@@ -71,7 +71,7 @@ def _status(node: NodeStatus, seen: tuple[LeaderRow | None, Standing] | None) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leadership:
-    """Who leads, as each store says. split_brain: the stores name different leaders."""
+    """Who leads, as each store says. split_brain: both name one, and their epochs differ."""
 
     redis_leader: str | None
     db_leader: str | None
@@ -126,17 +126,15 @@ async def status(desk: AtDesk) -> Response:
 )
 async def leader(desk: AtDesk) -> Response:
     """`is_leader` is true only while this instance is able to act."""
-    node, lease = desk.node(), await desk.views.leader()
-    in_database = lease.instance if lease else None
+    node, report = desk.node(), await desk.coordination.detect_split_brain()
     shown = Leadership(
-        redis_leader=node.redis_leader,
-        db_leader=in_database,
+        redis_leader=report.redis_leader,
+        db_leader=report.db_leader,
         this_instance=node.instance,
         is_leader=node.is_active,
-        split_brain=None not in (node.redis_leader, in_database)
-        and node.redis_leader != in_database,
-        epoch=lease.epoch if lease else None,
-        metrics=node.metrics,
+        split_brain=report.conflict,
+        epoch=report.db_epoch,
+        metrics=await desk.coordination.metrics(),
     )
     return answer(shown)
 

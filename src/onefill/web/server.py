@@ -17,6 +17,7 @@ from onefill.web.asgi import App
 BACKLOG = 2048
 KEEP_ALIVE_S = 75  # longer than any proxy keeps an idle connection, so that it never meets a close
 STOP_WITHIN_S = 5
+WS_BYTES_MAX = 4096
 
 
 class CannotListen(OnefillError):
@@ -34,6 +35,8 @@ class WebServer:
         config = uvicorn.Config(
             app,
             http=_Protocol,
+            ws="websockets-sansio",
+            ws_max_size=WS_BYTES_MAX,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -77,10 +80,10 @@ class _Protocol(HttpToolsProtocol):
     which costs the server a system call and the client a wake-up more."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, _Gathering(transport)))
+        super().connection_made(cast(asyncio.Transport, Gathering(transport)))
 
 
-class _Gathering:
+class Gathering:
     """A transport that sends together what is written in one turn of the event loop."""
 
     def __init__(self, transport: asyncio.Transport) -> None:

@@ -8,6 +8,7 @@ from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
 from onefill.brokers.registry import Account
 from onefill.config.settings import BrokerSettings, Settings
 from onefill.core.instrument import Rules
+from onefill.core.limits import LimitBook, Limits
 from onefill.core.signal import Engine, LoggedSignal
 
 
@@ -20,6 +21,21 @@ def live_accounts(settings: Settings) -> tuple[str, ...]:
     """`broker/account` of all that move real money."""
     named = {"binance": settings.brokers.binance, "openalgo": settings.brokers.openalgo}
     return tuple(f"{name}/{broker.account}" for name, broker in named.items() if broker.live)
+
+
+def limits_of(settings: Settings) -> LimitBook:
+    """The hard limits of each account, and of symbols there."""
+    return LimitBook(
+        by_name={
+            given.name: Limits(
+                quantity_max=given.quantity_max or None,
+                notional_max=given.notional_max or None,
+                orders_a_minute=given.orders_a_minute or None,
+                daily_loss=given.daily_loss or None,
+            )
+            for given in settings.limits.values()
+        }
+    )
 
 
 def broker_of_signal(rules: Rules) -> Callable[[LoggedSignal], str]:

@@ -7,59 +7,44 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
 
 import structlog
 
 from onefill import __version__
-from onefill.brokers.registry import build_brokers
 from onefill.config.rules import rules_of
 from onefill.config.settings import Settings
-from onefill.core.decide import decide
 from onefill.core.errors import OnefillError
-from onefill.core.going_on import go_on
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
-from onefill.core.intent import OrderIntent
-from onefill.core.lease import LeaseTiming
 from onefill.core.portfolio.rollover import must_roll_at
-from onefill.core.settlement import Told, settle
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
 from onefill.embedded.server import EmbeddedPostgres
-from onefill.flow.afterlook import Afterlook
 from onefill.flow.awaiting import Awaiting
-from onefill.flow.decider import Decider
-from onefill.flow.escalation import Escalation
-from onefill.flow.executor import Executor
 from onefill.flow.intake import Intake
-from onefill.flow.reconciler import Reconciler
-from onefill.flow.resolver import Resolver
-from onefill.flow.settler import Settler
-from onefill.flow.tracker import Tracker
-from onefill.lead.elector import Elector
-from onefill.node.hub import Hub
+from onefill.node.coordination import NodeCoordination, Sources
 from onefill.node.instance import Executing, Instance, Parts
-from onefill.node.leadership import Leadership
 from onefill.node.logs import LogContext, set_up_logs
 from onefill.node.pulse import Pulse
 from onefill.node.reconciling import Reconciling
 from onefill.node.state import NodeState
-from onefill.node.term import Term, Watcher, only_where_covered
+from onefill.node.sync import SyncHealth
 from onefill.ports import failpoints
-from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock, new_boot
 from onefill.ports.hints import Inbox, Topic
 from onefill.ports.lease import Holder
+from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
+from onefill.ports.witness import NoWitness, Witness
 from onefill.postgres.heartbeat import Presence
 from onefill.postgres.migrate import migrate
 from onefill.web.app import Application
 from onefill.web.server import WebServer
-from onefill.wiring.accounts import accounts_of, broker_of_signal, live_accounts
-from onefill.wiring.jobs import build_runner
+from onefill.wiring.accounts import live_accounts
+from onefill.wiring.executing import Given, build_executing, heir_of
+from onefill.wiring.messages import EveryWay
 from onefill.wiring.redis import RedisParts, build_redis
 from onefill.wiring.stores import Stores, build_stores
 from onefill.wiring.web import build_application, secrets_of
@@ -134,6 +119,8 @@ class _Builder:
         self.rules: Rules = rules_of(settings)
         self.zones = Zones.named({i.name: i.zone for i in self.rules.instruments.values()})
         self.metrics = Metrics()
+        self.sync = SyncHealth(self.metrics)
+        self.changed: Topic[None] = Topic()
         self.state = NodeState(self.me.instance, str(self.me.boot))
         self.lanes: Inbox[Lane] = Inbox()
         self.ended: Topic[Ended] = Topic()
@@ -150,6 +137,11 @@ class _Builder:
         self.redis = build_redis(
             settings, self.me, self.state, metrics=self.metrics, clock=self.clock, lanes=self.lanes
         )
+        carriers: list[Messages] = [self.stores.messages]
+        if self.redis is not None:
+            carriers.append(self.redis.messages)
+        self.messages = EveryWay(carriers)
+        self.witness: Witness = self.redis.witness if self.redis else NoWitness()
         self.port: int | None = None
         self.reconciling: Reconciling | None = None
 
@@ -161,13 +153,16 @@ class _Builder:
             lanes=self.lanes,
             metrics=self.metrics,
             clock=self.clock,
-            neighbours=self.redis.neighbours if self.redis else None,
+            gossip=self.redis.gossip if self.redis else None,
         )
         awaiting = Awaiting(signal_log=log_, ended=self.ended, clock=self.clock)
+        executing = self._executing() if self.settings.role.executes else None
+        self.reconciling = executing.reconciling if executing is not None else None
         application = build_application(
             self.settings,
             self.state,
             self.stores,
+            coordination=self._coordination(executing),
             intake=intake,
             awaiting=awaiting,
             zones=self.zones,
@@ -175,7 +170,6 @@ class _Builder:
             clock=self.clock,
             reconcile=self._reconcile_now,
         )
-        executing = self._executing() if self.settings.role.executes else None
         return Parts(
             state=self.state,
             server=WebServer(application, host=self.settings.host, port=self.settings.port),
@@ -183,11 +177,16 @@ class _Builder:
             awaiting=awaiting,
             pulse=self._pulse(),
             executing=executing,
-            beside=self.redis.loops if self.redis else (),
+            beside=(
+                self.stores.vigil.run,
+                self.stores.messages.run,
+                *(self.redis.loops if self.redis else ()),
+            ),
             takes_in=self.settings.role.takes_in,
             prepare=self._prepare,
             listening=self._listening,
             warm=partial(_warm, application),
+            leave=partial(self.stores.instances.leave, self.me),
             close=partial(_close, self.stores, executing, self.redis),
             clock=self.clock,
         )
@@ -196,120 +195,40 @@ class _Builder:
         return self.reconciling is not None and await self.reconciling.ask(apply=apply)
 
     def _executing(self) -> Executing:
-        """The trade path, and the right to walk it."""
-        trading, settings = self.stores.trading, self.settings
-        brokers = build_brokers(accounts_of(settings), self.clock, known=trading.known_orders)
-        broker_of = partial(_broker_of, brokers)
-        hub = Hub(lanes=self.lanes, ended=self.ended, metrics=self.metrics, clock=self.clock)
-        settler = Settler(store=trading, settle=settle, hand_on=hub.settled, clock=self.clock)
-        common: dict[str, Any] = {
-            "store": trading,
-            "broker_of": broker_of,
-            "tell": settler.tell,
-            "clock": self.clock,
-        }
-        executor = Executor(**common)
-        tracker = Tracker(**common)
-        resolver = Resolver(
-            **common,
-            quarantine_after_s=settings.orders.quarantine_after_s,
-        )
-        hub.connect(executor, tracker)
-        orders = settings.orders
-        afterlook = Afterlook(**common, every_s=orders.look_again_every_s)
-        escalation = Escalation(
-            store=trading, clock=self.clock, every_s=orders.repeat_alarm_every_s
-        )
-        term = self._term(
-            hub=hub,
-            executor=executor,
-            tracker=tracker,
-            resolver=resolver,
-            watchers=(afterlook, escalation),
-            tell=settler.tell,
-            brokers=list(brokers.values()),
-        )
-        leadership = Leadership(
-            term=term,
-            executor=executor,
-            state=self.state,
-            metrics=self.metrics,
-            log_context=self.context,
-        )
-        elector = self._elector(leadership)
-        term.on_fenced(elector.fenced)
-        return Executing(
-            elector=elector, leadership=leadership, settler=settler, brokers=list(brokers.values())
-        )
-
-    def _term(
-        self,
-        *,
-        hub: Hub,
-        executor: Executor,
-        tracker: Tracker,
-        resolver: Resolver,
-        watchers: tuple[Watcher, ...],
-        tell: Callable[[Told], None],
-        brokers: list[Broker],
-    ) -> Term:
-        decide_here = hub.timing(
-            only_where_covered(
-                partial(decide, rules=self.rules), self.state, broker_of_signal(self.rules)
+        return build_executing(
+            Given(
+                settings=self.settings,
+                me=self.me,
+                rules=self.rules,
+                stores=self.stores,
+                state=self.state,
+                metrics=self.metrics,
+                sync=self.sync,
+                context=self.context,
+                clock=self.clock,
+                lanes=self.lanes,
+                ended=self.ended,
+                messages=self.messages,
+                witness=self.witness,
             )
         )
-        decider = Decider(
-            store=self.stores.trading,
-            lanes=self.lanes,
-            decide=decide_here,
-            exits=partial(go_on, rules=self.rules),
-            offer=executor.offer,
-            ended=self.ended,
-            clock=self.clock,
-        )
-        reconciler = Reconciler(
-            trading=self.stores.trading,
-            recovery=self.stores.recovery,
-            brokers=brokers,
-            deployment=self.settings.deployment,
-            tell=tell,
-            books_evidence=self.settings.orders.book_evidence,
-        )
-        self.reconciling = Reconciling(
-            reconciler=reconciler,
-            state=self.state,
-            every_s=self.settings.orders.reconcile_every_s,
-            covered=decider.sweep_now,
-        )
-        return Term(
-            state=self.state,
-            decider=decider,
-            executor=executor,
-            tracker=tracker,
-            resolver=resolver,
-            watchers=watchers,
-            reconciling=self.reconciling,
-            jobs=build_runner(self.stores, self.settings, self.clock, decider.sweep_now),
-            recovery=self.stores.recovery,
-            brokers=[broker.name for broker in brokers],
-            clock=self.clock,
-        )
 
-    def _elector(self, leadership: Leadership) -> Elector:
-        lease = self.settings.lease
-        timing = LeaseTiming(
-            ttl_ms=lease.ttl_ms,
-            renew_every_ms=lease.renew_every_ms,
-            call_timeout_ms=lease.call_timeout_ms,
-            give_up_ms=lease.give_up_ms,
-        )
-        return Elector(
-            store=self.stores.leases,
-            me=self.me,
-            timing=timing,
+    def _coordination(self, executing: Executing | None) -> NodeCoordination:
+        stores = self.stores
+        return NodeCoordination(
+            state=self.state,
+            sources=Sources(
+                views=stores.views,
+                requests=stores.handovers,
+                history=stores.history,
+                witness=self.witness,
+                audit=stores.controls.note,
+            ),
+            sync=self.sync,
             clock=self.clock,
-            on_start=leadership.start,
-            on_stop=leadership.stop,
+            takeover=executing.takeover if executing is not None else None,
+            giving=executing.giving if executing is not None else None,
+            changed=self.changed,
         )
 
     def _pulse(self) -> Pulse:
@@ -320,6 +239,8 @@ class _Builder:
             look=self.stores.trading.now,
             beat=self._beat,
             measure=self._measure,
+            sync=self.sync,
+            shown=lambda: (self.state.state, self.stores.vigil.key),
         )
 
     async def _prepare(self) -> None:
@@ -340,6 +261,9 @@ class _Builder:
             hostname=_hostname(),
             port=self.port,
             url=f"http://{self.settings.host}:{self.port}",
+            session_key=self.stores.vigil.key,
+            heir=heir_of(self.settings, self.me.instance),
+            executes=self.settings.role.executes,
         )
         await self.stores.instances.beat(self.me, presence)
 
@@ -349,15 +273,11 @@ class _Builder:
         self.metrics.quarantined.set(standing.quarantined)
 
 
-def _broker_of(brokers: dict[tuple[str, str], Broker], intent: OrderIntent) -> Broker | None:
-    return brokers.get((intent.order.broker, intent.order.account))
-
-
 async def _warm(application: Application) -> None:
     """Do what may be slow; then set all that is there apart from what the collector looks at.
 
-    It lives as long as the process, and going through it again and again costs a tenth of a
-    busy instance's time. So does looking after every 700 new objects, few of which are garbage.
+    It lives as long as the process, so going through it finds nothing; and looking after every
+    700 new objects finds little, since few of them are in circles.
     """
     await application.warm()
     gc.collect()
@@ -367,7 +287,7 @@ async def _warm(application: Application) -> None:
 
 async def _close(stores: Stores, executing: Executing | None, redis: RedisParts | None) -> None:
     if redis is not None:
-        await redis.connection.close()
+        await redis.close()
     if executing is not None:
         for broker in executing.brokers:
             await broker.close()

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from onefill.config.settings import Settings
-from onefill.core.ids import Lane
+from onefill.core.ids import Epoch, Lane
 from onefill.node.state import NodeState
 from onefill.ports.clock import Clock
 from onefill.ports.hints import Inbox
 from onefill.ports.lease import LEADER, Holder
 from onefill.ports.metrics import Metrics
-from onefill.redis.commits import RedisNeighbours
 from onefill.redis.connection import RedisConnection
+from onefill.redis.gossip import RedisGossip
 from onefill.redis.heartbeat import Facts, RedisHeartbeat
 from onefill.redis.messages import RedisMessages
 from onefill.redis.witness import RedisWitness
@@ -35,8 +35,14 @@ class RedisParts:
     connection: RedisConnection
     messages: RedisMessages
     witness: RedisWitness
-    neighbours: RedisNeighbours
+    gossip: RedisGossip
     loops: Sequence[Loop]
+    look: Loop
+
+    async def close(self) -> None:
+        """Say that we lead no more, if we did; let the connections go."""
+        await self.look()
+        await self.connection.close()
 
 
 def build_redis(
@@ -56,25 +62,27 @@ def build_redis(
     connection = RedisConnection(url, clock, call_timeout_ms=timeout_ms)
     witness = RedisWitness(connection)
     messages = RedisMessages(url, connection, clock)
-    neighbours = RedisNeighbours(url, connection, clock, me=str(me.boot), on_lanes=lanes.add)
+    gossip = RedisGossip(url, connection, clock, me=str(me.boot), on_lanes=lanes.add)
+    looking = _Looking(connection, witness, state, metrics)
     heartbeat = RedisHeartbeat(
         connection,
         clock,
         instance=me.instance,
         tell=lambda: _facts(me, state),
-        look=_looking(connection, witness, state, metrics),
+        look=looking.look,
     )
     loops = [
         _kept_running("messages", messages.run, clock),
-        _kept_running("neighbours", neighbours.run, clock),
+        _kept_running("gossip", gossip.run, clock),
         _kept_running("heartbeat", heartbeat.run, clock),
     ]
     return RedisParts(
         connection=connection,
         messages=messages,
         witness=witness,
-        neighbours=neighbours,
+        gossip=gossip,
         loops=loops,
+        look=looking.look,
     )
 
 
@@ -82,18 +90,34 @@ def _facts(me: Holder, state: NodeState) -> Facts:
     return {"boot": str(me.boot), "state": state.state.value, "epoch": state.epoch}
 
 
-def _looking(
-    connection: RedisConnection, witness: RedisWitness, state: NodeState, metrics: Metrics
-) -> Callable[[], Awaitable[None]]:
-    """Tell the node whether Redis is there, and whom it takes for the leader."""
+class _Looking:
+    """Tells the node what the witness says, and the witness when we lead no more."""
 
-    async def look() -> None:
-        seen = await witness.read(LEADER)
-        state.redis_up = connection.is_up
+    def __init__(
+        self,
+        connection: RedisConnection,
+        witness: RedisWitness,
+        state: NodeState,
+        metrics: Metrics,
+    ) -> None:
+        self._connection = connection
+        self._witness = witness
+        self._state = state
+        self._metrics = metrics
+        self._led: Epoch | None = None
+
+    async def look(self) -> None:
+        """One question. Who leads no more is named no more (CTL-7)."""
+        state = self._state
+        if state.epoch is not None or self._led is None:
+            self._led = state.epoch
+            seen = await self._witness.read(LEADER)
+        else:
+            seen = await self._witness.write(LEADER, self._led, None)
+            self._led = None if seen is not None else self._led
+        state.redis_up = self._connection.is_up
         state.redis_leader = seen.holder if seen else None
-        metrics.redis_up.set(int(connection.is_up))
-
-    return look
+        self._metrics.redis_up.set(int(self._connection.is_up))
 
 
 def _kept_running(name: str, run: Loop, clock: Clock) -> Loop:

@@ -11,17 +11,22 @@ from onefill.core.parse import read
 from onefill.core.signal_time import Zones
 from onefill.ports.clock import RealClock, jitter
 from onefill.ports.lease import Holder
+from onefill.ports.messages import Messages
 from onefill.postgres.connection import Connecting, Held, Surroundings, open_views
 from onefill.postgres.controls import PostgresControls
+from onefill.postgres.handover import PostgresHandovers
 from onefill.postgres.heartbeat import PostgresInstances
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
+from onefill.postgres.messages import PostgresMessages
 from onefill.postgres.recovery import PostgresRecoveryStore
 from onefill.postgres.rollovers import MustRoll, PostgresRollovers
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 from onefill.postgres.views import PostgresViews
+from onefill.postgres.vigil import PostgresVigil
+from onefill.wiring.accounts import limits_of
 
 VIEWS_MIN, VIEWS_MAX = 0, 4
 
@@ -58,6 +63,10 @@ class Stores:
     leases: PostgresLeaseStore
     recovery: PostgresRecoveryStore
     instances: PostgresInstances
+    handovers: PostgresHandovers
+    history: LeadershipHistory
+    vigil: PostgresVigil
+    messages: Messages
     pool: LatePool
     views: PostgresViews
     controls: PostgresControls
@@ -91,16 +100,24 @@ def build_stores(
 
     history = LeadershipHistory(held(), clock, hostname)
     terms = Terms(
-        read=partial(read, zones=zones), initial_capital=settings.initial_capital, live=live
+        read=partial(read, zones=zones),
+        initial_capital=settings.initial_capital,
+        live=live,
+        limits=limits_of(settings),
     )
     pool = LatePool(connecting)
+    vigil = PostgresVigil(connecting, clock)
     stores = Stores(
         connecting=connecting,
         signal_log=PostgresSignalLog(held(DATABASE_SQL), held(), me.instance),
         trading=PostgresTradingStore(connecting, around, terms),
-        leases=PostgresLeaseStore(held(), held(), history),
+        leases=PostgresLeaseStore(held(), held(), history, lambda: vigil.key),
         recovery=PostgresRecoveryStore(held(), me.instance),
         instances=PostgresInstances(held()),
+        handovers=PostgresHandovers(held()),
+        history=history,
+        vigil=vigil,
+        messages=PostgresMessages(connecting, held(), clock),
         pool=pool,
         views=PostgresViews(pool),
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
@@ -114,6 +131,8 @@ def build_stores(
         stores.recovery,
         stores.instances,
         stores.jobs,
+        stores.handovers,
+        stores.messages,
         stores.rollovers,
         pool,
         history,

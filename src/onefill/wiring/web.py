@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 from onefill import __version__
 from onefill.config.settings import Settings
+from onefill.core.control import InstanceState
 from onefill.core.masking import Mask
 from onefill.core.signal_time import Zones
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake
-from onefill.node.state import InstanceState, NodeState
+from onefill.node.state import NodeState
 from onefill.ports.clock import RealClock
+from onefill.ports.coordination import Coordination
 from onefill.ports.metrics import Metrics
 from onefill.ports.rows import NodeStatus
 from onefill.ports.views import Reconcile
@@ -33,6 +35,7 @@ def build_application(
     state: NodeState,
     stores: Stores,
     *,
+    coordination: Coordination,
     intake: Intake,
     awaiting: Awaiting,
     zones: Zones,
@@ -56,7 +59,9 @@ def build_application(
     probes = Probes(lambda: health_of(state))
     routes: dict[str, App] = {**probes.routes, "/metrics": MetricsPage(metrics, _may_read(tokens))}
     return Application(
-        webhook=Webhook(parts), routes=routes, api=_api(settings, state, stores, tokens, reconcile)
+        webhook=Webhook(parts),
+        routes=routes,
+        api=_api(settings, state, stores, tokens, coordination=coordination, reconcile=reconcile),
     )
 
 
@@ -97,7 +102,13 @@ def health_of(state: NodeState) -> Health:
 
 
 def _api(
-    settings: Settings, state: NodeState, stores: Stores, tokens: Tokens, reconcile: Reconcile
+    settings: Settings,
+    state: NodeState,
+    stores: Stores,
+    tokens: Tokens,
+    *,
+    coordination: Coordination,
+    reconcile: Reconcile,
 ) -> Callable[[], App]:
     def build() -> App:
         from onefill.web.api import build_api  # takes longer than all the rest to import
@@ -107,6 +118,7 @@ def _api(
             stores.controls,
             tokens,
             lambda: node_status(settings, state),
+            coordination=coordination,
             reconcile=reconcile,
         )
 

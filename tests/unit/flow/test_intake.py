@@ -29,7 +29,7 @@ from onefill.ports.signal_log import NewSignal
 from turns import settle, turn
 
 
-class Gossip:
+class ToldGossip:
     """Neighbours who say what a test likes, and write down what they hear."""
 
     def __init__(self) -> None:
@@ -51,13 +51,13 @@ class World:
         self.clock = ManualClock()
         self.lanes: Inbox[Lane] = Inbox()
         self.metrics = Metrics()
-        self.gossip = Gossip()
+        self.gossip = ToldGossip()
         self.intake = Intake(
             signal_log=self.log,
             lanes=self.lanes,
             metrics=self.metrics,
             clock=self.clock,
-            neighbours=self.gossip,
+            gossip=self.gossip,
         )
 
     def send(self, number: int, instrument: str = "SIM001") -> asyncio.Task[Taken]:

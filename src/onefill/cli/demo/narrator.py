@@ -24,6 +24,7 @@ class Narrator:
     def __init__(self, prod: Client, clock: Clock) -> None:
         self._prod = prod
         self._clock = clock
+        self._active: str | None = None
         self._told: dict[int, str] = {}
         self._duplicates: dict[int, int] = {}
         self._away_since_ms: float | None = None
@@ -41,7 +42,7 @@ class Narrator:
             except Unreachable:
                 self._note_absence()
             except Refused as error:
-                self.say(f"[yellow]prod refuses to tell more[/]: {escaped(error)}")
+                self.say(f"[yellow]they refuse to tell more[/]: {escaped(error)}")
             else:
                 self._note_return()
             await self._clock.sleep(POLL_S)
@@ -55,7 +56,19 @@ class Narrator:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         self.say(f"[bold red]{name} died[/] ({how}); it is started again")
 
+    def _change_of_leader(self) -> str | None:
+        active = self._prod.get("/api/ginie/instance-status")["active_instance"]
+        before, self._active = self._active, active or self._active
+        if active is None or active == before:
+            return None
+        return f"[bold green]{escaped(active)} is ACTIVE[/] - Trading"
+
     def _news(self) -> list[str]:
+        """What happened since the last look."""
+        change = self._change_of_leader()
+        return ([change] if change is not None else []) + self._news_of_signals()
+
+    def _news_of_signals(self) -> list[str]:
         rows = self._prod.get("/api/signals", limit=_PAGE)["items"]
         return [line for row in reversed(rows) for line in self._news_of(row)]
 
@@ -81,13 +94,13 @@ class Narrator:
     def _note_absence(self) -> None:
         if self._away_since_ms is None:
             self._away_since_ms = self._clock.boottime_ms()
-            self.say("[yellow]prod does not answer; senders try again[/]")
+            self.say("[yellow]nobody answers; senders try again[/]")
 
     def _note_return(self) -> None:
         if self._away_since_ms is not None:
             away_s = (self._clock.boottime_ms() - self._away_since_ms) / 1000
             self._away_since_ms = None
-            self.say(f"[green]prod is back[/] after {away_s:.1f} s; nothing is lost")
+            self.say(f"[green]Somebody answers again[/] after {away_s:.1f} s; nothing is lost")
 
 
 def signal_line(row: Row, story: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from onefill.cli.delivery import Courier
 from onefill.cli.demo.feed import Feed
 from onefill.cli.demo.narrator import Narrator
 from onefill.cli.demo.sender import Sender
-from onefill.cli.demo.stage import Stage, free_port, stage
+from onefill.cli.demo.stage import Ports, Stage, free_port, stage
 from onefill.cli.demo.summary import Verdict, everything, judge, settled, tell
 from onefill.cli.errors import OK, REFUSED, Refused, Unreachable
 from onefill.cli.output import badge, console, errors
@@ -30,6 +30,7 @@ class Wishes:
 
     data: Path | None
     port: int
+    dev_port: int
     venue_port: int
     run_s: float | None
     kill_every_s: float | None
@@ -37,13 +38,13 @@ class Wishes:
 
 @dataclass(slots=True)
 class Deaths:
-    """Tells and counts the instance's deaths."""
+    """Tells and counts the instances' deaths."""
 
     narrator: Narrator | None = None
     count: int = 0
 
     def __call__(self, name: str, code: int) -> None:
-        self.count += name == "prod"
+        self.count += name in ("prod", "dev")
         if self.narrator is not None:
             self.narrator.died(name, code)
 
@@ -52,11 +53,14 @@ async def show(wishes: Wishes) -> int:
     """Run until the time is over or Ctrl-C; the exit code: whether every signal filled once."""
     clock, deaths = RealClock(), Deaths()
     ports = _ports(wishes)
-    console().print(f"{badge(live=False)} Starting a database, a paper venue and an instance …")
+    console().print(f"{badge(live=False)} Starting a database, a paper venue and two instances …")
     async with stage(wishes.data, ports, clock, deaths) as built:
         feed = Feed(built.venue_client, clock)
-        courier = Courier(built.prod_client, built.keys.webhook, clock, patience_s=_PATIENCE_S)
-        sender, narrator = Sender(courier, feed, clock), Narrator(built.prod_client, clock)
+        courier = Courier(built.anyone, built.keys.webhook, clock, patience_s=_PATIENCE_S)
+        sender, narrator = (
+            Sender(courier, feed, clock),
+            Narrator(built.anyone, clock),
+        )
         deaths.narrator = narrator
         _welcome(built)
         await _play(
@@ -99,16 +103,16 @@ async def _play(
 
 
 async def _kill(built: Stage, every_s: float | None, clock: Clock) -> None:
-    """Kill the instance, again and again; without a wish just wait."""
+    """Kill the active one, again and again; without a wish just wait."""
     while True:
         await clock.sleep(every_s or 3600)
         if every_s is not None:
-            built.kill_prod()
+            await asyncio.to_thread(built.kill_active)
 
 
 async def _verdict(built: Stage, sender: Sender, clock: Clock) -> Verdict:
     """The judgement, once everything has come to its end."""
-    prod = built.prod_client
+    prod = built.anyone
     for _ in range(int(_SETTLE_S)):
         # It may just have been killed: the judgement waits for its return.
         with contextlib.suppress(Unreachable, Refused):
@@ -120,30 +124,37 @@ async def _verdict(built: Stage, sender: Sender, clock: Clock) -> Verdict:
     raise Unreachable("the instance did not come back for the summary")
 
 
-def _ports(wishes: Wishes) -> tuple[int, int]:
+def _ports(wishes: Wishes) -> Ports:
     """The wished ports, or free ones, which is said."""
-    chosen = free_port(wishes.port), free_port(wishes.venue_port)
-    for wished, port in zip((wishes.port, wishes.venue_port), chosen, strict=True):
-        if wished != port:
-            console().print(f"[yellow]Port {wished} is taken; {port} is used instead.[/]")
-    return chosen
+    return Ports(
+        prod=_port(wishes.port), dev=_port(wishes.dev_port), venue=_port(wishes.venue_port)
+    )
+
+
+def _port(wished: int) -> int:
+    port = free_port(wished)
+    if wished != port:
+        console().print(f"[yellow]Port {wished} is taken; {port} is used instead.[/]")
+    return port
 
 
 def _welcome(built: Stage) -> None:
     """Links, and what to try."""
     console().print(
         f"""
-  API          {built.prod_client.url}/docs
+  prod         {built.prod_client.url}/docs   (active by default)
+  dev          {built.dev_client.url}/docs   (standby; it takes signals in as well)
   ledger       {built.venue_client.url}/ledger   (the venue's word on what was executed)
   logs         {built.folder}
 
 [bold]Try[/], in another terminal:
-  1. kill -9 {built.prod.pid}                      and see it come back, with nothing lost
+  1. kill -9 {built.prod.pid}   and see dev take over within a blink, with nothing lost
   2. export ONEFILL_URL={built.prod_client.url} ONEFILL_WEBHOOK_SECRET={built.keys.webhook} \\
        ONEFILL_OPERATOR_TOKEN={built.keys.operator}
      onefill send buy --ticker SIM001 --contracts 3 --wait
-  3. onefill positions; onefill signals; onefill status
-  4. onefill pause, and later onefill resume
+  3. onefill take-control --url {built.dev_client.url}   and see each step of the takeover
+  4. onefill instances; onefill history; onefill positions; onefill signals; onefill status
+  5. onefill pause, and later onefill resume
 
 Ctrl-C stops all.
 """,

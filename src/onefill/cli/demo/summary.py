@@ -94,7 +94,7 @@ def tell(verdict: Verdict, resent: int, kills: int) -> None:
     by_status = ", ".join(f"{n} {coloured(name)}" for name, n in sorted(verdict.signals.items()))
     out = console()
     out.print(f"\n[bold]Summary[/]: {total} signals ({by_status}); {resent} sent twice.")
-    out.print(f"{verdict.orders} orders executed at the venue; the instance died {kills} times.")
+    out.print(f"{verdict.orders} orders executed at the venue; instances died {kills} times.")
     for name, found in (("duplicates", verdict.duplicates), ("missed", verdict.missed)):
         colour = "bold red" if found else "bold green"
         out.print(f"[{colour}]{name} {len(found)}[/]")

@@ -11,7 +11,7 @@ from onefill.cli.demo.duration import seconds
 
 For = Annotated[str | None, typer.Option("--for", help="End by itself after 60s, 5m … .")]
 KillEvery = Annotated[
-    str | None, typer.Option("--kill-every", help="Kill the instance with SIGKILL, as 30s … .")
+    str | None, typer.Option("--kill-every", help="Kill the active one with SIGKILL, as 30s … .")
 ]
 Data = Annotated[Path | None, typer.Option(help="Keep everything here (default: thrown away).")]
 
@@ -21,12 +21,13 @@ def demo(
     for_: For = None,
     kill_every: KillEvery = None,
     data: Data = None,
-    port: Annotated[int, typer.Option(help="Port of the instance.")] = 8095,
+    port: Annotated[int, typer.Option(help="Port of prod, the active instance.")] = 8095,
+    dev_port: Annotated[int, typer.Option(help="Port of dev, the standby.")] = 8094,
     venue_port: Annotated[int, typer.Option(help="Port of the paper venue.")] = 9100,
 ) -> None:
-    """Show onefill at work: a database, a paper venue, an instance, signals arriving.
+    """Show onefill at work: a database, a paper venue, two instances, signals arriving.
 
-    Nothing leaves this machine. Ctrl-C stops all. Kill the instance as often as you like: the
+    Nothing leaves this machine. Ctrl-C stops all. Kill instances as often as you like: the
     summary compares the venue's ledger with the signal log.
 
     Examples:
@@ -42,6 +43,7 @@ def demo(
     wishes = Wishes(
         data=data,
         port=port,
+        dev_port=dev_port,
         venue_port=venue_port,
         run_s=seconds(for_) if for_ else None,
         kill_every_s=seconds(kill_every) if kill_every else None,

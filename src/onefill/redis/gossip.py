@@ -38,8 +38,8 @@ class _Commits(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     lanes: list[str]
 
 
-class RedisNeighbours:
-    """Implements ports.neighbours.Neighbours while `run` runs.
+class RedisGossip:
+    """Implements ports.gossip.Gossip while `run` runs.
 
     me: the boot id, since nobody needs to hear itself. on_lanes: told of lanes that have work.
     """

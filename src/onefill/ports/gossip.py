@@ -8,7 +8,7 @@ from typing import Protocol
 from onefill.ports.signal_log import NewSignal
 
 
-class Neighbours(Protocol):
+class Gossip(Protocol):
     """The other instances' commits, and ours for them. Nothing here waits or raises.
 
     database: which database a commit is in (SignalLog.database). What a neighbour says of another
@@ -24,7 +24,7 @@ class Neighbours(Protocol):
         ...
 
 
-class Alone:
+class Silence:
     """Where there is nobody to talk to."""
 
     def may_know(self, database: str, fingerprint: bytes) -> bool:

@@ -1,0 +1,68 @@
+"""What an instance is doing, as one table: (state, event) → state. Source: CTL-9."""
+
+from __future__ import annotations
+
+import enum
+
+from onefill.core.errors import Bug
+
+
+class InstanceState(enum.StrEnum):
+    """CTL-9. ACTIVE means able to act; nothing else does."""
+
+    STANDBY = "STANDBY"
+    CANDIDATE = "CANDIDATE"  # asks for control, and proves that it is ready for it
+    RECONCILING = "RECONCILING"  # holds the lease, and reads its way in
+    ACTIVE = "ACTIVE"
+    DRAINING = "DRAINING"  # starts nothing more, and finishes what it sent
+    FENCED = "FENCED"  # was succeeded while it still acted; what it tries is refused
+    SAFE = "SAFE"  # the authority lost commits: nothing new until a person or the brokers explain
+    HALTED = "HALTED"  # leads, but its book is broken: nothing is executed until a person looked
+
+
+class ControlEvent(enum.Enum):
+    """What happens to an instance."""
+
+    ASKED = "somebody wants this instance to take control"
+    GAVE_UP = "the request for control came to nothing"
+    ELECTED = "the lease is this instance's"
+    ABLE = "the book is whole, the loops run"
+    BOOK_BROKEN = "the stored book breaks its promises"
+    STEP_DOWN = "control is to be handed on"
+    LOST = "the lease is over: handed on, run out, or somebody else's"
+    REFUSED = "a guarded write was refused: somebody else leads"
+    HISTORY_LOST = "the authority is not what it was"
+    EXPLAINED = "every difference is explained, or a person said so"
+
+
+S, E = InstanceState, ControlEvent
+
+_TABLE: dict[tuple[InstanceState, ControlEvent], InstanceState] = {
+    (S.STANDBY, E.ASKED): S.CANDIDATE,
+    (S.CANDIDATE, E.ASKED): S.CANDIDATE,
+    (S.CANDIDATE, E.GAVE_UP): S.STANDBY,
+    (S.FENCED, E.ASKED): S.CANDIDATE,
+    **{(s, E.ELECTED): S.RECONCILING for s in (S.STANDBY, S.CANDIDATE, S.FENCED)},
+    # A hand-over that came to nothing: the lease is still ours, so we act again.
+    (S.DRAINING, E.ELECTED): S.RECONCILING,
+    (S.RECONCILING, E.ABLE): S.ACTIVE,
+    (S.RECONCILING, E.BOOK_BROKEN): S.HALTED,
+    **{(s, E.STEP_DOWN): S.DRAINING for s in (S.RECONCILING, S.ACTIVE, S.HALTED)},
+    **{(s, E.LOST): S.STANDBY for s in S if s is not S.SAFE},
+    **{(s, E.REFUSED): S.FENCED for s in (S.RECONCILING, S.ACTIVE, S.DRAINING, S.HALTED)},
+    **{(s, E.HISTORY_LOST): S.SAFE for s in S},
+    (S.SAFE, E.EXPLAINED): S.STANDBY,
+}
+
+
+def next_state(state: InstanceState, event: ControlEvent) -> InstanceState:
+    """The state after the event; one that says nothing new in this state leaves it as it is."""
+    return _TABLE.get((state, event), state)
+
+
+def events_of(state: InstanceState) -> frozenset[ControlEvent]:
+    """What leads out of a state. Raises Bug when nothing does: no state is a trap."""
+    ways = frozenset(event for (at, event), to in _TABLE.items() if at is state and to is not state)
+    if not ways:
+        raise Bug(f"nothing leads out of {state}")
+    return ways

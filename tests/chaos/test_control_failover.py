@@ -1,0 +1,159 @@
+"""Instances are killed and paused while they trade; nobody doubles, loses, or waits for long."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from chaos.test_control_takeover import BOTH_MODES, judge
+from chaos.world import World, direct, send_until_accepted, world
+from onefill.ports.failpoints import Failpoint
+from support import until
+
+PAUSED_S = 3.0
+
+
+async def leader_of(here: World, *names: str) -> str:
+    """Who is active, as soon as anybody is."""
+
+    async def found() -> str | None:
+        for name in names:
+            if here[name].is_running and (await here.status(name))["is_active"]:
+                return name
+        return None
+
+    name = await until(found, 15)
+    assert name is not None
+    return name
+
+
+@pytest.mark.req("CTL-1", "CTL-3", "CTL-6")
+@BOTH_MODES
+async def test_a_paused_leader_is_succeeded_when_its_lease_ends_and_then_steps_down(
+    database_url: str, tmp_path: Path, mode: str
+) -> None:
+    async with world(database_url, tmp_path, ONEFILL_MODE=mode) as here:
+        await here.run("prod", "dev")
+        await here.until_active("prod")
+        here["prod"].pause()
+        await here.until_active("dev", 4)
+        here["prod"].resume()
+
+        async def follows() -> bool:
+            seen = await here.status("prod")
+            return (seen["state"], seen["active_instance"]) == ("STANDBY", "dev")
+
+        await until(follows)
+        async with aiohttp.ClientSession() as session:
+            await send_until_accepted(session, here["prod"].url, direct("one", "SIM001"))
+        await judge(here, 1)
+
+
+@pytest.mark.req("CTL-1", "CTL-6", "ORD-3")
+@pytest.mark.parametrize(
+    "point",
+    [Failpoint.DECIDE_BEFORE_COMMIT, Failpoint.CLAIM_BEFORE_COMMIT, Failpoint.CLAIM_AFTER_COMMIT],
+    ids=lambda point: point.value,
+)
+@BOTH_MODES
+async def test_a_pause_inside_a_transaction_or_before_a_send_doubles_nothing(
+    database_url: str, tmp_path: Path, mode: str, point: Failpoint
+) -> None:
+    async with world(database_url, tmp_path, ONEFILL_MODE=mode) as here:
+        await here.run("prod", ONEFILL_FAILPOINT=f"{point.value}:1:stop")
+        await here.until_active("prod")
+        await here.run("dev", ONEFILL_ACTIVE_BY_DEFAULT="false")
+        async with aiohttp.ClientSession() as session:
+            await send_until_accepted(session, here["prod"].url, direct("one", "SIM001"))
+            await here.until_active("dev", 5)
+            await send_until_accepted(session, here["dev"].url, direct("two", "SIM001"))
+            await here.until_all_ended(20)  # the paused one holds nobody up
+            here["prod"].resume()
+        await judge(here, 2)
+
+
+@pytest.mark.req("CTL-1", "CTL-18")
+@pytest.mark.timeout(180)
+async def test_ten_changes_of_leader_in_a_row_are_all_in_the_history(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, tmp_path) as here:
+        names = ("prod", "dev")
+        await here.run(*names)
+        await here.until_active("prod")
+        for change in range(10):
+            active = names[change % 2]
+            other = names[(change + 1) % 2]
+            if change % 3 == 2:
+                here[active].kill()
+                await here.until_active(other, 5)
+                await here.run(active, ONEFILL_ACTIVE_BY_DEFAULT="false")
+            else:
+                assert (await here.ask(other, "/api/ginie/take-control", {}))[0] == 202
+                await here.until_active(other, 5)
+
+        async def written() -> bool:
+            return len(await here.reigns()) == 11
+
+        await until(written)
+        reigns = await here.reigns()
+        assert [reign["instance"] for reign in reigns] == [names[n % 2] for n in range(11)]
+        for before, after in itertools.pairwise(reigns):
+            assert after["epoch"] == before["epoch"] + 1
+            assert before["released_at"] == after["became_at"]
+        _, shown = await here.ask("prod", "/coordinator/history")
+        assert len(shown["history"]) == 11
+
+
+@pytest.mark.req("CTL-5", "CTL-16", "SIG-3", "ORD-2", "Q-1")
+@pytest.mark.timeout(180)
+async def test_three_share_sixty_busy_lanes_while_leaders_and_others_are_killed_and_paused(
+    database_url: str, tmp_path: Path
+) -> None:
+    names, lanes, rounds = ("a", "b", "c"), 60, 4
+    async with world(database_url, tmp_path, ONEFILL_MODE="active-active") as here:
+        await here.run(*names)
+        await leader_of(here, *names)
+        sending = asyncio.create_task(_send(here, names, lanes, rounds))
+        for _ in range(2):
+            leader = await leader_of(here, *names)
+            here[leader].kill()
+            successor = await leader_of(here, *(name for name in names if name != leader))
+            assert successor != leader
+            await here.run(leader, ONEFILL_ACTIVE_BY_DEFAULT="false")
+        leader = await leader_of(here, *names)
+        idle = next(name for name in names if name != leader)
+        here[idle].pause()
+        await asyncio.sleep(PAUSED_S)
+        here[idle].resume()
+        await sending
+        await judge(here, lanes * rounds)
+        took = await here.rows("SELECT DISTINCT processed_by_instance AS name FROM signal_log")
+        assert len(took) > 1
+
+
+async def _send(here: World, names: tuple[str, ...], lanes: int, rounds: int) -> None:
+    """Each signal to one instance after the other, until one takes it, as a proxy does."""
+    timeout = aiohttp.ClientTimeout(total=1)
+    connector = aiohttp.TCPConnector(limit=8)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+
+        async def send(n: int) -> None:
+            body = direct(f"s{n}", f"SIM{n % lanes + 1:03d}")
+            for turn in range(200):
+                url = here[names[(n + turn) % len(names)]].url
+                try:
+                    async with session.post(f"{url}/webhook", data=body) as response:
+                        if response.status < 300:
+                            return
+                except (aiohttp.ClientError, TimeoutError):
+                    await asyncio.sleep(0.05)
+            raise AssertionError(f"nobody took signal {n}")
+
+        for start in range(0, lanes * rounds, 20):
+            await asyncio.gather(*(send(n) for n in range(start, start + 20)))
+            await asyncio.sleep(0.5)

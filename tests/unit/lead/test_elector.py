@@ -1,0 +1,89 @@
+"""The elector's loop on a store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+
+from memory_leases import MemoryLeaseStore
+from onefill.core.ids import Epoch
+from onefill.core.lease import LeaseTiming
+from onefill.core.succession import Heir
+from onefill.lead.elector import Elector
+from onefill.ports.clock import RealClock
+from onefill.ports.lease import Holder
+from onefill.ports.peers import Peer
+from onefill.ports.vigil import NoVigil
+from support import until
+
+TIMING = LeaseTiming(ttl_ms=400, renew_every_ms=20, call_timeout_ms=100, give_up_ms=300)
+
+
+@dataclass(slots=True)
+class Diary:
+    """What an elector told."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    ends: list[str] = field(default_factory=list)
+    renewals: int = 0
+
+    def started(self, epoch: Epoch, reason: str, suspected_ms: float | None) -> None:
+        self.epochs.append(epoch)
+
+    def stopped(self, epoch: Epoch, reason: str) -> None:
+        self.ends.append(reason)
+
+    def synced(self, latency_ms: float, *, is_good: bool) -> None:
+        """Not of interest."""
+
+    def renewed(self, epoch: Epoch) -> None:
+        self.renewals += 1
+
+
+async def nobody() -> Sequence[Peer]:
+    return ()
+
+
+@asynccontextmanager
+async def elector(store: MemoryLeaseStore, boot: int) -> AsyncIterator[Diary]:
+    """A running elector of the instance `prod`."""
+    diary = Diary()
+    running = Elector(
+        store=store,
+        me=Holder(instance="prod", boot=UUID(int=boot)),
+        heir=Heir(instance="prod", preferred=True),
+        timing=TIMING,
+        clock=RealClock(),
+        vigil=NoVigil(),
+        others=nobody,
+        watcher=diary,
+    )
+    task = asyncio.create_task(running.run())
+    yield diary
+    task.cancel()
+    await asyncio.wait({task})
+
+
+@pytest.mark.req("CTL-2")
+async def test_a_restarted_instance_takes_over_from_its_own_earlier_boot_at_once() -> None:
+    store = MemoryLeaseStore(RealClock())
+    async with elector(store, 1) as first:
+        await until(lambda: first.epochs)
+        async with elector(store, 2) as second:
+            await until(lambda: second.epochs)
+            assert second.epochs[0] == first.epochs[0] + 1
+
+
+@pytest.mark.req("CTL-2", "CTL-12")
+async def test_two_processes_of_one_name_do_not_take_the_lease_from_each_other_for_ever() -> None:
+    store = MemoryLeaseStore(RealClock())
+    async with elector(store, 1) as first, elector(store, 2) as second:
+        await until(lambda: first.epochs and second.epochs)
+        before = first.renewals + second.renewals
+        await until(lambda: first.renewals + second.renewals > before + 20)
+        assert len(first.epochs) + len(second.epochs) == 2
