@@ -20,6 +20,7 @@ from onefill.cli import (
     serve,
     settling,
     trading,
+    why,
 )
 from onefill.cli.demo.verb import demo
 from onefill.cli.errors import exit_code
@@ -56,6 +57,7 @@ app.command(rich_help_panel=_LOOK)(control.history)
 app.command(rich_help_panel=_LOOK)(look.signals)
 app.command(rich_help_panel=_LOOK)(look.positions)
 app.command(rich_help_panel=_LOOK)(look.orders)
+app.command(rich_help_panel=_LOOK)(why.why)
 app.command(rich_help_panel=_LOOK)(money.statistics)
 app.command(rich_help_panel=_LOOK)(money.chart)
 app.command(rich_help_panel=_CARE)(doctor.doctor)
