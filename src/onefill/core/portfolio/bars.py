@@ -15,10 +15,12 @@ STOP = "stop"
 _NOTHING = Decision(status=SignalStatus.EXECUTED)
 
 
-def take_close(signal: Signal, situation: Situation, rules: Rules) -> Decision:
+def take_close(
+    signal: Signal, situation: Situation, rules: Rules, signal_id: int | None
+) -> Decision:
     """Trail the stops of the lane by the signal's price and ATR; exit what closed below its own.
 
-    Empty for a price that is older than the newest one, and for positions entered after it.
+    signal_id: of the signal that ends with these exits; None for one that ends otherwise. Empty for a price that is older than the newest one, and for positions entered after it.
     """
     price, instrument = signal.price, rules.instruments.get(signal.instrument)
     if price is None or instrument is None or not is_newest(signal, situation):
@@ -28,10 +30,12 @@ def take_close(signal: Signal, situation: Situation, rules: Rules) -> Decision:
     trailed = [trail(p, price, signal.atr, instrument.stop_k[1]) for p in known]
     stopped = [p for p in trailed if p.status is not PositionStatus.CLOSING]
     stopped = [p for p in stopped if is_stopped(p, price)]
-    exits = close(stopped, situation, rules, signal_id=None, reason=STOP) if stopped else _NOTHING
+    exits = (
+        close(stopped, situation, rules, signal_id=signal_id, reason=STOP) if stopped else _NOTHING
+    )
     left = {position.id: position for position in (*trailed, *exits.positions)}
     return Decision(
-        status=SignalStatus.EXECUTED,
+        status=exits.status,
         numbers=_numbers(signal, stopped),
         positions=tuple(left.values()),
         intents=exits.intents,
