@@ -20,7 +20,8 @@ def take_close(
 ) -> Decision:
     """Trail the stops of the lane by the signal's price and ATR; exit what closed below its own.
 
-    signal_id: of the signal that ends with these exits; None for one that ends otherwise. Empty for a price that is older than the newest one, and for positions entered after it.
+    signal_id: of the signal that ends with these exits; None for one that ends otherwise. Empty
+    for a price that is older than the newest one, and for positions entered after it.
     """
     price, instrument = signal.price, rules.instruments.get(signal.instrument)
     if price is None or instrument is None or not is_newest(signal, situation):
