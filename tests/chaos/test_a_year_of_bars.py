@@ -120,7 +120,7 @@ async def _check_the_venue(here: World) -> None:
     assert {row["side"]: float(row["value"]) for row in ours} == pytest.approx(bought)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.req("OPS-1", "PF-10", "PF-13", "SIG-20", "ORD-13")
 async def test_a_year_with_random_deaths_ends_as_one_without(
