@@ -12,7 +12,18 @@ from onefill.core.changes import is_carried_out, may_be_repeated
 from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.core.intent import IntentState, OrderIntent, Verb
-from onefill.core.report import Absent, Carried, Found, LookUp, NoAnswer, Placed
+from onefill.core.report import (
+    Absent,
+    Carried,
+    Found,
+    LookUp,
+    NoAnswer,
+    NotPlaced,
+    NotSent,
+    Outcome,
+    Placed,
+    Unknown,
+)
 from onefill.core.rivals import rivals_of
 from onefill.core.settlement import Told, Unsettled
 from onefill.ports.broker import Broker, OrderClass
@@ -64,7 +75,17 @@ class Resolver:
         nameless = await self._store.nameless(INTENTS_A_ROUND)
         async with asyncio.TaskGroup() as tasks:
             for intent in intents:
-                tasks.create_task(self._resolve(epoch, intent, rivals_of(intent, nameless), now))
+                rivals = rivals_of(intent, nameless)
+                tasks.create_task(self._resolve_alone(epoch, intent, rivals, now))
+
+    async def _resolve_alone(
+        self, epoch: Epoch, intent: OrderIntent, rivals: Sequence[OrderIntent], now: datetime
+    ) -> None:
+        """What fails for one order must not end the look-ups, or a send, of the others."""
+        try:
+            await self._resolve(epoch, intent, rivals, now)
+        except StoreUnavailable as error:
+            log.warning("resolver.not_resolved", intent=intent.client_order_id, error=str(error))
 
     async def _resolve(
         self, epoch: Epoch, intent: OrderIntent, rivals: Sequence[OrderIntent], now: datetime
@@ -128,10 +149,17 @@ class Resolver:
         except CommitUnknown:
             mine = bool(await self._store.claimed_by_me([claim]))
         if mine:
-            outcome = await broker.send(prepared)
+            word = _of_all_attempts(await broker.send(prepared))
             self._tell(
-                Told(client_order_id=intent.client_order_id, attempt=prepared.attempt, word=outcome)
+                Told(client_order_id=intent.client_order_id, attempt=prepared.attempt, word=word)
             )
+
+
+def _of_all_attempts(outcome: Outcome) -> Outcome:
+    """What the answer to a repeat says of the order: a no to it says nothing of those before."""
+    if isinstance(outcome, NotPlaced | NotSent):
+        return Unknown(detail=f"an earlier attempt may still arrive; this one: {outcome}")
+    return outcome
 
 
 def _may_be_resent(broker: Broker, intent: OrderIntent, now: datetime) -> bool:

@@ -180,6 +180,11 @@ class Instance:
     async def _hand_over(self, executing: Executing) -> None:
         """Give control away if it is ours, and finish what was sent."""
         await executing.takeover.close()
-        await executing.giving.release(into_nothing=True, reason="shutdown")
+        try:
+            await executing.giving.release(into_nothing=True, reason="shutdown")
+        except StoreUnavailable as error:
+            # To whom is not known, so the lease ends with this process; its sends don't.
+            log.warning("instance.not_handed_over", error=str(error))
+            await executing.leadership.step_down()
         executing.work.abandon()
         await executing.work.stop()

@@ -108,18 +108,25 @@ class Work:
         return not broken
 
     async def _cover(self) -> None:
-        """Without leading: compare until each broker was covered once, or the leader's loop did."""
-        while self._state.not_covered and self._state.epoch is None:
-            try:
-                result = await self._reconciler.run_once(None, "start")
-            except StoreUnavailable as error:
-                log.warning("work.not_reconciled", error=str(error))
-            else:
-                stopped = {finding.broker for finding in result.blocking}
-                self._state.not_covered = {*result.unreachable, *stopped}
-                self._decider.sweep_now()
-            if self._state.not_covered:
-                await self._clock.sleep(RETRY_S)
+        """Compare whatever is not covered while another leads; while we lead, its own loop does.
+
+        It never ends: a term that ends early leaves brokers behind that it did not cover.
+        """
+        while True:
+            if self._state.not_covered and self._state.epoch is None:
+                await self._cover_once()
+            await self._clock.sleep(RETRY_S)
+
+    async def _cover_once(self) -> None:
+        try:
+            result = await self._reconciler.run_once(None, "start")
+        except StoreUnavailable as error:
+            log.warning("work.not_reconciled", error=str(error))
+            return
+        if self._state.epoch is None:  # else the leader's loop has seen more than we have
+            stopped = {finding.broker for finding in result.blocking}
+            self._state.not_covered = {*result.unreachable, *stopped}
+            self._decider.sweep_now()
 
 
 def only_where_covered(

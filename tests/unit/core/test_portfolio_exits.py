@@ -44,6 +44,23 @@ def position(store: Store) -> Position:
     return next(iter(store.positions.values()))
 
 
+@pytest.mark.req("SIG-14")
+def test_an_entry_whose_second_leg_is_withdrawn_by_its_exit_has_ended() -> None:
+    store, call, _ = started()
+    store.claim(call)
+    store.fill(call, 500)
+    [ended] = leave(store).signals
+    assert (ended.signal_id, ended.status) == (1, SignalStatus.EXECUTED)
+    assert ended.reason == "partly_filled"
+
+
+@pytest.mark.req("SIG-14")
+def test_an_entry_whose_first_leg_is_being_sent_is_ended_by_its_settlement() -> None:
+    store, call, _ = started()
+    store.claim(call)
+    assert leave(store).signals == ()
+
+
 @pytest.mark.req("PF-12", "PF-20")
 def test_an_exit_buys_back_the_short_leg_before_it_sells_the_long_one() -> None:
     store = bought()

@@ -8,7 +8,6 @@ from dataclasses import replace
 from onefill.core.admission import opening_after
 from onefill.core.book import Decision, SignalChange, Situation, joined, refuse
 from onefill.core.closing import begin_closing, continue_exits
-from onefill.core.ids import ClientOrderId
 from onefill.core.instrument import Rules
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.issue import BUILDING
@@ -16,6 +15,7 @@ from onefill.core.money import figures
 from onefill.core.position import Position, PositionStatus, Rollover
 from onefill.core.refusal import Refusal
 from onefill.core.signal import ALL_SLOTS, LoggedSignal, SignalStatus
+from onefill.core.standing import PARTLY_FILLED
 
 __all__ = ["close", "continue_exits", "leave"]
 
@@ -89,7 +89,7 @@ def close(
         positions=tuple(positions),
         intents=tuple(intents),
         withdraw=tuple(names),
-        signals=_ended_entries(withdrawn, positions, names),
+        signals=_ended_entries(withdrawn, live, positions),
     )
 
 
@@ -107,20 +107,26 @@ def _is_unsent_opening(intent: OrderIntent, positions: Sequence[Position]) -> bo
 
 
 def _ended_entries(
-    withdrawn: Sequence[OrderIntent],
-    positions: Sequence[Position],
-    names: frozenset[ClientOrderId],
+    withdrawn: Sequence[OrderIntent], live: Sequence[OrderIntent], positions: Sequence[Position]
 ) -> tuple[SignalChange, ...]:
-    """The entries that this exit overtook before anything of theirs was sent."""
-    ended = {position.id for position in positions if not position.is_live}
-    signals = {
-        intent.signal_id
+    """The entries of which nothing more can come: no later settlement would end them.
+
+    Those that this exit overtook before anything of theirs was sent, and those of which one leg
+    was filled before the other one was sent.
+    """
+    held = {position.id for position in positions if position.is_live}
+    going = {intent.signal_id for intent in live}
+    ended = {
+        intent.signal_id: intent.position_id in held
         for intent in withdrawn
-        if intent.position_id in ended and intent.signal_id is not None
+        if intent.signal_id is not None and intent.signal_id not in going
     }
-    return tuple(
-        SignalChange(
-            signal_id=signal_id, status=SignalStatus.IGNORED, reason=Refusal.OVERTAKEN.code
-        )
-        for signal_id in sorted(signals)
+    return tuple(_ended_entry(signal_id, ended[signal_id]) for signal_id in sorted(ended))
+
+
+def _ended_entry(signal_id: int, is_held: bool) -> SignalChange:
+    if is_held:
+        return SignalChange(signal_id=signal_id, status=SignalStatus.EXECUTED, reason=PARTLY_FILLED)
+    return SignalChange(
+        signal_id=signal_id, status=SignalStatus.IGNORED, reason=Refusal.OVERTAKEN.code
     )
