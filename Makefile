@@ -30,7 +30,7 @@ test: $(DEVELOPMENT) ## Run all tests, the quick ones first; a failing stage sto
 	@scripts/test-tools
 	$(if $(QUICK),$(PYTEST) $(QUICK))
 	$(if $(SLOWER),$(PYTEST) $(SLOWER))
-	$(if $(CHAOS),$(PYTEST) $(CHAOS))
+	$(if $(CHAOS),$(PYTEST) -m 'not long' $(CHAOS))
 	$(if $(MODELS),$(PYTEST) $(MODELS))
 
 check: $(DEVELOPMENT) ## Check style, types and the rules of the house

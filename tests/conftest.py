@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import itertools
+import os
+import signal
 import tempfile
 import threading
 from collections.abc import Coroutine, Iterator
@@ -59,6 +61,19 @@ class PostgresServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def crash(self) -> None:
+        """Kill the server, and start it again at the same address."""
+        pid = self._server.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        self._run(self._server.ended())
+        self._run(self._server.restart_if_dead())
+
+    def restart(self) -> None:
+        """Stop the server in order, and start it again at the same address."""
+        self._run(self._server.stop())
+        self._run(self._server.start())
 
     def create_database(self) -> str:
         """Make a new database with the product's tables, and return its name."""

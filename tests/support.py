@@ -53,7 +53,8 @@ def require(tool: str) -> str:
 
     Where CI=true it fails instead: a suite that skips silently protects nothing.
     """
-    found = shutil.which(tool)
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which(tool) or shutil.which(tool, path=beside)
     if found is None and os.environ.get("CI") == "true":
         pytest.fail(f"{tool} is not installed, and CI has to have it")
     if found is None:

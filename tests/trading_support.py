@@ -27,7 +27,6 @@ from onefill.ports.trading import Claim, TradingStore
 from onefill.postgres.connection import Connecting, Held, Surroundings
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.lease import PostgresLeaseStore
-from onefill.postgres.settings import PostgresSettings
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 
@@ -111,8 +110,11 @@ class PostgresAuthority:
 
     async def pause(self, paused: bool) -> None:
         """Pause trading, or resume it."""
-        settings = PostgresSettings(self.held(holder("operator")))
-        await settings.set("trading_paused", "true" if paused else "false", "a test")
+        await self.rows(
+            "INSERT INTO settings (key, value, changed_by) VALUES ('trading_paused', $1, 'a test') "
+            "ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value",
+            "true" if paused else "false",
+        )
 
     async def rows(self, sql: str, *arguments: object) -> list[dict[str, object]]:
         """What a table holds."""

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 
-from onefill.core.book import Sizing, TimeBasis
+from onefill.core.succession import Heir
 from onefill.postgres.connection import open_views
 from onefill.postgres.heartbeat import PostgresInstances, Presence
 from onefill.postgres.history import LeadershipHistory
-from onefill.postgres.portfolios import PostgresPortfolios
-from onefill.postgres.settings import TRADING_PAUSED, PostgresSettings
 from trading_support import TTL_MS, PostgresAuthority, holder, lead
 
 A, B = holder("a"), holder("b")
 STARTED = datetime(2026, 1, 5, 4, 0, tzinfo=UTC)
-LEADING = Presence(state="ACTIVE", is_leader=True, version="1", started_at=STARTED)
-FOLLOWING = Presence(state="STANDBY", is_leader=False, version="1", started_at=STARTED)
+LEADING = Presence(
+    state="ACTIVE",
+    is_leader=True,
+    version="1",
+    started_at=STARTED,
+    heir=Heir(instance="a"),
+)
+FOLLOWING = replace(LEADING, state="STANDBY", is_leader=False)
 
 
 @pytest.fixture
@@ -65,44 +69,6 @@ async def test_an_instance_that_is_silent_is_stale_then_archived_then_back(
     assert [row["instance"] for row in await instances.all()] == ["b"]
     await instances.beat(A, FOLLOWING)
     assert [row["instance"] for row in await instances.all()] == ["a", "b"]
-
-
-async def test_a_setting_is_what_was_set_last_and_actions_are_recorded(
-    postgres: PostgresAuthority,
-) -> None:
-    settings = PostgresSettings(postgres.held(A))
-    assert await settings.get(TRADING_PAUSED) is None
-    for value in ("true", "false"):
-        await settings.set(TRADING_PAUSED, value, "ravi")
-        assert await settings.get(TRADING_PAUSED) == value
-    await settings.audit("ravi", "resume", {"reason": "lunch is over"}, "10.0.0.1")
-    (entry,) = await postgres.rows("SELECT actor, address, action, details FROM audit_log")
-    assert entry == {
-        "actor": "ravi",
-        "address": "10.0.0.1",
-        "action": "resume",
-        "details": '{"reason": "lunch is over"}',
-    }
-
-
-@pytest.mark.req("PF-5")
-async def test_capital_moves_through_the_ledger_and_the_high_water_mark_with_it(
-    postgres: PostgresAuthority,
-) -> None:
-    portfolios = PostgresPortfolios(postgres.held(A))
-    assert await portfolios.read("main") is None
-    assert await portfolios.move_capital("main", Decimal(1), "", "ravi") is None
-    made = await portfolios.configure("main", Decimal(1000), Sizing.OWN, TimeBasis.NOW)
-    again = await portfolios.configure("main", Decimal(7), Sizing.SIGNAL, TimeBasis.SIGNAL)
-    assert (made.closed_equity, again.closed_equity) == (1000, 1000)
-    assert (again.sizing, again.time_basis) == (Sizing.SIGNAL, TimeBasis.SIGNAL)
-    after = await portfolios.move_capital("main", Decimal("-250.50"), "tax", "ravi")
-    assert after is not None
-    assert (after.closed_equity, after.high_water) == (Decimal("749.50"), Decimal("749.50"))
-    assert await portfolios.read("main") == after
-    assert await postgres.rows("SELECT amount, note, actor FROM capital_ledger") == [
-        {"amount": Decimal("-250.50"), "note": "tax", "actor": "ravi"}
-    ]
 
 
 @pytest.mark.req("CTL-18")

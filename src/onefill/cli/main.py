@@ -21,6 +21,7 @@ from onefill.cli import (
     settling,
     simulate,
     trading,
+    why,
 )
 from onefill.cli.demo.verb import demo
 from onefill.cli.errors import exit_code
@@ -58,6 +59,7 @@ app.command(rich_help_panel=_LOOK)(control.history)
 app.command(rich_help_panel=_LOOK)(look.signals)
 app.command(rich_help_panel=_LOOK)(look.positions)
 app.command(rich_help_panel=_LOOK)(look.orders)
+app.command(rich_help_panel=_LOOK)(why.why)
 app.command(rich_help_panel=_LOOK)(money.statistics)
 app.command(rich_help_panel=_LOOK)(money.chart)
 app.command(rich_help_panel=_CARE)(doctor.doctor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +15,9 @@ OPEN, CLOSE, TRADE = "open", "close", "trade"
 """Actions: opening a position's leg, closing it, and the direct policy's plain orders."""
 COMPLETE, UNWIND = "complete", "unwind"
 """Actions on legs that ended unequal: buying what lacks, undoing what is too much."""
-BUILDING = frozenset({OPEN, COMPLETE, UNWIND})
+PEEL = "peel"
+"""Action on an open position that has grown too large: some of its lots are sold (PF-7)."""
+BUILDING = frozenset({OPEN, COMPLETE, UNWIND, PEEL})
 """Actions after which a position is open, or isn't: while one may fill, that is not known."""
 CANCEL, MODIFY = "cancel", "modify"
 """Actions on an order that is at the broker; their source is that order."""
@@ -112,3 +115,21 @@ def _change(
         target=name,
         target_order_id=target.broker_order_id,
     )
+
+
+def issue_in_turn(
+    cause: Cause,
+    position: Position,
+    wanted: Iterable[tuple[Leg, Side, Decimal]],
+    valid_until: datetime | None = None,
+) -> tuple[OrderIntent, ...]:
+    """Market orders for what is wanted of each leg, each after the one before it is filled."""
+    intents: list[OrderIntent] = []
+    before: ClientOrderId | None = None
+    for leg, side, quantity in wanted:
+        if quantity > 0:
+            intents.append(
+                issue(cause, position, leg, side, quantity, after=before, valid_until=valid_until)
+            )
+            before = intents[-1].client_order_id
+    return tuple(intents)

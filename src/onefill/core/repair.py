@@ -13,10 +13,9 @@ from decimal import Decimal
 
 from onefill.core.admission import opening_after
 from onefill.core.book import Decision, Situation, TimeBasis
-from onefill.core.ids import ClientOrderId
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent, Side
-from onefill.core.issue import COMPLETE, UNWIND, Cause, issue
+from onefill.core.issue import COMPLETE, UNWIND, Cause, issue_in_turn
 from onefill.core.money import ZERO
 from onefill.core.position import Leg, Position, PositionStatus
 from onefill.core.signal import SignalKind, SignalStatus
@@ -114,15 +113,7 @@ def _chain(
         n=position.repairs + 1,
         signal_id=position.entry_signal_id,
     )
-    intents: list[OrderIntent] = []
-    before: ClientOrderId | None = None
-    for leg, side, quantity in wanted:
-        if quantity > 0:
-            intents.append(
-                issue(cause, position, leg, side, quantity, after=before, valid_until=valid_until)
-            )
-            before = intents[-1].client_order_id
-    return tuple(intents)
+    return issue_in_turn(cause, position, wanted, valid_until)
 
 
 def _held(leg: Leg) -> Decimal:

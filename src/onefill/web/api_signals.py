@@ -12,6 +12,7 @@ from onefill.ports.views import Page, SignalFilter
 from onefill.web import api_examples as examples
 from onefill.web.api_answers import answer, missing
 from onefill.web.api_desk import LARGEST_ID, AtDesk, Moment, Name, Paged, documented
+from onefill.web.why import Why, explain
 
 router = APIRouter(prefix="/api/signals", tags=["signals"])
 
@@ -61,3 +62,20 @@ async def one_signal(
     if story is None:
         return missing(f"signal {signal_id}", "See GET /api/signals for those that there are.")
     return answer(story)
+
+
+@router.get(
+    "/{signal_id}/why",
+    summary="Why a signal did or did not trade",
+    response_model=Why,
+    responses=documented(explain(examples.SIGNAL_STORY), 404, 422),
+)
+async def why(
+    desk: AtDesk,
+    signal_id: Annotated[int, Path(ge=1, le=LARGEST_ID, examples=[examples.SIGNAL.id])],
+) -> Response:
+    """Everything that is known of it, in words and numbers, in the order in which it went."""
+    story = await desk.views.signal(signal_id)
+    if story is None:
+        return missing(f"signal {signal_id}", "See GET /api/signals for those that there are.")
+    return answer(explain(story))

@@ -112,6 +112,7 @@ def test_a_close_below_the_stop_exits_in_the_same_decision() -> None:
         ("pe", Side.BUY, position.id),
         ("ce", Side.SELL, position.id),
     ]
+    assert decision.status is SignalStatus.DECIDED
     assert decision.numbers["stopped"] == "Long_1"
     assert decision.numbers["highest_stop"] == "52500"
     for intent in decision.intents:
@@ -119,6 +120,7 @@ def test_a_close_below_the_stop_exits_in_the_same_decision() -> None:
         store.fill(intent, 450)
     assert base_of(store).status is PositionStatus.CLOSED
     assert base_of(store).reason == "stop"
+    assert store.signals[3] == (SignalStatus.EXECUTED, None)
     store.check()
 
 
@@ -162,7 +164,7 @@ def test_the_price_of_an_exit_stops_what_it_does_not_name() -> None:
     reasons = {p.slot: p.reason for p in store.positions.values()}
     assert reasons == {"Long_1": "signal", "Long_2": "stop"}
     asked = {p.slot: p.exit_signal_id for p in store.positions.values()}
-    assert asked == {"Long_1": 2, "Long_2": None}
+    assert asked == {"Long_1": 2, "Long_2": 2}
     assert len(left.intents) == 4
 
 

@@ -1,4 +1,4 @@
-"""What a bar's close does to the positions of its lane. Source: PF-10."""
+"""What a bar's close does to the positions of its lane. Source: PF-7, PF-10."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from onefill.core.book import Decision, Situation
 from onefill.core.instrument import Rules
 from onefill.core.money import figures
 from onefill.core.portfolio.exits import close
+from onefill.core.portfolio.peeling import peel_off
 from onefill.core.portfolio.stops import is_stopped, trail
 from onefill.core.position import Position, PositionStatus
 from onefill.core.signal import NET_SLOT, Signal, SignalKind, SignalStatus
@@ -15,10 +16,14 @@ STOP = "stop"
 _NOTHING = Decision(status=SignalStatus.EXECUTED)
 
 
-def take_close(signal: Signal, situation: Situation, rules: Rules) -> Decision:
-    """Trail the stops of the lane by the signal's price and ATR; exit what closed below its own.
+def take_close(
+    signal: Signal, situation: Situation, rules: Rules, signal_id: int | None
+) -> Decision:
+    """Trail the stops of the lane by the signal's price and ATR; exit what closed below its own;
+    peel off what has grown too large.
 
-    Empty for a price that is older than the newest one, and for positions entered after it.
+    signal_id: of the signal that ends with these exits; None for one that ends otherwise. Empty
+    for a price that is older than the newest one, and for positions entered after it.
     """
     price, instrument = signal.price, rules.instruments.get(signal.instrument)
     if price is None or instrument is None or not is_newest(signal, situation):
@@ -28,13 +33,16 @@ def take_close(signal: Signal, situation: Situation, rules: Rules) -> Decision:
     trailed = [trail(p, price, signal.atr, instrument.stop_k[1]) for p in known]
     stopped = [p for p in trailed if p.status is not PositionStatus.CLOSING]
     stopped = [p for p in stopped if is_stopped(p, price)]
-    exits = close(stopped, situation, rules, signal_id=None, reason=STOP) if stopped else _NOTHING
+    exits = (
+        close(stopped, situation, rules, signal_id=signal_id, reason=STOP) if stopped else _NOTHING
+    )
     left = {position.id: position for position in (*trailed, *exits.positions)}
+    peeled = [peel_off(position, situation, rules, instrument) for position in left.values()]
     return Decision(
-        status=SignalStatus.EXECUTED,
+        status=exits.status,
         numbers=_numbers(signal, stopped),
-        positions=tuple(left.values()),
-        intents=exits.intents,
+        positions=tuple(position for position, _ in peeled),
+        intents=(*exits.intents, *(intent for _, intents in peeled for intent in intents)),
         withdraw=exits.withdraw,
         signals=exits.signals,
     )

@@ -12,7 +12,7 @@ from onefill.core.portfolio.entry import enter
 from onefill.core.portfolio.exits import leave
 from onefill.core.portfolio.safety import exit_warnings
 from onefill.core.refusal import Refusal
-from onefill.core.signal import LoggedSignal, Signal, SignalKind
+from onefill.core.signal import LoggedSignal, SignalKind, SignalStatus
 
 
 def decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
@@ -21,16 +21,17 @@ def decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision
         case SignalKind.EXIT:
             return _leave(logged, situation, rules)
         case SignalKind.MARKET_DATA:
-            return note_bar(logged.signal, situation, rules)
+            return note_bar(logged, situation, rules)
         case _:
             return _enter(logged, situation, rules)
 
 
-def note_bar(signal: Signal, situation: Situation, rules: Rules) -> Decision:
+def note_bar(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
     """Take a bar's close and ATR into the lane's positions; an older bar changes nothing."""
+    signal = logged.signal
     if not is_newest(signal, situation):
         return refuse(Refusal.OVERTAKEN)
-    taken = take_close(signal, situation, rules)
+    taken = take_close(signal, situation, rules, logged.id)
     if signal.price is None:
         return taken
     told = figures(price=signal.price, positions=len(taken.positions))
@@ -40,14 +41,16 @@ def note_bar(signal: Signal, situation: Situation, rules: Rules) -> Decision:
 def _leave(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
     """What is asked for goes first; what its price stops besides goes with it."""
     left = leave(logged, situation, rules)
-    close = take_close(logged.signal, situation.after(left), rules)
+    close = take_close(logged.signal, situation.after(left), rules, logged.id)
     warnings = exit_warnings(logged.signal, situation, rules.switches) if left.positions else ()
-    told = replace(joined(left, close), status=left.status, reason=left.reason)
+    stopped = close.status is SignalStatus.DECIDED
+    status, reason = (close.status, None) if stopped else (left.status, left.reason)
+    told = replace(joined(left, close), status=status, reason=reason)
     return replace(told, alarms=told.alarms + warnings)
 
 
 def _enter(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
-    close = take_close(logged.signal, situation, rules)
+    close = take_close(logged.signal, situation, rules, None)
     if stops_any(close, situation):
         return joined(close, refuse(Refusal.STOPPED))
     entered = enter(logged, situation.after(close), rules)

@@ -1,0 +1,143 @@
+"""Why a signal did or did not trade, as one page of words and numbers. Source: SIG-22."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from onefill.core.money import plain
+from onefill.core.refusal import Refusal
+from onefill.core.signal import SignalStatus
+from onefill.ports.rows import OrderStory, SignalStory, Step
+
+_LIMITS = {
+    "risk": "the risk allowed for one trade",
+    "volatility": "the volatility allowed for one trade",
+    "margin": "the free margin",
+    "geometric_0.5^n": "half of the pyramid's step below",
+    "risk_budget": "half of the base's excess profit",
+    "signal": "nothing: the signal's own lots are taken",
+}
+_ENDS = {
+    SignalStatus.EXECUTED: "It was executed.",
+    SignalStatus.IGNORED: "It was ignored.",
+    SignalStatus.REJECTED: "It was rejected.",
+    SignalStatus.BLOCKED: "It was blocked.",
+    SignalStatus.EXPIRED: "It expired.",
+    SignalStatus.FAILED: "It failed.",
+    SignalStatus.IN_DOUBT: "What became of its order is not known yet.",
+    SignalStatus.RECEIVED: "It waits to be decided.",
+    SignalStatus.DECIDED: "It is decided, and its orders are not sent yet.",
+    SignalStatus.EXECUTING: "Its orders are on their way.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """answer: in one sentence, with what to do where something can be done. lines: how it came."""
+
+    signal_id: int
+    status: str
+    reason: str | None
+    answer: str
+    lines: tuple[str, ...]
+
+
+def explain(story: SignalStory) -> Why:
+    """The whole way of a signal, in the order in which it went."""
+    signal = story.signal
+    return Why(
+        signal_id=signal.id,
+        status=signal.status,
+        reason=signal.reason,
+        answer=_answer(story),
+        lines=(
+            *_arrival(story),
+            *(line for step in story.timeline[1:] for line in _step(step, signal.received_at)),
+            *_sizing(story),
+            *(line for order in story.orders for line in _order(order, signal.received_at)),
+            *_ending(story),
+        ),
+    )
+
+
+def _answer(story: SignalStory) -> str:
+    signal = story.signal
+    said = _ENDS[SignalStatus(signal.status)]
+    if signal.reason is None:
+        return said
+    refusal = Refusal.of(signal.reason)
+    return f"{said} Reason: {signal.reason}." + (f" {refusal.remedy}" if refusal else "")
+
+
+def _arrival(story: SignalStory) -> Iterator[str]:
+    signal, payload = story.signal, story.payload or {}
+    slot = f" {payload['position']}" if payload.get("position") else ""
+    price = f" at {payload['price']}" if payload.get("price") else ""
+    yield f"It asks for {signal.kind}{slot} of {signal.instrument}{price}, in {signal.portfolio}."
+    late = _span(signal.received_at - signal.signal_time)
+    yield (
+        f"{signal.received_by} received it at {signal.received_at:%Y-%m-%d %H:%M:%S.%f} UTC, "
+        f"{late} after its own time of {signal.signal_time:%H:%M:%S}."
+    )
+    if not signal.duplicates:
+        yield "It was new: no earlier signal had its fingerprint, and none came again."
+        return
+    last = f"{signal.last_duplicate_at:%H:%M:%S}" if signal.last_duplicate_at else "?"
+    yield f"It came {signal.duplicates} more times, the last at {last}, and was recognised."
+
+
+def _step(step: Step, received_at: datetime) -> Iterator[str]:
+    after = _span(step.at - received_at)
+    reason = f" ({step.reason})" if step.reason else ""
+    epoch = f" in epoch {step.epoch}" if step.epoch is not None else ""
+    yield f"+{after}: {step.status}{reason}, by {step.instance}{epoch}."
+    if step.numbers:
+        yield "  " + ", ".join(f"{name} = {value}" for name, value in step.numbers.items())
+
+
+def _sizing(story: SignalStory) -> Iterator[str]:
+    if story.limiter is not None:
+        limit = _LIMITS.get(story.limiter, story.limiter.replace("_", " "))
+        yield f"Its size was limited by {limit}."
+
+
+def _order(story: OrderStory, received_at: datetime) -> Iterator[str]:
+    order = story.order
+    kind = f"limit {plain(order.price)}" if order.price is not None else "market"
+    reason = f" ({order.reason})" if order.reason else ""
+    yield (
+        f"Order {order.client_order_id} ({order.action} {order.leg}): {order.side} "
+        f"{plain(order.quantity)} {order.symbol} at {kind}, {order.venue}: {order.state}{reason}."
+    )
+    for attempt in story.attempts:
+        heard = attempt.outcome or "nothing heard yet"
+        told = f", +{_span(attempt.outcome_at - received_at)}" if attempt.outcome_at else ""
+        yield (
+            f"  attempt {attempt.attempt} by {attempt.instance}, sent "
+            f"+{_span(attempt.claimed_at - received_at)}: {heard}{told}"
+        )
+    for fill in story.fills:
+        yield (
+            f"  filled {plain(fill.quantity)} at {plain(fill.price)}, "
+            f"+{_span(fill.booked_at - received_at)}"
+        )
+
+
+def _ending(story: SignalStory) -> Iterator[str]:
+    signal = story.signal
+    if signal.decided_at is None:
+        return
+    parts = [f"{_span(signal.decided_at - signal.received_at)} to decide"]
+    if signal.ended_at is not None:
+        parts.append(f"{_span(signal.ended_at - signal.decided_at)} from there to its end")
+    yield f"It took {' and '.join(parts)}."
+
+
+def _span(span: timedelta) -> str:
+    """A time as a person says it: 9 ms, 1.2 s, 3 min."""
+    seconds = span.total_seconds()
+    if abs(seconds) < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if abs(seconds) < 120 else f"{seconds / 60:.0f} min"

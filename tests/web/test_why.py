@@ -1,0 +1,53 @@
+"""Why a signal traded, or did not: everything that is known, in words and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from onefill.web import api_examples as examples
+from onefill.web.why import explain
+from web.rows import TRADE, add_signals
+
+
+@pytest.mark.req("SIG-22")
+async def test_the_page_tells_arrival_numbers_orders_fills_and_times(
+    pool: Any, viewer: Any
+) -> None:
+    await pool.execute(TRADE)
+    told = (await viewer.get("/api/signals/1/why")).json()
+    page = "\n".join(told["lines"])
+    assert told["answer"] == "It was executed."
+    for part in (
+        "BASE_ENTRY of GOLD_MINI at 78500.1",
+        "dev received it at 2026-01-05 09:15:00.120000 UTC, 120 ms after its own time",
+        "no earlier signal had its fingerprint",
+        "+10 ms: decided, by prod in epoch 7",
+        "risk_lots = 3.04, volatility_lots = 2.22",
+        "limited by the volatility allowed for one trade",
+        "BUY 200 GOLDM05FEB26FUT at market, paper: FILLED",
+        "attempt 1 by prod",
+        "filled 150 at 78503.3333",
+        "It took 10 ms to decide and 70 ms from there to its end.",
+    ):
+        assert part in page
+
+
+@pytest.mark.req("SIG-22")
+async def test_a_refusal_comes_with_its_remedy(pool: Any, viewer: Any) -> None:
+    await add_signals(pool, "SIM001", 1, "blocked")
+    await pool.execute("UPDATE signal_log SET reason = 'one_r', duplicates = 2")
+    told = (await viewer.get("/api/signals/1/why")).json()
+    assert told["answer"].startswith("It was blocked. Reason: one_r. The base has not gained more")
+    assert "It came 2 more times" in "\n".join(told["lines"])
+    assert (await viewer.get("/api/signals/99/why")).status_code == 404
+
+
+@pytest.mark.req("SIG-22")
+@pytest.mark.parametrize("status", ["received", "decided", "executing", "in_doubt", "failed"])
+def test_every_status_has_words(status: str) -> None:
+    story = examples.SIGNAL_STORY
+    signal = replace(story.signal, status=status, decided_at=None, ended_at=None)
+    assert explain(replace(story, signal=signal)).answer.startswith(("It", "What"))
