@@ -50,7 +50,8 @@ async def test_equal_books_are_clean_at_start_on_demand_and_again(here: World) -
     row = await _reconcile(here)
     assert (row["clean"], row["trigger"]) == (True, "request")
     rows = await here.rows("SELECT trigger FROM reconciliations ORDER BY id")
-    assert [row["trigger"] for row in rows] == ["start", "request"]
+    # Once when it began to execute, once more when it began to lead.
+    assert [row["trigger"] for row in rows] in (["start", "request"], ["start", "start", "request"])
     assert await here.rows("SELECT FROM audit_log WHERE action = 'reconciliation.run'")
 
 
