@@ -17,7 +17,7 @@ ON_THE_WAY = [
     # The third order is the repair's: the first two are the legs of the entry.
     f"{Failpoint.CLAIM_BEFORE_COMMIT}:3",
     f"{Failpoint.SEND_AFTER}:3",
-    f"{Failpoint.SETTLE_BEFORE_COMMIT}:4",
+    # Not before a settlement: a refusal that dies unheard is a person's at such a broker.
     f"{Failpoint.SETTLE_AFTER_COMMIT}:3",
 ]
 
