@@ -22,6 +22,8 @@ ON_THE_WAY = [
     *(f"{Failpoint.SEND_AFTER}:{n}" for n in (1, 2, 3, 4)),
     *(f"{Failpoint.SETTLE_BEFORE_COMMIT}:{n}" for n in (2, 4, 6)),
 ]
+pytestmark = pytest.mark.long
+
 # Sixty days before its end a contract is to be left: the one that the entry took is.
 ROLLS = {
     "ONEFILL_INSTRUMENTS__BANK_NIFTY__ROLLOVER_DAYS": "60",
@@ -60,7 +62,6 @@ async def _net(here: World) -> Counter[str]:
     return net
 
 
-@pytest.mark.slow
 @pytest.mark.req("PF-24", "OPS-1")
 @pytest.mark.parametrize("point", ["", *ON_THE_WAY])
 async def test_a_rollover_closes_once_and_opens_once_whoever_dies(
