@@ -248,6 +248,8 @@ class _Builder:
         await migrate(self.url)
         await self.stores.trading.now()
         await self.stores.pool.open()
+        if self.settings.role.executes:
+            await asyncio.to_thread(_read_calendars, self.rules)
 
     def _listening(self, port: int) -> None:
         self.port = port
@@ -275,6 +277,11 @@ class _Builder:
         for kind in MissKind:
             missed = sum(miss.kind == kind.value for miss in standing.missed)
             self.metrics.missed_signals.set(missed, kind.value)
+
+
+def _read_calendars(rules: Rules) -> None:
+    """Now, and beside the loop: a leader whose first decision waits for it loses its lease."""
+    dict(rules.holidays)
 
 
 async def _warm(application: Application) -> None:
