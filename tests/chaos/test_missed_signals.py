@@ -13,7 +13,7 @@ import pytest
 from chaos.world import SECRET, World, send_until_accepted, world
 from support import until
 
-BAR_S = 12
+BAR_S = 8
 WATCHED = {
     "ONEFILL_INSTRUMENTS__BANK_NIFTY__BAR_MINUTES": str(BAR_S / 60),
     "ONEFILL_JOBS__WATCH_EVERY_S": "1",
@@ -48,8 +48,6 @@ async def test_a_missed_bar_and_a_hole_alarm_once_through_a_failover_and_end_whe
     database_url: str, tmp_path: Path
 ) -> None:
     async with world(database_url, tmp_path, **WATCHED) as here:
-        import sys
-
         await here.run("prod", "dev")
         await _hear(here, "prod", sequence=1)
         await _hear(here, "prod", sequence=4, market_position="long", position_size=2)
@@ -58,10 +56,7 @@ async def test_a_missed_bar_and_a_hole_alarm_once_through_a_failover_and_end_whe
             missed = await _missed(here, "prod")
             return missed.get("bar") if len(missed) == 3 else None
 
-        try:
-            bar = await until(all_three, 2 * BAR_S)
-        finally:
-            print(here['dev'].log.read_text()[-30000:]); print(await here.rows('select * from missed_signals'), await here.rows('select * from job_runs where job=$1', 'missed_signals'), await here.rows('select payload, received_at, processing_status, reason from signal_log'), await here.rows('select clock_timestamp()'))
+        bar = await until(all_three, 2 * BAR_S)
         assert bar is not None
         late = datetime.fromisoformat(bar["raised_at"]) - datetime.fromisoformat(bar["since"])
         assert late.total_seconds() < BAR_S

@@ -85,9 +85,9 @@ class InstrumentSettings(Section):
     )
     bar_minutes: Number | None = Field(
         default=None,
-        gt=0,
+        ge=0,
         description="Length of its senders' bars: a signal is expected at each close, in market "
-        "hours, and its absence alarms; without it nothing is expected.",
+        "hours, and its absence alarms; 0: nothing is expected.",
     )
 
 

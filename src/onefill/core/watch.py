@@ -95,7 +95,7 @@ def watched(rules: Rules) -> Mapping[str, timedelta]:
     return {
         name: timedelta(minutes=float(each.bar_minutes))
         for name, each in rules.instruments.items()
-        if each.bar_minutes is not None
+        if each.bar_minutes > 0
     }
 
 
@@ -279,5 +279,7 @@ def _number(value: object) -> Decimal | None:
 
 
 def _trades(instrument: Instrument, moment: datetime, rules: Rules) -> bool:
+    if not rules.switches.market_hours:
+        return True
     holidays = rules.holidays.get(instrument.exchange, frozenset())
-    return not rules.switches.market_hours or is_open(instrument.exchange, moment, holidays)
+    return is_open(instrument.exchange, moment, holidays)
