@@ -3,7 +3,6 @@
 Class B: a client order id is unique among open orders only, so the same id may execute again
 once filled. Therefore nothing is sent twice before a look-up proved the first absent, and that
 proof needs the venue's own clock to be past the request's expiry and the venue's lag (ORD-7).
-At the paper venue the class and the lag are what the venue says of itself.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -26,6 +26,7 @@ from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance_rules import SymbolRules, complaint, listing_decoder, rules_of
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
+from onefill.brokers.meter import Meter, rates_of
 from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
@@ -47,6 +48,7 @@ from onefill.core.report import (
 )
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
+from onefill.ports.rates import RateStore
 
 _ORDER = "/fapi/v1/order"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +67,11 @@ class BinanceBroker:
     name = "binance"
 
     def __init__(
-        self, account: BinanceAccount, clock: Clock, known: KnownOrders = nothing_known
+        self,
+        account: BinanceAccount,
+        clock: Clock,
+        known: KnownOrders = nothing_known,
+        rates: RateStore | None = None,
     ) -> None:
         self.account = account.account
         self.is_paper = not account.live
@@ -77,7 +83,8 @@ class BinanceBroker:
             "X-MBX-APIKEY": account.api_key,
             "Content-Type": "application/x-www-form-urlencoded",
         }
-        self._http = Http(account.base_url, clock, account.http)
+        self._meter = Meter(f"{self.name}/{account.account}", clock, rates, words.WEIGHTS)
+        self._http = Http(account.base_url, clock, account.http, self._meter)
         self._time = VenueClock(clock, self._server_time_ms, account.resync_every_s)
         self._rules: Mapping[str, SymbolRules] = {}
         self._ruled_ms = float("-inf")
@@ -89,7 +96,7 @@ class BinanceBroker:
     @property
     def capabilities(self) -> Capabilities:
         """Class B with the configured lag; for the paper venue what it declared at `start`."""
-        return self._capabilities
+        return replace(self._capabilities, order_rates=self._meter.rates.orders)
 
     @property
     def venue_clock(self) -> VenueClock:
@@ -122,7 +129,9 @@ class BinanceBroker:
         if now_ms - self._ruled_ms < _RULES_FOR_MS:
             return
         reply = await self._http.ask("GET", "/fapi/v1/exchangeInfo", {})
-        self._rules = rules_of(self._read(reply, listing_decoder))
+        listing = self._read(reply, listing_decoder)
+        self._rules = rules_of(listing)
+        self._meter.rates = rates_of(listing.rate_limits)
         self._ruled_ms = now_ms
 
     async def _check_mode(self) -> None:
@@ -163,6 +172,7 @@ class BinanceBroker:
             send_within_ms=self._login.send_within_ms,
             request_hash=hashlib.sha256(f"{method} {url}\n".encode() + body).digest(),
             witnessed=witnessed,
+            order_rates=self._meter.rates.orders,
             refusal=None if intent.verb is Verb.CANCEL else complaint(intent.order, self._rules),
         )
 
@@ -345,9 +355,8 @@ class BinanceBroker:
         return await self._http.ask("GET", f"{path}?{query}", self._headers)
 
     async def _server_time_ms(self) -> int:
-        return self._read(
-            await self._http.ask("GET", "/fapi/v1/time", {}), words.time_decoder
-        ).server_time
+        reply = await self._http.ask("GET", "/fapi/v1/time", {})
+        return self._read(reply, words.time_decoder).server_time
 
     def _signed(self, parameters: str) -> str:
         signature = hmac.digest(self._secret, parameters.encode(), "sha256").hex()

@@ -20,6 +20,7 @@ from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.messages import PostgresMessages
+from onefill.postgres.rates import PostgresRates
 from onefill.postgres.recovery import PostgresRecoveryStore
 from onefill.postgres.rollovers import MustRoll, PostgresRollovers
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
@@ -72,6 +73,7 @@ class Stores:
     controls: PostgresControls
     jobs: PostgresJobs
     rollovers: PostgresRollovers
+    rates: PostgresRates
     closing: list[Any] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -123,6 +125,7 @@ def build_stores(
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
         jobs=PostgresJobs(held(), me.instance, _retention(settings)),
         rollovers=PostgresRollovers(held(), must_roll),
+        rates=PostgresRates(held()),
     )
     stores.closing = [
         stores.signal_log,
@@ -134,6 +137,7 @@ def build_stores(
         stores.handovers,
         stores.messages,
         stores.rollovers,
+        stores.rates,
         pool,
         history,
     ]
