@@ -132,19 +132,21 @@ class Turnstile:
     def _judge(
         self, standing: _Standing, broken: Rate | None, dialect: str, now_us: int
     ) -> Reply | None:
+        """Too much is told to wait; who does not is banned for a time."""
         is_impatient = now_us < standing.wait_until_us
-        if broken is not None or is_impatient:
-            standing.refused += 1
-            standing.strikes = standing.strikes + 1 if is_impatient else 0
-        if standing.strikes >= _STRIKES_MAX and now_us >= standing.banned_until_us:
+        standing.strikes = standing.strikes + 1 if is_impatient else 0
+        if standing.strikes >= _STRIKES_MAX:
+            standing.strikes = standing.wait_until_us = 0
             standing.banned_until_us = now_us + self.ban_s * 1_000_000
             standing.bans += 1
-        if now_us < standing.banned_until_us:
+        is_banned = now_us < standing.banned_until_us
+        standing.refused += int(is_banned or broken is not None)
+        if is_banned:
             return _banned(dialect, standing.banned_until_us, now_us)
-        if broken is not None:
-            standing.wait_until_us = now_us + broken.seconds * 1_000_000
-            return _told_to_wait(broken)
-        return None
+        if broken is None:
+            return None
+        standing.wait_until_us = now_us + broken.seconds * 1_000_000
+        return _told_to_wait(broken)
 
     def headers(self, dialect: str, account: str) -> tuple[tuple[bytes, bytes], ...]:
         """What Binance tells of an account's use with each answer."""
