@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,8 @@ import msgspec
 
 from onefill.brokers import binance_words as words
 from onefill.brokers.accounts import BinanceAccount
+from onefill.brokers.binance_capabilities import capabilities_of
+from onefill.brokers.binance_quotes import read_quotes
 from onefill.brokers.binance_rules import SymbolRules, complaint, listing_decoder, rules_of
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
@@ -34,6 +36,7 @@ from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent, Verb
 from onefill.core.money import ZERO
+from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
     Absent,
     Carried,
@@ -52,7 +55,6 @@ from onefill.ports.rates import RateStore
 
 _ORDER = "/fapi/v1/order"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RETENTION_S = 90 * 24 * 3_600
 _LISTED_MAX = 1_000
 _RULES_FOR_MS = 3_600_000
 
@@ -89,7 +91,7 @@ class BinanceBroker:
         self._rules: Mapping[str, SymbolRules] = {}
         self._ruled_ms = float("-inf")
         self._keeping: asyncio.Task[None] | None = None
-        self._capabilities = _capabilities(
+        self._capabilities = capabilities_of(
             Declaration(OrderClass.B, account.visibility_lag_ms), account
         )
 
@@ -107,7 +109,7 @@ class BinanceBroker:
         """Learn the paper venue's class, and the venue's clock. Raises BrokerUnavailable."""
         await self._http.start()
         if self.is_paper:
-            self._capabilities = _capabilities(await read_declaration(self._http), self._login)
+            self._capabilities = capabilities_of(await read_declaration(self._http), self._login)
         await self._time.sync()
         await self._learn_rules()
         await self._check_mode()
@@ -128,7 +130,7 @@ class BinanceBroker:
         now_ms = self._clock.boottime_ms()
         if now_ms - self._ruled_ms < _RULES_FOR_MS:
             return
-        reply = await self._http.ask("GET", "/fapi/v1/exchangeInfo", {})
+        reply = await self._ask_openly("/fapi/v1/exchangeInfo")
         listing = self._read(reply, listing_decoder)
         self._rules = rules_of(listing)
         self._meter.rates = rates_of(listing.rate_limits)
@@ -267,6 +269,10 @@ class BinanceBroker:
         rows = [row for symbol in sorted(symbols) for row in await self._listed(symbol)]
         return [words.report_of(row) for row in rows]
 
+    async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
+        """The market by symbol. Raises BrokerUnavailable."""
+        return await read_quotes(self._ask_openly, listings, self._clock.wall())
+
     async def _one(self, intent: OrderIntent, key: str) -> LookUp:
         venue_ms = await self._venue_time_past(intent)
         symbol = quote(intent.order.symbol, safe="")
@@ -354,9 +360,11 @@ class BinanceBroker:
         query = self._signed(f"{parameters}&{stamp}" if parameters else stamp)
         return await self._http.ask("GET", f"{path}?{query}", self._headers)
 
+    async def _ask_openly(self, target: str) -> Reply:
+        return await self._http.ask("GET", target, {})
+
     async def _server_time_ms(self) -> int:
-        reply = await self._http.ask("GET", "/fapi/v1/time", {})
-        return self._read(reply, words.time_decoder).server_time
+        return self._read(await self._ask_openly("/fapi/v1/time"), words.time_decoder).server_time
 
     def _signed(self, parameters: str) -> str:
         signature = hmac.digest(self._secret, parameters.encode(), "sha256").hex()
@@ -379,22 +387,3 @@ class BinanceBroker:
 
 def _moment(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
-def _capabilities(declared: Declaration, account: BinanceAccount) -> Capabilities:
-    order_class = declared.order_class
-    return Capabilities(
-        order_class=order_class,
-        visibility_lag_ms=declared.lag_ms,
-        request_expiry_ms=account.recv_window_ms if order_class is OrderClass.B else None,
-        retention_s=_RETENTION_S if order_class is OrderClass.A else None,
-        finds_by_client_id=order_class is not OrderClass.C,
-        reports_fills_on_placing=True,
-        native_reduce_only=True,
-        modifications_max=None,
-        definite_refusals=frozenset(
-            str(rule.code)
-            for rule in words.DEFINITE
-            if rule.code is not None and rule.verdict is not Verdict.EXISTS
-        ),
-    )

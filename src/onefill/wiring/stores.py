@@ -27,6 +27,7 @@ from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 from onefill.postgres.views import PostgresViews
 from onefill.postgres.vigil import PostgresVigil
+from onefill.postgres.watch import PostgresWatch
 from onefill.wiring.accounts import limits_of
 
 VIEWS_MIN, VIEWS_MAX = 0, 4
@@ -74,6 +75,7 @@ class Stores:
     jobs: PostgresJobs
     rollovers: PostgresRollovers
     rates: PostgresRates
+    watch: PostgresWatch
     closing: list[Any] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -126,8 +128,22 @@ def build_stores(
         jobs=PostgresJobs(held(), me.instance, _retention(settings)),
         rollovers=PostgresRollovers(held(), must_roll),
         rates=PostgresRates(held()),
+        watch=PostgresWatch(held(), me.instance),
     )
-    stores.closing = [
+    stores.closing = [*_closing(stores), pool, history]
+    return stores
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        payloads_days=float(settings.jobs.payloads_days),
+        instances_s=float(settings.jobs.archive_after_s),
+    )
+
+
+def _closing(stores: Stores) -> list[Any]:
+    """Those with a connection of their own, in the order in which they let go."""
+    return [
         stores.signal_log,
         stores.trading,
         stores.leases,
@@ -138,14 +154,5 @@ def build_stores(
         stores.messages,
         stores.rollovers,
         stores.rates,
-        pool,
-        history,
+        stores.watch,
     ]
-    return stores
-
-
-def _retention(settings: Settings) -> Retention:
-    return Retention(
-        payloads_days=float(settings.jobs.payloads_days),
-        instances_s=float(settings.jobs.archive_after_s),
-    )
