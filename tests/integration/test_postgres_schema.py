@@ -52,7 +52,7 @@ HOT: list[tuple[str, str, tuple[object, ...]]] = [
     ("signal_log_fingerprint_key", signal_log._FIND, ([b"x" * 32, b"y" * 32],)),
     ("signal_log_undecided", worklists.LANES_WITH_WORK, (100,)),
     ("portfolio_positions_exits_due", worklists.LANES_WITH_WORK, (100,)),
-    ("order_intents_new", worklists.CLAIMABLE, (100, 0)),
+    ("order_intents_unsent", worklists.CLAIMABLE, (100, 0)),
     ("order_intents_unresolved", worklists.UNRESOLVED, (100, "a", holder("a").boot)),
     ("order_intents_working", worklists.WORKING, (100, None)),
     ("order_intents_broker_order", worklists.KNOWN_ORDERS, ("binance", ["b5", "b6"])),
