@@ -71,6 +71,11 @@ class DatabaseSettings(Section):
         description="PostgreSQL, as postgresql://user:password@host:port/database; empty starts "
         "the embedded one under the data directory.",
     )
+    pooled: bool = Field(
+        default=False,
+        description="A transaction pooler (PgBouncer) stands before it: nothing is kept in a "
+        "session then, so that a dead leader is noticed only when its lease runs out.",
+    )
 
 
 class RedisSettings(Section):
