@@ -67,6 +67,7 @@ ORDERS = (
     Column("quantity", quantity("quantity"), right=True),
     Column("filled", quantity("filled_quantity"), right=True),
     Column("price", money("average_price"), right=True),
+    Column("trigger", money("trigger_price"), right=True),
     Column("state", state("state")),
     Column("reason", text("reason"), wraps=True),
 )

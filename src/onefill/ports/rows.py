@@ -71,6 +71,7 @@ class OrderRow:
     quantity: Decimal
     order_type: str
     price: Decimal | None
+    trigger_price: Decimal | None
     reduce_only: bool
     adds_exposure: bool
     after: str | None

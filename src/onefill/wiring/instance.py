@@ -265,6 +265,8 @@ class _Builder:
         await migrate(self.url)
         await self.stores.trading.now()
         await self.stores.pool.open()
+        if self.settings.role.executes:
+            await asyncio.to_thread(_read_calendars, self.rules)
 
     def _listening(self, port: int) -> None:
         self.port = port
@@ -289,6 +291,11 @@ class _Builder:
         standing = await self.stores.views.standing()
         self.metrics.intents_in_doubt.set(standing.in_doubt)
         self.metrics.quarantined.set(standing.quarantined)
+
+
+def _read_calendars(rules: Rules) -> None:
+    """Now, and beside the loop: a leader whose first decision waits for it loses its lease."""
+    dict(rules.holidays)
 
 
 async def _warm(application: Application) -> None:

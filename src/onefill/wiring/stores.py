@@ -143,5 +143,5 @@ def build_stores(
 def _retention(settings: Settings) -> Retention:
     return Retention(
         payloads_days=float(settings.jobs.payloads_days),
-        instances_days=float(settings.jobs.instances_days),
+        instances_s=float(settings.jobs.archive_after_s),
     )
