@@ -31,5 +31,3 @@ def records_in(data: bytes) -> tuple[list[Spooled], int]:
         found.append(Spooled(received_at=datetime.fromisoformat(received_at), payload=payload))
         at += _HEAD.size + length
     return found, len(data) - at
-
-

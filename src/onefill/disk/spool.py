@@ -84,10 +84,6 @@ class DiskSpool:
         self._counts.pop(batch.name, None)
         self._bytes.pop(batch.name, None)
 
-    async def close(self) -> None:
-        """Finish what is being written."""
-        await self._seal()
-
     # Writing -----------------------------------------------------------------------------------
 
     async def _write_groups(self) -> None:
@@ -149,6 +145,11 @@ class DiskSpool:
         for name, signals, size in found_in(self._folder):
             self._counts[name], self._bytes[name] = signals, size
             self._last = max(self._last, int(name.removesuffix(SUFFIX)))
+
+
+def spool_folder(data: Path) -> Path:
+    """Where an instance with this data directory keeps its spool."""
+    return data / "spool"
 
 
 def found_in(folder: Path) -> list[tuple[str, int, int]]:

@@ -22,7 +22,8 @@ class Status:
     """This instance, and what concerns all of them.
 
     venue: LIVE when any order of this instance can reach real money, else PAPER. spooled: signals
-    that wait in its local spool for the database. Everything from `leader` on is null while the database is not reachable.
+    that wait in its local spool for the database. Everything from `leader` on is null while the
+    database is not reachable.
     """
 
     instance: str

@@ -21,7 +21,7 @@ from onefill.core.instrument import Rules
 from onefill.core.portfolio.rollover import must_roll_at
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
-from onefill.disk.spool import DiskSpool
+from onefill.disk.spool import DiskSpool, spool_folder
 from onefill.embedded.server import EmbeddedPostgres
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake
@@ -197,7 +197,7 @@ class _Builder:
         )
 
     def _spooling(self, intake: Intake) -> Spooling:
-        folder = self.settings.data / "spool"
+        folder = spool_folder(self.settings.data)
         spool = DiskSpool(folder, bytes_max=self.settings.spool.bytes_max)
         self.state.spooled = lambda: spool.waiting
         return Spooling(
