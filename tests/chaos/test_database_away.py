@@ -56,13 +56,13 @@ async def spooled(here: World, name: str = "prod") -> int:
     return int(document["spooled"])
 
 
-async def until_unready(here: World, name: str) -> None:
-    """Wait until it says that it can't take in a signal."""
+async def until_refused(here: World, name: str, probe: str) -> None:
+    """Wait until a probe says no."""
 
-    async def unready() -> bool:
-        return (await here.ask(name, "/ready"))[0] == 503
+    async def refused() -> bool:
+        return (await here.ask(name, probe))[0] == 503
 
-    await until(unready)
+    await until(refused)
 
 
 async def until_emptied(here: World, name: str = "prod") -> None:
@@ -102,8 +102,8 @@ async def test_what_comes_while_the_database_is_away_is_spooled_and_executed_onc
         answers = await post(here, "prod", bodies)
         assert {status for status, _, _ in answers} == {503}
         assert all(int(retry_after) >= 1 for _, _, retry_after in answers)
-        await until_unready(here, "prod")
-        assert (await here.ask("prod", "/primary"))[0] == 503
+        await until_refused(here, "prod", "/ready")
+        await until_refused(here, "prod", "/primary")
         assert await spooled(here) == 8
         assert len(executions_by_order(await here.ledger())) == 1
         _judge_secret(tmp_path)

@@ -21,8 +21,8 @@ from onefill.core.instrument import Rules
 from onefill.core.portfolio.rollover import must_roll_at
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
-from onefill.disk.spool import DiskSpool, spool_folder
 from onefill.core.watch import MissKind
+from onefill.disk.spool import DiskSpool, spool_folder
 from onefill.embedded.server import EmbeddedPostgres
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake
