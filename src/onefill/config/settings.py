@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from onefill.config.control import LeaseSettings, TakeoverSettings
+from onefill.config.control import LeaseSettings, SpoolSettings, TakeoverSettings
 from onefill.config.instruments import (
     CapsSettings,
     InstrumentSettings,
@@ -331,6 +331,7 @@ class Settings(Section):
     redis: RedisSettings = RedisSettings()
     lease: LeaseSettings = LeaseSettings()
     takeover: TakeoverSettings = TakeoverSettings()
+    spool: SpoolSettings = SpoolSettings()
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
     jobs: JobSettings = JobSettings()
