@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from onefill.core.intent import OrderIntent
+from onefill.core.intent import OrderIntent, OrderType
 from onefill.core.report import LookUp, OrderReport, Outcome
 
 
@@ -31,6 +31,8 @@ class Capabilities:
     retention_s: for how long client ids are remembered (class A).
     finds_by_client_id: whether a look-up by client order id exists.
     definite_refusals: codes that prove that an order was not placed.
+    conditional: order types that wait at the broker for their trigger price.
+    changes_conditional: whether such an order can be changed; else it is cancelled and replaced.
     """
 
     order_class: OrderClass
@@ -42,6 +44,8 @@ class Capabilities:
     native_reduce_only: bool
     modifications_max: int | None
     definite_refusals: frozenset[str]
+    conditional: frozenset[OrderType] = frozenset()
+    changes_conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
