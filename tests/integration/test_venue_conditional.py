@@ -10,7 +10,7 @@ import pytest
 
 from integration.venue_process import VenueProcess
 
-ALGO = "/fapi/v1/algoOrder"
+ALGO = "v1/algoOrder"
 
 
 @pytest.fixture
@@ -93,19 +93,19 @@ async def test_what_is_wrong_is_refused_with_its_code(
 ) -> None:
     answer = await wait_for(venue, "one", **fields)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
-    assert (await venue.binance("GET", "/fapi/v1/openAlgoOrders")).json() == []
+    assert (await venue.binance("GET", "v1/openAlgoOrders")).json() == []
 
 
 @pytest.mark.req("ORD-12")
 async def test_all_that_wait_are_listed_and_cancelled_together(venue: VenueProcess) -> None:
     for name in ("a", "b"):
         await wait_for(venue, name)
-    waiting = (await venue.binance("GET", "/fapi/v1/openAlgoOrders")).json()
+    waiting = (await venue.binance("GET", "v1/openAlgoOrders")).json()
     assert [row["clientAlgoId"] for row in waiting] == ["a", "b"]
     assert (await wait_for(venue, "a")).json()["code"] == -4116
-    await venue.binance("DELETE", "/fapi/v1/algoOpenOrders", symbol="SIM001")
-    assert (await venue.binance("GET", "/fapi/v1/openAlgoOrders")).json() == []
-    listed = (await venue.binance("GET", "/fapi/v1/allAlgoOrders", symbol="SIM001")).json()
+    await venue.binance("DELETE", "v1/algoOpenOrders", symbol="SIM001")
+    assert (await venue.binance("GET", "v1/openAlgoOrders")).json() == []
+    listed = (await venue.binance("GET", "v1/allAlgoOrders", symbol="SIM001")).json()
     assert [row["algoStatus"] for row in listed] == ["CANCELED", "CANCELED"]
     assert (await venue.binance("DELETE", ALGO, clientAlgoId="a")).json()["code"] == -2011
     assert (await wait_for(venue, "a")).status_code == 200

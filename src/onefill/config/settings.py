@@ -154,6 +154,16 @@ class JobSettings(Section):
     sweep_every_s: Number = Field(
         default=Decimal(60), gt=0, description="Looking for work that was left lying."
     )
+    watch_every_s: Number = Field(
+        default=Decimal(15),
+        gt=0,
+        description="Looking for signals that should have come; at the most a quarter of a bar.",
+    )
+    watch_grace_s: Number = Field(
+        default=Decimal(60),
+        gt=0,
+        description="How late such a signal may be before it is missed; at the most half a bar.",
+    )
     statistics_every_s: Number = Field(
         default=Decimal(86_400), gt=0, description="Computing trading_statistics from fills."
     )

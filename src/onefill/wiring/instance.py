@@ -21,6 +21,7 @@ from onefill.core.instrument import Rules
 from onefill.core.portfolio.rollover import must_roll_at
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
+from onefill.core.watch import MissKind
 from onefill.embedded.server import EmbeddedPostgres
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake
@@ -273,6 +274,9 @@ class _Builder:
         standing = await self.stores.views.standing()
         self.metrics.intents_in_doubt.set(standing.in_doubt)
         self.metrics.quarantined.set(standing.quarantined)
+        for kind in MissKind:
+            missed = sum(miss.kind == kind.value for miss in standing.missed)
+            self.metrics.missed_signals.set(missed, kind.value)
 
 
 def _read_calendars(rules: Rules) -> None:

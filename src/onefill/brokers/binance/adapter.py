@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,6 +20,7 @@ from urllib.parse import quote
 from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import words
 from onefill.brokers.binance.looking import Looker, moment
+from onefill.brokers.binance.quotes import read_quotes
 from onefill.brokers.binance.rules import SymbolRules, complaint, listing_decoder, rules_of
 from onefill.brokers.binance.shelves import ORDER, Shelves
 from onefill.brokers.binance.wire import Wire
@@ -32,6 +33,7 @@ from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent, OrderType, Verb
 from onefill.core.money import ZERO
+from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
     Absent,
     Carried,
@@ -121,7 +123,7 @@ class BinanceBroker:
         now_ms = self._clock.boottime_ms()
         if now_ms - self._ruled_ms < _RULES_FOR_MS:
             return
-        reply = await self._wire.http.ask("GET", "/fapi/v1/exchangeInfo", {})
+        reply = await self._wire.ask_openly("/fapi/v1/exchangeInfo")
         self._rules = rules_of(self._wire.read(reply, listing_decoder))
         self._ruled_ms = now_ms
 
@@ -259,6 +261,10 @@ class BinanceBroker:
     async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
         """The latest orders of these symbols. Raises BrokerUnavailable."""
         return await self._shelves.history(symbols)
+
+    async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
+        """The market by symbol. Raises BrokerUnavailable."""
+        return await read_quotes(self._wire.ask_openly, listings, self._clock.wall())
 
 
 def _capabilities(declared: Declaration, account: BinanceAccount) -> Capabilities:

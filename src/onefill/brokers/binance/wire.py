@@ -47,9 +47,13 @@ class Wire:
             reply = await self._asked(method, path, parameters)
         return reply
 
+    async def ask_openly(self, target: str) -> Reply:
+        """Ask what needs no signature. Raises BrokerUnavailable without an answer."""
+        return await self.http.ask("GET", target, {})
+
     async def server_time_ms(self) -> int:
         """The venue's time in milliseconds since 1970. Raises BrokerUnavailable."""
-        reply = await self.http.ask("GET", "/fapi/v1/time", {})
+        reply = await self.ask_openly("/fapi/v1/time")
         return self.read(reply, words.time_decoder).server_time
 
     def signed(self, parameters: str, timestamp_ms: int) -> str:
