@@ -10,6 +10,7 @@ from onefill.venue.binance_account import BinanceAccounts
 from onefill.venue.binance_algos import BinanceAlgos
 from onefill.venue.binance_answers import error, missing
 from onefill.venue.binance_gate import Gate, account_of
+from onefill.venue.binance_reference import BinanceReference
 from onefill.venue.binance_tickets import check_numbers, page, read_ticket
 from onefill.venue.clock import VenueClock
 from onefill.venue.dialect import CANCEL, MARKET, MODIFY, PLACE, QUERY, Route, Routes, Work
@@ -33,8 +34,11 @@ class BinanceDialect:
         self._gate = Gate(clock, broker_class)
         self._class = broker_class
         algos = BinanceAlgos(engine, clock, broker_class)
-        accounts = BinanceAccounts(engine, clock)
-        self.routes: Routes = {**self._routes(accounts), **self._algo_routes(algos)}
+        self.routes: Routes = {
+            **self._routes(BinanceAccounts(engine, clock)),
+            **self._algo_routes(algos),
+            **self._reference_routes(BinanceReference(engine.market, clock)),
+        }
 
     def facts(self, request: Request) -> dict[str, str]:
         """The parameters as sent, and the fields of the ledger that they name."""
@@ -53,6 +57,17 @@ class BinanceDialect:
         """What Binance says when it fails in this way."""
         return shape.fault_reply(kind)
 
+    def _signed_route(self, kind: str, handler: Handler) -> Route:
+        return Route(kind, lambda request: self._signed(request, handler))
+
+    def _reference_routes(self, reference: BinanceReference) -> Routes:
+        return {
+            ("GET", "/fapi/v1/depth"): Route(MARKET, reference.depth),
+            ("GET", "/fapi/v1/ticker/24hr"): Route(MARKET, reference.day),
+            ("GET", "/fapi/v1/leverageBracket"): self._signed_route(QUERY, reference.brackets),
+            ("GET", "/fapi/v1/commissionRate"): self._signed_route(QUERY, reference.commission),
+        }
+
     def _routes(self, accounts: BinanceAccounts) -> Routes:
         signed_route = self._signed_route
         orders = "/fapi/v1/order"
@@ -63,6 +78,7 @@ class BinanceDialect:
             ("GET", "/fapi/v1/time"): Route(MARKET, accounts.time),
             ("GET", "/fapi/v1/exchangeInfo"): Route(MARKET, accounts.exchange_information),
             ("GET", "/fapi/v1/ticker/price"): Route(MARKET, accounts.ticker),
+            ("GET", "/fapi/v2/ticker/price"): Route(MARKET, accounts.ticker),
             ("GET", "/fapi/v1/ticker/bookTicker"): Route(MARKET, accounts.book_ticker),
             ("GET", "/fapi/v1/premiumIndex"): Route(MARKET, accounts.mark),
             ("POST", orders): Route(PLACE, self._place),
@@ -70,6 +86,7 @@ class BinanceDialect:
             ("PUT", orders): signed_route(MODIFY, self._modify),
             ("DELETE", orders): signed_route(CANCEL, self._cancel),
             ("DELETE", "/fapi/v1/allOpenOrders"): signed_route(CANCEL, self._cancel_all),
+            ("GET", "/fapi/v1/openOrder"): signed_route(QUERY, self._open_order),
             ("GET", "/fapi/v1/openOrders"): signed_route(QUERY, self._open_orders),
             ("GET", "/fapi/v1/allOrders"): signed_route(QUERY, self._all_orders),
             ("GET", "/fapi/v1/userTrades"): signed_route(QUERY, self._trades),
@@ -94,9 +111,6 @@ class BinanceDialect:
         }
 
     # Who asks, and whether in time
-
-    def _signed_route(self, kind: str, handler: Handler) -> Route:
-        return Route(kind, lambda request: self._signed(request, handler))
 
     def _signed(self, request: Request, handler: Handler) -> Reply:
         form = request.form()
@@ -196,6 +210,13 @@ class BinanceDialect:
         return shape.order_row(order, self._class.is_searchable)
 
     # Lists
+
+    def _open_order(self, account: str, form: Form) -> Reply:
+        order = self._find(account, form)
+        if isinstance(order, Reply):
+            return order
+        is_open = order is not None and order.status.is_open
+        return answer(self._row(order)) if order is not None and is_open else error(-2013)
 
     def _open_orders(self, account: str, form: Form) -> Reply:
         orders = self._book.open_orders_of(account, form.get("symbol") or None)
