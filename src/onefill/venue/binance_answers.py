@@ -30,9 +30,11 @@ MESSAGES = {
     -1116: "Invalid orderType.",
     -1117: "Invalid side.",
     -1121: "Invalid symbol.",
+    -1128: "Combination of optional parameters invalid.",
     -2011: "Unknown order sent.",
     -2013: "Order does not exist.",
     -2019: "Margin is insufficient.",
+    -2021: "Order would immediately trigger.",
     -2022: "ReduceOnly Order is rejected.",
     -4003: "Quantity less than or equal to zero.",
     -4006: "Price less than or equal to zero.",
@@ -41,6 +43,9 @@ MESSAGES = {
     -4061: "Order's position side does not match user's setting.",
     -4116: "ClientOrderId is duplicated.",
     -4120: "Order type not supported for this endpoint. Please use the Algo Order API endpoints.",
+    -4130: "An open stop or take profit order with GTE and closePosition in the direction is "
+    "existing.",
+    -4136: "Target strategy invalid for orderType, closePosition or reduceOnly.",
     -4164: "Order's notional must be no smaller than the minimum (unless you choose reduce only).",
     -5027: "No need to modify the order.",
 }
@@ -50,6 +55,8 @@ REFUSALS = {
     Refusal.NOTHING_TO_REDUCE: -2022,
     Refusal.NOT_OPEN: -2011,
     Refusal.UNCHANGED: -5027,
+    Refusal.WOULD_TRIGGER: -2021,
+    Refusal.CLOSED_BY_ANOTHER: -4130,
 }
 
 _FAULTS = {

@@ -86,11 +86,13 @@ def complaint(order: OrderRequest, rules: Mapping[str, SymbolRules]) -> str | No
         return None
     if not mine.is_trading and not order.reduce_only:
         return f"{order.symbol} does not trade now"
-    at_market = order.order_type is OrderType.MARKET
+    at_market = order.order_type is not OrderType.LIMIT
     bounds = mine.market_quantity if at_market else mine.quantity
     found = bounds.complaint("the quantity", order.quantity)
     if found is None and order.price is not None:
         found = mine.price.complaint("the price", order.price) or _too_little(order, mine)
+    if found is None and order.trigger_price is not None:
+        found = mine.price.complaint("the trigger price", order.trigger_price)
     return None if found is None else f"{order.symbol}: {found}"
 
 
