@@ -8,19 +8,23 @@ from decimal import Decimal
 
 import pytest
 
+from onefill.core.book import Decision, Situation
 from onefill.core.errors import Bug
+from onefill.core.hearing import resized
 from onefill.core.ids import ClientOrderId
-from onefill.core.intent import IntentState
-from onefill.core.report import NotPlaced
+from onefill.core.intent import IntentState, OrderType
+from onefill.core.report import NotPlaced, OrderReport, OrderStatus, Placed
 from onefill.core.settlement import LaneBooks, Settlement, Told, settle
-from onefill.core.signal import SignalStatus
+from onefill.core.signal import LoggedSignal, SignalStatus
 from support import until
 from trading_desk import Desk, situation_of
 from trading_support import (
     TTL_MS,
     Authority,
     close,
+    decide,
     decide_lanes,
+    exits,
     filled,
     holder,
     log_all,
@@ -103,6 +107,37 @@ async def test_a_word_about_an_unknown_order_alarms_and_changes_nothing(desk: De
     stranger = replace(filled(intent), client_order_id=ClientOrderId("of000000000000000000"))
     settled = await desk.store.settle([stranger], settle)
     assert (len(settled.alarms), settled.intents) == (1, ())
+
+
+@pytest.mark.req("ORD-7", "ORD-13")
+async def test_a_conditional_order_keeps_its_trigger_price_through_a_change(desk: Desk) -> None:
+    stop = {"order_type": OrderType.STOP_MARKET, "trigger_price": Decimal("99.5")}
+
+    def stopping(logged: LoggedSignal, situation: Situation) -> Decision:
+        decision = decide(logged, situation)
+        (intent,) = decision.intents
+        return replace(decision, intents=(replace(intent, order=replace(intent.order, **stop)),))
+
+    signal = await desk.signal("SIM001", "o")
+    await log_all(desk.log, signal)
+    decided = await desk.store.decide(desk.epoch, [signal.lane], stopping, exits)
+    (intent,) = decided.intents
+    await desk.claim(intent)
+    opened = OrderReport(broker_order_id="algo-1", status=OrderStatus.OPEN)
+    told = Told(client_order_id=intent.client_order_id, attempt=1, word=Placed(report=opened))
+    await desk.store.settle([told], settle)
+    (working,) = await desk.store.working(9)
+    assert (working.order.order_type, working.order.trigger_price) == tuple(stop.values())
+    moved = replace(opened, quantity=Decimal(1), trigger_price=Decimal(98))
+    told = replace(told, word=Placed(report=moved))
+
+    def raised(books: LaneBooks, _: Sequence[Told]) -> Settlement:
+        (order,) = books.intents
+        return Settlement(intents=(resized(order, Decimal(1), moved),))
+
+    await desk.store.settle([told], raised)
+    (working,) = await desk.store.working(9)
+    assert working.order.trigger_price == Decimal(98)
 
 
 @pytest.mark.req("PF-12", "ORD-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -33,6 +34,13 @@ async def test_the_page_tells_arrival_numbers_orders_fills_and_times(
         "It took 10 ms to decide and 70 ms from there to its end.",
     ):
         assert part in page
+
+
+def test_a_conditional_order_is_told_with_its_trigger_price() -> None:
+    (told, *_) = examples.SIGNAL_STORY.orders
+    order = replace(told.order, order_type="STOP_MARKET", trigger_price=Decimal("78000.5"))
+    story = replace(examples.SIGNAL_STORY, orders=(replace(told, order=order),))
+    assert "GOLDM05FEB26FUT as stop market at 78000.5" in "\n".join(explain(story).lines)
 
 
 @pytest.mark.req("SIG-22")

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,6 +23,7 @@ import msgspec
 
 from onefill.brokers import binance_words as words
 from onefill.brokers.accounts import BinanceAccount
+from onefill.brokers.binance_quotes import read_quotes
 from onefill.brokers.binance_rules import SymbolRules, complaint, listing_decoder, rules_of
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
@@ -33,6 +34,7 @@ from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent, Verb
 from onefill.core.money import ZERO
+from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
     Absent,
     Carried,
@@ -121,7 +123,7 @@ class BinanceBroker:
         now_ms = self._clock.boottime_ms()
         if now_ms - self._ruled_ms < _RULES_FOR_MS:
             return
-        reply = await self._http.ask("GET", "/fapi/v1/exchangeInfo", {})
+        reply = await self._ask_openly("/fapi/v1/exchangeInfo")
         self._rules = rules_of(self._read(reply, listing_decoder))
         self._ruled_ms = now_ms
 
@@ -257,6 +259,10 @@ class BinanceBroker:
         rows = [row for symbol in sorted(symbols) for row in await self._listed(symbol)]
         return [words.report_of(row) for row in rows]
 
+    async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
+        """The market by symbol. Raises BrokerUnavailable."""
+        return await read_quotes(self._ask_openly, listings, self._clock.wall())
+
     async def _one(self, intent: OrderIntent, key: str) -> LookUp:
         venue_ms = await self._venue_time_past(intent)
         symbol = quote(intent.order.symbol, safe="")
@@ -344,10 +350,11 @@ class BinanceBroker:
         query = self._signed(f"{parameters}&{stamp}" if parameters else stamp)
         return await self._http.ask("GET", f"{path}?{query}", self._headers)
 
+    async def _ask_openly(self, target: str) -> Reply:
+        return await self._http.ask("GET", target, {})
+
     async def _server_time_ms(self) -> int:
-        return self._read(
-            await self._http.ask("GET", "/fapi/v1/time", {}), words.time_decoder
-        ).server_time
+        return self._read(await self._ask_openly("/fapi/v1/time"), words.time_decoder).server_time
 
     def _signed(self, parameters: str) -> str:
         signature = hmac.digest(self._secret, parameters.encode(), "sha256").hex()

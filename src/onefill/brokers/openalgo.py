@@ -8,7 +8,7 @@ is read, so that a lost answer can be traced to the one order that was not there
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
@@ -24,6 +24,7 @@ from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent, Verb
 from onefill.core.money import plain
+from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
     Absent,
     Carried,
@@ -201,6 +202,21 @@ class OpenAlgoBroker:
         """Today's orders of these symbols. Raises BrokerUnavailable."""
         mine = [row for row in await self._order_book() if row.symbol in symbols]
         return [words.report_of(row, None) for row in mine]
+
+    async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
+        """The market by symbol, asked one by one. Raises BrokerUnavailable."""
+        found = {each.symbol: await self._quote_of(each) for each in dict.fromkeys(listings)}
+        return {symbol: quote for symbol, quote in found.items() if quote is not None}
+
+    async def _quote_of(self, listing: Listing) -> Quote | None:
+        at = self._clock.wall()
+        reply = await self._post("quotes", symbol=listing.symbol, exchange=listing.exchange)
+        if words.is_unlisted(reply):
+            return None
+        data = words.data_of(reply)
+        if not isinstance(data, dict):
+            raise self._unreadable(reply)
+        return words.quote_in(data, at)
 
     async def _by_id(self, broker_order_id: str) -> LookUp:
         reply = await self._post("orderstatus", strategy=_ASKER, orderid=broker_order_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from onefill.brokers.accounts import OpenAlgoAccount, QuantityUnit
@@ -17,6 +18,7 @@ from onefill.brokers.likeness import Sighting
 from onefill.brokers.outcome import Rule, Verdict, decimal_of, find_rule, json_of
 from onefill.core.errors import ConfigurationError, invariant
 from onefill.core.money import ZERO
+from onefill.core.quote import Quote, quote_of
 from onefill.core.report import OrderReport, OrderStatus
 
 _FIELDS = "apikey|strategy|exchange|symbol|action|quantity|pricetype|product|price|trigger_price"
@@ -140,6 +142,20 @@ def data_of(reply: Reply) -> object:
     if reply.status != 200 or not isinstance(value, dict) or value.get("status") != "success":
         return None
     return value.get("data")
+
+
+def is_unlisted(reply: Reply) -> bool:
+    """Whether the server says that there is no such symbol."""
+    value = json_of(reply.body)
+    message = value.get("message") if isinstance(value, dict) else None
+    is_error = reply.status in (400, 404) and isinstance(message, str)
+    return is_error and re.match(r"Symbol\b.* not found\b", message or "") is not None
+
+
+def quote_in(data: Mapping[str, object], at: datetime) -> Quote | None:
+    """The quote that an answer states; None where it states no price."""
+    bid, ask, last = (decimal_of(data.get(name)) for name in ("bid", "ask", "ltp"))
+    return quote_of(bid, ask, last, at)
 
 
 def rows_of(data: object, units: UnitConverter) -> list[Row] | None:

@@ -20,18 +20,13 @@ _SEGMENTS = {"NFO": "NSE"}
 
 
 class Holidays(Mapping[str, frozenset[date]]):
-    """Holidays by exchange. Reading a calendar takes a fifth of a second, so that it waits until
-    somebody asks; `load` asks ahead of time."""
+    """Holidays by exchange. Reading a calendar takes half a second, so that it waits until somebody
+    asks; who may not be kept waiting by it asks for all of them ahead of time."""
 
     def __init__(self, corrections: Mapping[str, HolidaySettings]) -> None:
         self._corrections = corrections
         self._exchanges = tuple(dict.fromkeys((*_CALENDARS, *corrections)))
         self._known: dict[str, frozenset[date]] = {}
-
-    def load(self) -> None:
-        """Read all calendars now."""
-        for exchange in self._exchanges:
-            _ = self[exchange]
 
     def __getitem__(self, exchange: str) -> frozenset[date]:
         if exchange not in self._exchanges:

@@ -83,6 +83,12 @@ class InstrumentSettings(Section):
         ge=0,
         description="Calendar days before expiry at which entries use the next one.",
     )
+    bar_minutes: Number | None = Field(
+        default=None,
+        ge=0,
+        description="Length of its senders' bars: a signal is expected at each close, in market "
+        "hours, and its absence alarms; 0: nothing is expected.",
+    )
 
 
 class SwitchSettings(Section):

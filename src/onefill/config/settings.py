@@ -154,6 +154,16 @@ class JobSettings(Section):
     sweep_every_s: Number = Field(
         default=Decimal(60), gt=0, description="Looking for work that was left lying."
     )
+    watch_every_s: Number = Field(
+        default=Decimal(15),
+        gt=0,
+        description="Looking for signals that should have come; at the most a quarter of a bar.",
+    )
+    watch_grace_s: Number = Field(
+        default=Decimal(60),
+        gt=0,
+        description="How late such a signal may be before it is missed; at the most half a bar.",
+    )
     statistics_every_s: Number = Field(
         default=Decimal(86_400), gt=0, description="Computing trading_statistics from fills."
     )
@@ -161,7 +171,7 @@ class JobSettings(Section):
         default=Decimal(86_400), gt=0, description="Emptying old payloads, deleting old records."
     )
     archive_every_s: Number = Field(
-        default=Decimal(3_600), gt=0, description="Putting aside instances that are gone."
+        default=Decimal(600), gt=0, description="Putting aside instances that are gone."
     )
     payloads_days: Number = Field(
         default=Decimal(7),
@@ -169,8 +179,10 @@ class JobSettings(Section):
         description="How long a signal's payload is kept after it has ended; its fingerprint stays "
         "for ever.",
     )
-    instances_days: Number = Field(
-        default=Decimal(1), gt=0, description="An instance not heard of for so long is put aside."
+    archive_after_s: Number = Field(
+        default=Decimal(3_600),
+        gt=0,
+        description="An instance not heard of for so long is put aside.",
     )
 
 

@@ -17,8 +17,9 @@ def is_carried_out(change: OrderIntent, report: OrderReport) -> bool:
     """Whether the target, as the broker shows it, is what the change wants, or is over."""
     if report.status in _OVER:
         return True
-    wanted = (change.order.quantity, change.order.price)
-    return change.verb is Verb.MODIFY and (report.quantity, report.price) == wanted
+    wanted = (change.order.quantity, change.order.price, change.order.trigger_price)
+    shown = (report.quantity, report.price, report.trigger_price)
+    return change.verb is Verb.MODIFY and shown == wanted
 
 
 def may_be_repeated(change: OrderIntent, now: datetime) -> bool:

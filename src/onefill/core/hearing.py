@@ -93,9 +93,9 @@ def hear(intent: OrderIntent, told: Told) -> Heard:
     match told.word:
         case Placed(report=report):
             return _hear_report(intent, report)
-        case NotPlaced(code=code, message=message, retry=retry):
+        case NotPlaced(retry=retry, reason=reason):
             event = IntentEvent.REFUSED_RETRY if retry else IntentEvent.REFUSED
-            return _hear_denial(intent, told, event, f"{code}: {message}")
+            return _hear_denial(intent, told, event, reason)
         case NotSent(detail=detail):
             return _hear_denial(intent, told, IntentEvent.NOT_SENT, detail)
         case Unknown(detail=detail):
@@ -112,13 +112,16 @@ def hear(intent: OrderIntent, told: Told) -> Heard:
     return Heard(intent=intent)  # absent, but not conclusively; or ruled on, and settled meanwhile
 
 
-def resized(intent: OrderIntent, quantity: Decimal, price: Decimal | None) -> OrderIntent:
-    """An order after a change of its quantity and price that took effect.
+def resized(intent: OrderIntent, quantity: Decimal, report: OrderReport) -> OrderIntent:
+    """An order after a change of its quantity and prices that took effect, as the report says.
 
     A poll may have seen its fills before we learned of the change, and judged them by the old
     quantity: so where it stands is judged anew.
     """
-    after = replace(intent, order=replace(intent.order, quantity=quantity, price=price))
+    order = replace(intent.order, quantity=quantity, price=report.price)
+    if order.order_type.is_conditional and report.trigger_price is not None:
+        order = replace(order, trigger_price=report.trigger_price)
+    after = replace(intent, order=order)
     if intent.state is IntentState.FILLED and intent.filled_quantity < quantity:
         return replace(after, state=IntentState.PARTIALLY_FILLED)
     if intent.state in AT_BROKER and intent.filled_quantity >= quantity:

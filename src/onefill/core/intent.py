@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from onefill.core.errors import invariant
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.money import ZERO
 
@@ -24,10 +25,25 @@ class Side(enum.StrEnum):
 
 
 class OrderType(enum.StrEnum):
-    """How an order finds its price."""
+    """How an order finds its price; conditional ones wait for their trigger price first."""
 
     MARKET = "MARKET"
     LIMIT = "LIMIT"
+    STOP_MARKET = "STOP_MARKET"  # at market once the price is as bad as the trigger price
+    TAKE_PROFIT_MARKET = "TAKE_PROFIT_MARKET"  # at market once it is as good
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the order waits at the broker for its trigger price."""
+        return self in (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET)
+
+
+class Denial(enum.StrEnum):
+    """Definite refusals after which whoever asked decides anew; how the `reason` begins."""
+
+    WOULD_TRIGGER = "would_trigger"  # the price is past the trigger already: trade at market
+    STOP_EXISTS = "stop_exists"  # this side is closed by another stop already
+    NOTHING_TO_REDUCE = "nothing_to_reduce"  # the position is not what was thought: read it again
 
 
 class Verb(enum.StrEnum):
@@ -155,7 +171,8 @@ class OrderRequest:
     """What is asked of a broker: quantities in the broker's own unit, prices in points.
 
     broker names the adapter (`binance`, `openalgo`), account the login there; exchange is the
-    market's code where the broker wants one (NFO, MCX), else empty.
+    market's code where the broker wants one (NFO, MCX), else empty. trigger_price: of conditional
+    orders, and only of these.
     """
 
     broker: str
@@ -166,7 +183,13 @@ class OrderRequest:
     exchange: str = ""
     order_type: OrderType = OrderType.MARKET
     price: Decimal | None = None
+    trigger_price: Decimal | None = None
     reduce_only: bool = False
+
+    def __post_init__(self) -> None:
+        is_triggered = self.trigger_price is not None
+        promise = "conditional orders have a trigger price, and no others"
+        invariant(is_triggered == self.order_type.is_conditional, promise, type=self.order_type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,8 +249,15 @@ class OrderIntent:
 
     @property
     def rests(self) -> bool:
-        """Whether it may stay at the broker for long: a limit order that was accepted."""
-        return self.state in AT_BROKER and self.order.order_type is OrderType.LIMIT
+        """Whether it may stay at the broker for long: accepted, and not at market."""
+        return self.state in AT_BROKER and self.order.order_type is not OrderType.MARKET
+
+    @property
+    def denial(self) -> Denial | None:
+        """Why the broker refused it, where that asks for a new decision."""
+        word = (self.reason or "").partition(":")[0]
+        is_known = self.state is IntentState.REJECTED and word in list(Denial)
+        return Denial(word) if is_known else None
 
     def is_unresolved(self, now: datetime) -> bool:
         """Whether nobody knows what became of it: IN_DOUBT, QUARANTINED, or SENDING too long."""

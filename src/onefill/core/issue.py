@@ -77,16 +77,50 @@ def issue(
     )
 
 
+def issue_conditional(
+    cause: Cause,
+    position: Position,
+    leg: Leg,
+    side: Side,
+    quantity: Decimal,
+    *,
+    order_type: OrderType,
+    trigger_price: Decimal,
+    after: ClientOrderId | None = None,
+) -> OrderIntent:
+    """A NEW intent for an order that waits at the broker and only reduces: a stop, a profit."""
+    intent = issue(cause, position, leg, side, quantity, after=after)
+    order = replace(
+        intent.order, order_type=order_type, trigger_price=trigger_price, reduce_only=True
+    )
+    return replace(intent, order=order)
+
+
 def issue_cancel(target: OrderIntent, n: int, signal_id: int | None = None) -> OrderIntent:
     """A NEW intent to cancel what is left of an order at the broker; n: the how manieth."""
     return _change(target, Verb.CANCEL, n, target.order, signal_id)
 
 
 def issue_modify(
-    target: OrderIntent, n: int, *, quantity: Decimal, price: Decimal, signal_id: int | None = None
+    target: OrderIntent,
+    n: int,
+    *,
+    quantity: Decimal,
+    price: Decimal | None = None,
+    trigger_price: Decimal | None = None,
+    signal_id: int | None = None,
 ) -> OrderIntent:
-    """A NEW intent to give a limit order this quantity and price: absolute, so repeatable."""
-    wanted = replace(target.order, quantity=quantity, price=price)
+    """A NEW intent to give an order this quantity and price, or trigger price.
+
+    Values are absolute, so that it may be repeated; a price that is not given stays.
+    """
+    order = target.order
+    wanted = replace(
+        order,
+        quantity=quantity,
+        price=order.price if price is None else price,
+        trigger_price=order.trigger_price if trigger_price is None else trigger_price,
+    )
     return _change(target, Verb.MODIFY, n, wanted, signal_id)
 
 

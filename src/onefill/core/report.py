@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from decimal import Decimal
 
-from onefill.core.intent import IntentEvent
+from onefill.core.intent import Denial, IntentEvent
 from onefill.core.money import ZERO
 
 
@@ -44,7 +44,8 @@ class OrderReport:
 
     filled_quantity and filled_value (Σ quantity·price) are cumulative: a later report says at
     least as much, so that repeats and reordering change nothing and a gap heals itself (ORD-10).
-    quantity, price: what is asked now, where the broker says (price None: at market).
+    quantity, price, trigger_price: what is asked now, where the broker says (price None: at
+    market; trigger_price None: it waits for nothing).
     """
 
     broker_order_id: str
@@ -56,6 +57,7 @@ class OrderReport:
     message: str | None = None
     quantity: Decimal | None = None
     price: Decimal | None = None
+    trigger_price: Decimal | None = None
     trades: tuple[Trade, ...] = ()
 
     @property
@@ -78,11 +80,19 @@ class NotPlaced:
     """The broker definitely does not have the order, and never will have from this attempt.
 
     retry: a new attempt may succeed (the clock was off, the broker was busy before looking).
+    denial: a refusal that asks for a new decision, in our words.
     """
 
     code: str
     message: str
     retry: bool = False
+    denial: Denial | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why, for the intent; a denial's word comes first."""
+        said = f"{self.code}: {self.message}"
+        return said if self.denial is None else f"{self.denial}: {said}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,7 @@ def _carry_out(books: _Books, change: OrderIntent, report: OrderReport) -> None:
     invariant(target is not None, "the books hold a change's target", id=change.client_order_id)
     assert target is not None
     if change.verb is Verb.MODIFY and report.quantity is not None:
-        target = resized(target, report.quantity, report.price)
+        target = resized(target, report.quantity, report)
         books.intents[target.client_order_id] = target
     word = Told(
         client_order_id=target.client_order_id, attempt=target.attempt, word=Placed(report=report)

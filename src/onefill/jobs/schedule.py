@@ -9,7 +9,8 @@ from onefill.core.ids import Epoch
 from onefill.ports.jobs import Job, JobOutcome, JobRun
 
 RETRY_S = 60.0
-"""A run that failed is tried again after this time, or its own interval where that is shorter."""
+"""A run that failed, or was cut off while its epoch went on, is tried again after this time, or its
+own interval where that is shorter."""
 
 
 def due(jobs: Sequence[Job], last: Mapping[str, JobRun], now: datetime, epoch: Epoch) -> list[Job]:
@@ -24,7 +25,8 @@ def due(jobs: Sequence[Job], last: Mapping[str, JobRun], now: datetime, epoch: E
 def _is_due(job: Job, run: JobRun | None, now: datetime, epoch: Epoch) -> bool:
     if run is None:
         return True
-    if run.outcome is None or run.outcome is JobOutcome.ABANDONED:
-        return run.epoch != epoch
+    was_cut_off = run.outcome is None or run.outcome is JobOutcome.ABANDONED
+    if was_cut_off and run.epoch != epoch:
+        return True
     pause_s = job.every_s if run.outcome is JobOutcome.DONE else min(RETRY_S, job.every_s)
     return now - run.started_at >= timedelta(seconds=pause_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from onefill.core.intent import OrderIntent
+from onefill.core.quote import Listing, Quote
 from onefill.core.report import LookUp, OrderReport, Outcome
 
 
@@ -115,6 +116,10 @@ class Broker(Protocol):
 
     async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
         """What the broker still lists of these symbols (today's at least), working or over."""
+        ...
+
+    async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
+        """The market by symbol; what has no quote is left out. Raises BrokerUnavailable."""
         ...
 
     async def close(self) -> None:

@@ -95,6 +95,9 @@ class Metrics:
         )
         self.intents_in_doubt = Gauge("intents_in_doubt", "Orders sent whose outcome is unknown.")
         self.quarantined = Gauge("quarantined", "Orders that only a person can settle.")
+        self.missed_signals = Gauge(
+            "missed_signals", "Bars, numbers and positions that are missed now.", ("kind",)
+        )
         self.leader = Gauge("leader", "1 on the instance that leads.", ("instance",))
         self.epoch = Gauge("epoch", "The epoch of a lease as last seen.", ("resource",))
         self.leadership_changes = Counter(

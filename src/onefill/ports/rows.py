@@ -71,6 +71,7 @@ class OrderRow:
     quantity: Decimal
     order_type: str
     price: Decimal | None
+    trigger_price: Decimal | None
     reduce_only: bool
     adds_exposure: bool
     after: str | None
@@ -295,6 +296,23 @@ class BlockedLane:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MissedRow:
+    """What should have been heard, and was not (SIG-21). kind: `bar`, `sequence` or `position`.
+
+    subject: the instrument, or the lane. says: what a person should look at. cleared_at: when it
+    came right; None while it has not.
+    """
+
+    id: int
+    kind: str
+    subject: str
+    says: str
+    since: datetime
+    raised_at: datetime
+    cleared_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What a person must know first. paused: new exposure is. exits_paused: exits as well."""
 
@@ -305,6 +323,7 @@ class Standing:
     in_doubt: int
     quarantined: int
     blocked_lanes: tuple[BlockedLane, ...]
+    missed: tuple[MissedRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,6 +205,8 @@ class Held:
                     with translated():
                         tag = await connection.execute(opening)
                     yield Transaction(connection), tag
+                except (StoreUnavailable, Bug):
+                    raise  # the connection is dropped, and its transaction with it
                 except Exception:
                     await _roll_back(connection)
                     raise

@@ -68,8 +68,8 @@ def _said(told: Told) -> tuple[str, str | None, str | None]:
     match told.word:
         case Placed(report=report):
             return _PLACED, report.message or report.status.value, report.broker_order_id or None
-        case NotPlaced(code=code, message=message):
-            return "not_placed", f"{code}: {message}", None
+        case NotPlaced(reason=reason):
+            return "not_placed", reason, None
         case NotSent(detail=detail):
             return "not_sent", detail, None
         case Unknown(detail=detail):

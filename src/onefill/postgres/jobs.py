@@ -43,7 +43,7 @@ UPDATE signal_log s SET payload = '{}' FROM old WHERE s.id = old.id RETURNING s.
 
 _ARCHIVE = """
 UPDATE instance_metadata SET status = 'archived', is_leader = false
-WHERE status <> 'archived' AND last_heartbeat < clock_timestamp() - $1 * interval '1 day'
+WHERE status <> 'archived' AND last_heartbeat < clock_timestamp() - $1 * interval '1 second'
 RETURNING instance"""
 
 # Never SENDING: what may have been sent is the resolver's.
@@ -57,6 +57,7 @@ SELECT (SELECT count(*) FROM signal_log
 _HOUSEKEEPING = (
     ("job_runs", "started_at", 30),
     ("reconciliations", "at", 90),
+    ("missed_signals", "raised_at", 90),
 )
 _SWEEP_OUT = """
 DELETE FROM {table} WHERE id IN (
@@ -69,10 +70,10 @@ BATCHES_MAX = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """For how long, in days, things are kept."""
+    """For how long payloads are kept, and instances that are not heard of are listed."""
 
     payloads_days: float = 7
-    instances_days: float = 1
+    instances_s: float = 3600
 
 
 class PostgresJobs:
@@ -142,7 +143,7 @@ class PostgresJobs:
     async def archive_instances(self, epoch: Epoch) -> str:
         """Put aside instances that were not heard of for long (CTL-17)."""
         async with self._held.guarded(epoch) as transaction:
-            rows = await transaction.fetch(_ARCHIVE, self._retention.instances_days)
+            rows = await transaction.fetch(_ARCHIVE, self._retention.instances_s)
         return json.dumps({"archived": [row["instance"] for row in rows]})
 
     async def count_abandoned(self) -> tuple[int, int]:

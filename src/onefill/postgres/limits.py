@@ -11,7 +11,8 @@ from onefill.postgres.connection import Row, Transaction
 _CANDIDATES = """
 SELECT i.client_order_id, i.broker || '/' || i.account AS account, i.symbol, i.quantity,
        i.adds_exposure,
-       coalesce(i.price, p.last_price, p.signal_price) * coalesce(leg.multiplier, 1) AS value
+       coalesce(i.price, i.trigger_price, p.last_price, p.signal_price)
+           * coalesce(leg.multiplier, 1) AS value
 FROM order_intents i
 LEFT JOIN portfolio_positions p ON p.position_id = i.position_id
 LEFT JOIN position_legs leg ON leg.position_id = i.position_id AND leg.leg = i.leg

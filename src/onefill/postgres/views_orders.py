@@ -20,9 +20,9 @@ from onefill.postgres.paging import (
 _ORDERS = """
 SELECT client_order_id, broker_order_id, lane, portfolio, instrument, signal_id, position_id,
        source, leg, action, n, verb, broker, account, venue, symbol, exchange, side, quantity,
-       order_type, price, reduce_only, adds_exposure, after, target, valid_until, state, attempt,
-       filled_quantity, filled_value / nullif(filled_quantity, 0) AS average_price, reason,
-       created_at, updated_at
+       order_type, price, trigger_price, reduce_only, adds_exposure, after, target, valid_until,
+       state, attempt, filled_quantity,
+       filled_value / nullif(filled_quantity, 0) AS average_price, reason, created_at, updated_at
 FROM order_intents
 """
 _ATTEMPTS = """

@@ -7,7 +7,7 @@ is what brokers/binance.py and brokers/openalgo.py do around their wires.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ from onefill.brokers.likeness import KnownOrders, Sighting, like, recognise
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent
+from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
     Absent,
     Found,
@@ -237,6 +238,10 @@ class SimBroker:
         """All orders of these symbols."""
         wanted = frozenset(symbols)
         return self._named(await self._ask(lambda: self._venue.listed(wanted)))
+
+    async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
+        """None: the simulated venue trades all at one price."""
+        return {}
 
     def _named(self, reports: Sequence[OrderReport]) -> list[OrderReport]:
         if self.capabilities.finds_by_client_id:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from onefill.core.money import ZERO, plain
@@ -87,13 +87,25 @@ class BinanceAccounts:
         """Mark prices."""
         return self._priced(request, "markPrice")
 
+    def book_ticker(self, request: Request) -> Reply:
+        """Best bids and asks."""
+        return self._by_symbol(request, self._offers)
+
+    def _offers(self, symbol: str) -> dict[str, str]:
+        bid, ask = self._market.sides(BINANCE_SYMBOLS[symbol])
+        sizes = {"bidQty": "1000000", "askQty": "1000000"}
+        return {"bidPrice": plain(bid), "askPrice": plain(ask), **sizes}
+
     def _priced(self, request: Request, field: str) -> Reply:
+        return self._by_symbol(request, lambda symbol: {field: plain(self._mark_of(symbol))})
+
+    def _by_symbol(self, request: Request, figures: Callable[[str], dict[str, str]]) -> Reply:
         symbol = request.form().get("symbol")
         if symbol and symbol not in BINANCE_SYMBOLS:
             return error(-1121)
         now_ms = self._clock.now_ms()
         rows = [
-            {"symbol": name, field: plain(self._mark_of(name)), "time": now_ms}
+            {"symbol": name, **figures(name), "time": now_ms}
             for name in ([symbol] if symbol else BINANCE_SYMBOLS)
         ]
         return answer(rows[0] if symbol else rows)

@@ -65,6 +65,7 @@ class BinanceDialect:
             ("GET", "/fapi/v1/time"): Route(MARKET, accounts.time),
             ("GET", "/fapi/v1/exchangeInfo"): Route(MARKET, accounts.exchange_information),
             ("GET", "/fapi/v1/ticker/price"): Route(MARKET, accounts.ticker),
+            ("GET", "/fapi/v1/ticker/bookTicker"): Route(MARKET, accounts.book_ticker),
             ("GET", "/fapi/v1/premiumIndex"): Route(MARKET, accounts.mark),
             ("POST", orders): Route(PLACE, self._place),
             ("GET", orders): signed_route(QUERY, self._query),

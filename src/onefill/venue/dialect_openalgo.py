@@ -270,10 +270,9 @@ class OpenAlgoDialect:
         if instrument is None or instrument.exchange != body.get("exchange"):
             return _error("Symbol not found")
         price = self._engine.market.quote(instrument)
-        half = self._engine.market.spread / 2
+        bid, ask = self._engine.market.sides(instrument)
         flat = dict.fromkeys(("ltp", "open", "high", "low", "prev_close"), exact(price))
-        bid = exact(max(price - half, ZERO))
-        return _success({**flat, "bid": bid, "ask": exact(price + half), "volume": 0})
+        return _success({**flat, "bid": exact(bid), "ask": exact(ask), "volume": 0})
 
 
 def _complaint(body: Body, instrument: Instrument) -> str | None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from onefill.core.errors import invariant
 from onefill.venue.clock import VenueClock, moment
 from onefill.venue.instruments import FIRST_PRICES, Instrument
+from onefill.venue.matching import sides_of
 from onefill.venue.pricing import on_tick, option_price
 
 
@@ -36,3 +37,7 @@ class Market:
             return price
         now = moment(self._clock.now_us())
         return option_price(instrument.option, price, now, self.volatility, instrument.tick)
+
+    def sides(self, instrument: Instrument) -> tuple[Decimal, Decimal]:
+        """What a seller gets and what a buyer pays now."""
+        return sides_of(self.quote(instrument), self.spread)

@@ -22,12 +22,18 @@ def fill_price(order: Order, price: Decimal, spread: Decimal) -> Decimal | None:
 
     price: the middle, in points. A buy pays half the spread more, a sell gets half of it less.
     """
-    half = spread / 2
-    offered = price + half if order.side is Side.BUY else max(price - half, ZERO)
+    bid, ask = sides_of(price, spread)
+    offered = ask if order.side is Side.BUY else bid
     if order.kind in (Kind.MARKET, Kind.SLM):
         return offered
     meets = offered <= order.price if order.side is Side.BUY else offered >= order.price
     return offered if meets else None
+
+
+def sides_of(price: Decimal, spread: Decimal) -> tuple[Decimal, Decimal]:
+    """Bid and ask around a middle price."""
+    half = spread / 2
+    return max(price - half, ZERO), price + half
 
 
 def fill_quantity(order: Order, position: Decimal, at_most: Decimal | None) -> Decimal:

@@ -82,6 +82,7 @@ ORDER = OrderRow(
     quantity=Decimal(200),
     order_type="MARKET",
     price=None,
+    trigger_price=None,
     reduce_only=False,
     adds_exposure=True,
     after=None,

@@ -9,10 +9,19 @@ from datetime import datetime
 from fastapi import APIRouter, Response
 
 from onefill.core.errors import StoreUnavailable
-from onefill.ports.rows import BlockedLane, InstanceRow, LeaderRow, NodeStatus, Standing
+from onefill.ports.rows import (
+    BlockedLane,
+    InstanceRow,
+    LeaderRow,
+    MissedRow,
+    NodeStatus,
+    Standing,
+)
+from onefill.ports.views import Page
 from onefill.web import api_examples as examples
 from onefill.web.api_answers import answer
-from onefill.web.api_desk import AtDesk, documented
+from onefill.web.api_desk import AtDesk, Paged, documented
+from onefill.web.api_examples_missed import MISSED
 
 router = APIRouter()
 
@@ -44,6 +53,7 @@ class Status:
     in_doubt: int | None
     quarantined: int | None
     blocked_lanes: tuple[BlockedLane, ...] | None
+    missed: tuple[MissedRow, ...] | None
 
 
 def _status(node: NodeStatus, seen: tuple[LeaderRow | None, Standing] | None) -> Status:
@@ -68,6 +78,7 @@ def _status(node: NodeStatus, seen: tuple[LeaderRow | None, Standing] | None) ->
         in_doubt=standing.in_doubt if standing else None,
         quarantined=standing.quarantined if standing else None,
         blocked_lanes=standing.blocked_lanes if standing else None,
+        missed=standing.missed if standing else None,
     )
 
 
@@ -117,6 +128,19 @@ async def status(desk: AtDesk) -> Response:
     except StoreUnavailable:
         return answer(_status(desk.node(), None))
     return answer(_status(desk.node(), seen))
+
+
+@router.get(
+    "/api/missed",
+    tags=["status"],
+    summary="What should have been heard and was not, newest first",
+    response_model=Page[MissedRow],
+    responses=documented(MISSED, 422),
+)
+async def missed(desk: AtDesk, window: Paged) -> Response:
+    """Bars without a signal, holes in a sender's count, positions that only the sender believes in;
+    each with when it came right, if it did. Off where an instrument has no `bar_minutes`."""
+    return answer(await desk.views.missed(window))
 
 
 @router.get(

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from onefill.core.money import plain
 from onefill.core.refusal import Refusal
 from onefill.core.signal import SignalStatus
-from onefill.ports.rows import OrderStory, SignalStory, Step
+from onefill.ports.rows import OrderRow, OrderStory, SignalStory, Step
 
 _LIMITS = {
     "risk": "the risk allowed for one trade",
@@ -105,11 +105,11 @@ def _sizing(story: SignalStory) -> Iterator[str]:
 
 def _order(story: OrderStory, received_at: datetime) -> Iterator[str]:
     order = story.order
-    kind = f"limit {plain(order.price)}" if order.price is not None else "market"
     reason = f" ({order.reason})" if order.reason else ""
     yield (
         f"Order {order.client_order_id} ({order.action} {order.leg}): {order.side} "
-        f"{plain(order.quantity)} {order.symbol} at {kind}, {order.venue}: {order.state}{reason}."
+        f"{plain(order.quantity)} {order.symbol} {_priced(order)}, {order.venue}: "
+        f"{order.state}{reason}."
     )
     for attempt in story.attempts:
         heard = attempt.outcome or "nothing heard yet"
@@ -123,6 +123,14 @@ def _order(story: OrderStory, received_at: datetime) -> Iterator[str]:
             f"  filled {plain(fill.quantity)} at {plain(fill.price)}, "
             f"+{_span(fill.booked_at - received_at)}"
         )
+
+
+def _priced(order: OrderRow) -> str:
+    """How the order finds its price, as a person says it."""
+    if order.trigger_price is not None:
+        kind = order.order_type.lower().replace("_", " ")
+        return f"as {kind} at {plain(order.trigger_price)}"
+    return f"at limit {plain(order.price)}" if order.price is not None else "at market"
 
 
 def _ending(story: SignalStory) -> Iterator[str]:

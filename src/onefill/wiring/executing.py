@@ -126,7 +126,7 @@ def build_executing(given: Given) -> Executing:
         given, loops, reconciler, reconciling, [broker.name for broker in brokers.values()]
     )
     kind = SharedTerm if is_shared else SoleTerm
-    jobs = build_runner(given.stores, settings, given.clock, decider.sweep_now)
+    jobs = build_runner(given.stores, settings, given.rules, given.clock, decider.sweep_now)
     term = kind(state, work, resolver, _watchers(given, common), jobs)
     leadership = Leadership(
         term=term,

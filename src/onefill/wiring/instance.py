@@ -22,6 +22,7 @@ from onefill.core.instrument import Rules
 from onefill.core.portfolio.rollover import must_roll_at
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
+from onefill.core.watch import MissKind
 from onefill.embedded.server import EmbeddedPostgres
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake
@@ -248,6 +249,8 @@ class _Builder:
         await migrate(self.url)
         await self.stores.trading.now()
         await self.stores.pool.open()
+        if self.settings.role.executes:
+            await asyncio.to_thread(_read_calendars, self.rules)
 
     def _listening(self, port: int) -> None:
         self.port = port
@@ -277,6 +280,14 @@ class _Builder:
         standing = await self.stores.views.standing()
         self.metrics.intents_in_doubt.set(standing.in_doubt)
         self.metrics.quarantined.set(standing.quarantined)
+        for kind in MissKind:
+            missed = sum(miss.kind == kind.value for miss in standing.missed)
+            self.metrics.missed_signals.set(missed, kind.value)
+
+
+def _read_calendars(rules: Rules) -> None:
+    """Now, and beside the loop: a leader whose first decision waits for it loses its lease."""
+    dict(rules.holidays)
 
 
 async def _warm(application: Application) -> None:

@@ -26,6 +26,7 @@ from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 from onefill.postgres.views import PostgresViews
 from onefill.postgres.vigil import PostgresVigil
+from onefill.postgres.watch import PostgresWatch
 from onefill.wiring.accounts import limits_of
 
 VIEWS_MIN, VIEWS_MAX = 0, 4
@@ -72,6 +73,7 @@ class Stores:
     controls: PostgresControls
     jobs: PostgresJobs
     rollovers: PostgresRollovers
+    watch: PostgresWatch
     closing: list[Any] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -123,6 +125,7 @@ def build_stores(
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
         jobs=PostgresJobs(held(), me.instance, _retention(settings)),
         rollovers=PostgresRollovers(held(), must_roll),
+        watch=PostgresWatch(held(), me.instance),
     )
     stores.closing = [
         stores.signal_log,
@@ -134,6 +137,7 @@ def build_stores(
         stores.handovers,
         stores.messages,
         stores.rollovers,
+        stores.watch,
         pool,
         history,
     ]
@@ -143,5 +147,5 @@ def build_stores(
 def _retention(settings: Settings) -> Retention:
     return Retention(
         payloads_days=float(settings.jobs.payloads_days),
-        instances_days=float(settings.jobs.instances_days),
+        instances_s=float(settings.jobs.archive_after_s),
     )

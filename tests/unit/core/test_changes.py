@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 
 from makers import RULES, Store, buying, d, direct_signal, filled, logged, only, report, situation
+from onefill.core.changes import is_carried_out, may_be_repeated
 from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
-from onefill.core.intent import IntentState, OrderIntent, Side, Verb
-from onefill.core.issue import issue_cancel, issue_modify
+from onefill.core.errors import Bug
+from onefill.core.intent import Denial, IntentState, OrderIntent, OrderType, Side, Verb
+from onefill.core.issue import Cause, issue_cancel, issue_conditional, issue_modify
 from onefill.core.position import PositionStatus
 from onefill.core.report import Absent, Carried, NotPlaced, OrderReport, OrderStatus, Unknown
 from onefill.core.signal import SignalKind, SignalStatus
@@ -170,6 +172,65 @@ def test_a_change_down_to_what_has_filled_ends_its_order() -> None:
     store.check()
 
 
+def stopping(order_type: OrderType = OrderType.STOP_MARKET) -> tuple[Store, OrderIntent]:
+    """A position with an order at the broker that waits for 95."""
+    store, entry = buying(4)
+    store.word(entry, filled(entry, 4))
+    position = next(iter(store.positions.values()))
+    cause = Cause(deployment="tst", source=position.id, action="stop")
+    stop = issue_conditional(
+        cause,
+        position,
+        position.legs[0],
+        Side.SELL,
+        d(4),
+        order_type=order_type,
+        trigger_price=d(95),
+    )
+    store.intents[stop.client_order_id] = stop
+    store.claim(stop)
+    return store, stop
+
+
+@pytest.mark.req("ORD-7", "ORD-13")
+def test_a_conditional_order_gets_a_new_trigger_price_by_a_change_that_may_be_repeated() -> None:
+    store, stop = stopping()
+    store.word(stop, report(stop, OrderStatus.OPEN))
+    target = store.intents[stop.client_order_id]
+    assert target.rests
+    change = issue_modify(target, 1, quantity=d(4), trigger_price=d(97))
+    assert (change.order.price, change.order.trigger_price) == (None, 97)
+    seen = carried(stop, OrderStatus.OPEN, trigger_price=d(95))
+    assert not is_carried_out(change, seen.report)
+    seen = carried(stop, OrderStatus.OPEN, trigger_price=d(97))
+    assert is_carried_out(change, seen.report)
+    store.intents[change.client_order_id] = change
+    store.claim(change)
+    store.word(change, seen)
+    assert store.intents[stop.client_order_id].order.trigger_price == 97
+    assert store.intents[stop.client_order_id].order.order_type is OrderType.STOP_MARKET
+    store.check()
+
+
+@pytest.mark.req("ORD-12")
+def test_a_stop_that_would_trigger_at_once_says_that_a_new_decision_is_wanted() -> None:
+    store, stop = stopping()
+    refused = NotPlaced(code="-2021", message="Order would…", denial=Denial.WOULD_TRIGGER)
+    store.word(stop, refused)
+    after = store.intents[stop.client_order_id]
+    assert (after.state, after.denial) == (S.REJECTED, Denial.WOULD_TRIGGER)
+    assert after.reason == "would_trigger: -2021: Order would…"
+    assert replace(after, reason="-2019: margin").denial is None
+
+
+def test_an_order_has_a_trigger_price_if_and_only_if_it_is_conditional() -> None:
+    _, stop = stopping()
+    with pytest.raises(Bug):
+        replace(stop.order, trigger_price=None)
+    with pytest.raises(Bug):
+        replace(stop.order, order_type=OrderType.MARKET)
+
+
 @pytest.mark.req("ORD-1")
 def test_ids_of_changes_are_derived_from_their_order() -> None:
     _, intent = buying()
@@ -181,8 +242,6 @@ def test_ids_of_changes_are_derived_from_their_order() -> None:
 
 @pytest.mark.req("ORD-7")
 def test_a_repeat_waits_until_the_first_can_no_longer_arrive() -> None:
-    from onefill.core.changes import may_be_repeated
-
     store, intent = buying()
     cancel = replace(
         issue_cancel(intent, 1),

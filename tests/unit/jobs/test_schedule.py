@@ -53,4 +53,12 @@ def test_a_failed_run_is_tried_again_soon_and_not_at_once() -> None:
 @pytest.mark.req("CTL-20")
 def test_a_run_that_its_leader_left_unfinished_is_made_up_by_the_next_one() -> None:
     assert is_due(DAILY, 5, None, epoch=1)
-    assert not is_due(DAILY, 5, None, epoch=2)
+
+
+@pytest.mark.req("CTL-20")
+@pytest.mark.parametrize("outcome", [None, JobOutcome.ABANDONED])
+def test_a_run_that_was_cut_off_while_its_epoch_goes_on_is_made_up_soon(
+    outcome: JobOutcome | None,
+) -> None:
+    assert not is_due(DAILY, 59, outcome, epoch=2)
+    assert is_due(DAILY, 60, outcome, epoch=2)

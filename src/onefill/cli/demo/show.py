@@ -16,6 +16,7 @@ from onefill.cli.demo.narrator import Narrator
 from onefill.cli.demo.sender import Sender
 from onefill.cli.demo.stage import Ports, Stage, free_port, stage
 from onefill.cli.demo.summary import Verdict, everything, judge, settled, tell
+from onefill.cli.demo.takeovers import Takeovers
 from onefill.cli.errors import OK, REFUSED, Refused, Unreachable
 from onefill.cli.output import badge, console, errors
 from onefill.ports.clock import Clock, RealClock
@@ -34,6 +35,7 @@ class Wishes:
     venue_port: int
     run_s: float | None
     kill_every_s: float | None
+    takeovers: int | None
 
 
 @dataclass(slots=True)
@@ -63,8 +65,11 @@ async def show(wishes: Wishes) -> int:
         )
         deaths.narrator = narrator
         _welcome(built)
+        background = [feed.run(), narrator.run(), _kill(built, wishes.kill_every_s, clock)]
+        if wishes.takeovers is not None:
+            background.append(Takeovers(built, narrator, clock, wishes.takeovers).run())
         await _play(
-            [feed.run(), narrator.run(), _kill(built, wishes.kill_every_s, clock)],
+            background,
             sender.run(),
             wishes.run_s,
         )

@@ -13,6 +13,10 @@ For = Annotated[str | None, typer.Option("--for", help="End by itself after 60s,
 KillEvery = Annotated[
     str | None, typer.Option("--kill-every", help="Kill the active one with SIGKILL, as 30s … .")
 ]
+TakeoverCount = Annotated[
+    int | None,
+    typer.Option(min=1, help="Let the standby take control so many times, then end."),
+]
 Data = Annotated[Path | None, typer.Option(help="Keep everything here (default: thrown away).")]
 
 
@@ -20,6 +24,7 @@ def demo(
     *,
     for_: For = None,
     kill_every: KillEvery = None,
+    takeovers: TakeoverCount = None,
     data: Data = None,
     port: Annotated[int, typer.Option(help="Port of prod, the active instance.")] = 8095,
     dev_port: Annotated[int, typer.Option(help="Port of dev, the standby.")] = 8094,
@@ -35,6 +40,8 @@ def demo(
         onefill demo
 
         onefill demo --for 60s --kill-every 15s
+
+        onefill demo --takeovers 10
     """
     import asyncio
 
@@ -47,5 +54,6 @@ def demo(
         venue_port=venue_port,
         run_s=seconds(for_) if for_ else None,
         kill_every_s=seconds(kill_every) if kill_every else None,
+        takeovers=takeovers,
     )
     raise typer.Exit(asyncio.run(show(wishes)))
