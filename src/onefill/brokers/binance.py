@@ -3,7 +3,6 @@
 Class B: a client order id is unique among open orders only, so the same id may execute again
 once filled. Therefore nothing is sent twice before a look-up proved the first absent, and that
 proof needs the venue's own clock to be past the request's expiry and the venue's lag (ORD-7).
-At the paper venue the class and the lag are what the venue says of itself.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import hashlib
 import hmac
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -23,10 +23,12 @@ import msgspec
 
 from onefill.brokers import binance_words as words
 from onefill.brokers.accounts import BinanceAccount
+from onefill.brokers.binance_capabilities import capabilities_of
 from onefill.brokers.binance_quotes import read_quotes
 from onefill.brokers.binance_rules import SymbolRules, complaint, listing_decoder, rules_of
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
+from onefill.brokers.meter import Meter, rates_of
 from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
@@ -49,10 +51,10 @@ from onefill.core.report import (
 )
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
+from onefill.ports.rates import RateStore
 
 _ORDER = "/fapi/v1/order"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RETENTION_S = 90 * 24 * 3_600
 _LISTED_MAX = 1_000
 _RULES_FOR_MS = 3_600_000
 
@@ -67,7 +69,11 @@ class BinanceBroker:
     name = "binance"
 
     def __init__(
-        self, account: BinanceAccount, clock: Clock, known: KnownOrders = nothing_known
+        self,
+        account: BinanceAccount,
+        clock: Clock,
+        known: KnownOrders = nothing_known,
+        rates: RateStore | None = None,
     ) -> None:
         self.account = account.account
         self.is_paper = not account.live
@@ -79,19 +85,20 @@ class BinanceBroker:
             "X-MBX-APIKEY": account.api_key,
             "Content-Type": "application/x-www-form-urlencoded",
         }
-        self._http = Http(account.base_url, clock, account.http)
+        self._meter = Meter(f"{self.name}/{account.account}", clock, rates, words.WEIGHTS)
+        self._http = Http(account.base_url, clock, account.http, self._meter)
         self._time = VenueClock(clock, self._server_time_ms, account.resync_every_s)
         self._rules: Mapping[str, SymbolRules] = {}
         self._ruled_ms = float("-inf")
         self._keeping: asyncio.Task[None] | None = None
-        self._capabilities = _capabilities(
+        self._capabilities = capabilities_of(
             Declaration(OrderClass.B, account.visibility_lag_ms), account
         )
 
     @property
     def capabilities(self) -> Capabilities:
         """Class B with the configured lag; for the paper venue what it declared at `start`."""
-        return self._capabilities
+        return replace(self._capabilities, order_rates=self._meter.rates.orders)
 
     @property
     def venue_clock(self) -> VenueClock:
@@ -102,7 +109,7 @@ class BinanceBroker:
         """Learn the paper venue's class, and the venue's clock. Raises BrokerUnavailable."""
         await self._http.start()
         if self.is_paper:
-            self._capabilities = _capabilities(await read_declaration(self._http), self._login)
+            self._capabilities = capabilities_of(await read_declaration(self._http), self._login)
         await self._time.sync()
         await self._learn_rules()
         await self._check_mode()
@@ -124,7 +131,9 @@ class BinanceBroker:
         if now_ms - self._ruled_ms < _RULES_FOR_MS:
             return
         reply = await self._ask_openly("/fapi/v1/exchangeInfo")
-        self._rules = rules_of(self._read(reply, listing_decoder))
+        listing = self._read(reply, listing_decoder)
+        self._rules = rules_of(listing)
+        self._meter.rates = rates_of(listing.rate_limits)
         self._ruled_ms = now_ms
 
     async def _check_mode(self) -> None:
@@ -165,6 +174,7 @@ class BinanceBroker:
             send_within_ms=self._login.send_within_ms,
             request_hash=hashlib.sha256(f"{method} {url}\n".encode() + body).digest(),
             witnessed=witnessed,
+            order_rates=self._meter.rates.orders,
             refusal=None if intent.verb is Verb.CANCEL else complaint(intent.order, self._rules),
         )
 
@@ -377,22 +387,3 @@ class BinanceBroker:
 
 def _moment(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
-def _capabilities(declared: Declaration, account: BinanceAccount) -> Capabilities:
-    order_class = declared.order_class
-    return Capabilities(
-        order_class=order_class,
-        visibility_lag_ms=declared.lag_ms,
-        request_expiry_ms=account.recv_window_ms if order_class is OrderClass.B else None,
-        retention_s=_RETENTION_S if order_class is OrderClass.A else None,
-        finds_by_client_id=order_class is not OrderClass.C,
-        reports_fills_on_placing=True,
-        native_reduce_only=True,
-        modifications_max=None,
-        definite_refusals=frozenset(
-            str(rule.code)
-            for rule in words.DEFINITE
-            if rule.code is not None and rule.verdict is not Verdict.EXISTS
-        ),
-    )

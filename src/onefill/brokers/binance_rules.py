@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
+from onefill.brokers.meter import RateRow
 from onefill.core.intent import OrderRequest, OrderType
 from onefill.core.money import ZERO, plain
 
@@ -33,11 +34,14 @@ class _Symbol(msgspec.Struct, frozen=True, rename="camel"):
     filters: list[_Filter]
 
 
-class _Listing(msgspec.Struct, frozen=True):
+class Listing(msgspec.Struct, frozen=True, rename="camel"):
+    """What exchangeInfo says, as far as it is needed."""
+
     symbols: list[_Symbol]
+    rate_limits: list[RateRow] = []
 
 
-listing_decoder = msgspec.json.Decoder(_Listing)
+listing_decoder = msgspec.json.Decoder(Listing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,7 @@ class SymbolRules:
     notional_least: Decimal
 
 
-def rules_of(listing: _Listing) -> Mapping[str, SymbolRules]:
+def rules_of(listing: Listing) -> Mapping[str, SymbolRules]:
     """The filters of each listed symbol."""
     return {row.symbol: _rules(row.status, row.filters) for row in listing.symbols}
 

@@ -17,6 +17,15 @@ from onefill.core.intent import OrderIntent, OrderType, Verb
 from onefill.core.money import ZERO, plain
 from onefill.core.report import OrderReport, OrderStatus
 
+WEIGHTS = {
+    "/fapi/v1/openOrders": 40,
+    "/fapi/v1/positionSide/dual": 30,
+    "/fapi/v1/allOrders": 5,
+    "/fapi/v3/positionRisk": 5,
+    "/fapi/v3/balance": 5,
+}
+"""What a question weighs that does not weigh 1."""
+
 NO_SUCH_ORDER = -2013
 NO_SUCH_SYMBOL = -1121
 OUTSIDE_WINDOW = (-1021, -5028)

@@ -227,6 +227,8 @@ def _worries(who: dict[str, Any]) -> Iterator[str]:
     if who.get("paused"):
         by = escaped(who.get("paused_by"))
         yield f"[yellow]Trading is paused by {by}; `onefill resume` ends that.[/]"
+    if who.get("spooled"):
+        yield f"[bold red]{who['spooled']} signals wait in the spool for the database.[/]"
     for name in ("in_doubt", "quarantined"):
         if who.get(name):
             many = f"{who[name]} orders {name.replace('_', ' ')}"

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from onefill.core.intent import OrderIntent
 from onefill.core.quote import Listing, Quote
+from onefill.core.rates import RateWindow
 from onefill.core.report import LookUp, OrderReport, Outcome
 
 
@@ -32,6 +33,7 @@ class Capabilities:
     retention_s: for how long client ids are remembered (class A).
     finds_by_client_id: whether a look-up by client order id exists.
     definite_refusals: codes that prove that an order was not placed.
+    order_rates: how many orders an account may send in a time; none is not known, or no limit.
     """
 
     order_class: OrderClass
@@ -43,6 +45,7 @@ class Capabilities:
     native_reduce_only: bool
     modifications_max: int | None
     definite_refusals: frozenset[str]
+    order_rates: tuple[RateWindow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ class Prepared:
     signed_at, expires_at are venue time; send_within_ms bounds the wait for the socket, counted
     on the boot-time clock from `anchored_ms`; request_hash is SHA-256 over what will be sent.
     refusal: why the broker would refuse it for certain; then `send` writes nothing.
+    order_rates: of the account, for the claim to keep.
     Headers and body hold credentials, so a repr leaves them out.
     """
 
@@ -68,6 +72,7 @@ class Prepared:
     request_hash: bytes
     witnessed: tuple[str, ...] = ()
     refusal: str | None = None
+    order_rates: tuple[RateWindow, ...] = ()
 
 
 class Broker(Protocol):

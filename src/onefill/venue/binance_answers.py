@@ -259,12 +259,12 @@ def account_row(balance: Mapping[str, object], positions: list[dict[str, object]
     }
 
 
-def exchange_information(now_ms: int) -> dict[str, object]:
-    """All listed symbols with their filters."""
+def exchange_information(now_ms: int, rates: list[dict[str, object]]) -> dict[str, object]:
+    """All listed symbols with their filters, and the rates of each account."""
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
-        "rateLimits": [],
+        "rateLimits": rates,
         "exchangeFilters": [],
         "assets": [{"asset": "USDT", "marginAvailable": True}],
         "symbols": [_symbol_row(instrument) for instrument in BINANCE_SYMBOLS.values()],

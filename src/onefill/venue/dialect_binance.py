@@ -19,6 +19,7 @@ from onefill.venue.faults import FaultKind
 from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS
 from onefill.venue.options import BrokerClass
 from onefill.venue.orders import Kind, Order, Refusal, Ticket
+from onefill.venue.rates import Turnstile
 from onefill.venue.wire import Reply, Request, answer, decimal_of, integer_of
 
 _LIMIT, _LIMIT_MAX = 500, 1_000
@@ -31,13 +32,15 @@ Handler = Callable[[str, Form], Reply]
 class BinanceDialect:
     """Speaks the part of the API that order entry, look-ups and reconciliation need."""
 
-    def __init__(self, engine: Engine, clock: VenueClock, broker_class: BrokerClass) -> None:
+    def __init__(
+        self, engine: Engine, clock: VenueClock, broker_class: BrokerClass, turnstile: Turnstile
+    ) -> None:
         self._engine = engine
         self._book = engine.book
         self._gate = Gate(clock, broker_class)
         self._class = broker_class
         self.routes: Routes = {
-            **self._routes(BinanceAccounts(engine, clock)),
+            **self._routes(BinanceAccounts(engine, clock, turnstile)),
             **self._reference_routes(BinanceReference(engine.market, clock)),
         }
 
