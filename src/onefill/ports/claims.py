@@ -8,6 +8,7 @@ from onefill.ports.trading import Claim
 
 def claim_of(prepared: Prepared, *, resend: bool = False) -> Claim:
     """The claim that must be committed before these bytes may be sent."""
+    order = prepared.intent.order
     return Claim(
         client_order_id=prepared.intent.client_order_id,
         attempt=prepared.attempt,
@@ -17,4 +18,6 @@ def claim_of(prepared: Prepared, *, resend: bool = False) -> Claim:
         request_hash=prepared.request_hash,
         witnessed=prepared.witnessed,
         resend=resend,
+        account=f"{order.broker}/{order.account}",
+        order_rates=prepared.order_rates,
     )

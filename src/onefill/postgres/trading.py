@@ -124,7 +124,7 @@ class PostgresTradingStore:
     async def claim(
         self, epoch: Epoch | None, claims: Sequence[Claim]
     ) -> Mapping[ClientOrderId, str]:
-        """For each claim: `claimed`, `taken`, `expired`, `limited`, `paused` or `waiting`."""
+        """For each claim: `claimed`, `taken`, `expired`, `limited`, `paused`, …"""
         if not claims:
             return {}
         before, after = Failpoint.CLAIM_BEFORE_COMMIT, Failpoint.CLAIM_AFTER_COMMIT
@@ -174,6 +174,10 @@ class PostgresTradingStore:
     async def now(self) -> datetime:
         """The database's clock."""
         return await worklists.now(self._held.read)
+
+    async def is_paused(self) -> bool:
+        """Whether a person paused trading; the claims and decisions look for themselves."""
+        return await worklists.is_paused(self._held.read)
 
     async def close(self) -> None:
         """Let the connections go."""
