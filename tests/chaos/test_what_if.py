@@ -78,7 +78,14 @@ async def _decided_live(here: World) -> dict[str, tuple[object, ...]]:
 
 @pytest.mark.req("SIG-20", "PF-1", "PF-3", "PF-5")
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("file_in", [_made_up, _real_trades, _real_bars])
+@pytest.mark.parametrize(
+    "file_in",
+    [
+        _made_up,
+        pytest.param(_real_trades, marks=pytest.mark.long),
+        pytest.param(_real_bars, marks=pytest.mark.long),
+    ],
+)
 async def test_each_decision_is_the_one_that_the_running_system_makes(
     database_url: str, tmp_path: Path, file_in: Callable[[Path], Path]
 ) -> None:

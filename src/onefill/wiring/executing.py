@@ -98,10 +98,7 @@ def heir_of(settings: Settings, instance: str) -> Heir:
 def build_executing(given: Given) -> Executing:
     """The trade path, and the right to walk it."""
     settings, trading = given.settings, given.stores.trading
-    rates = given.stores.rates
-    brokers = build_brokers(
-        accounts_of(settings), given.clock, known=trading.known_orders, rates=rates
-    )
+    brokers = _brokers(given)
     hub = Hub(lanes=given.lanes, ended=given.ended, metrics=given.metrics, clock=given.clock)
     settler = Settler(store=trading, settle=settle, hand_on=hub.settled, clock=given.clock)
     common: dict[str, Any] = {
@@ -110,7 +107,7 @@ def build_executing(given: Given) -> Executing:
         "tell": settler.tell,
         "clock": given.clock,
     }
-    executor = Executor(**common, rates=rates)
+    executor = Executor(**common, rates=given.stores.rates)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
     tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
@@ -157,6 +154,16 @@ def build_executing(given: Given) -> Executing:
         always=is_shared,
         reconciling=reconciling,
         beside=_beside(given, elector),
+    )
+
+
+def _brokers(given: Given) -> dict[tuple[str, str], Broker]:
+    stores = given.stores
+    return build_brokers(
+        accounts_of(given.settings),
+        given.clock,
+        known=stores.trading.known_orders,
+        rates=stores.rates,
     )
 
 
