@@ -21,6 +21,7 @@ from onefill.config.instruments import (
     CapsSettings,
     InstrumentSettings,
     MaxAgeSettings,
+    QuoteSettings,
     SwitchSettings,
 )
 from onefill.config.orders import PAPER_ACCOUNT, LimitSettings, OrderSettings
@@ -337,6 +338,7 @@ class Settings(Section):
     jobs: JobSettings = JobSettings()
     caps: CapsSettings = CapsSettings()
     switches: SwitchSettings = SwitchSettings()
+    quotes: QuoteSettings = QuoteSettings()
     max_age_by_type_s: MaxAgeSettings = MaxAgeSettings()
     strategies: Mapping[str, StrategySettings] = Field(
         default_factory=dict, description="Settings by portfolio."

@@ -91,7 +91,8 @@ class Situation:
     paused: whether a person stopped new exposure. exits_paused: exits as well.
     last_decided: the newest signal time that was decided in the lane. marks: the newest decided
     signal of each kind and slot there. market_price: what the instrument trades at now, where
-    that is known. heard_at: the time of the signal under decision.
+    that is known; market_asked: whether the broker was asked for it. heard_at: the time of the
+    signal under decision.
     """
 
     now: datetime
@@ -105,6 +106,7 @@ class Situation:
     last_decided: datetime | None = None
     marks: tuple[Mark, ...] = ()
     market_price: Decimal | None = None
+    market_asked: bool = False
     heard_at: datetime | None = None
 
     @property
