@@ -388,6 +388,7 @@ def _capabilities(declared: Declaration, account: BinanceAccount) -> Capabilitie
         retention_s=_RETENTION_S if order_class is OrderClass.A else None,
         finds_by_client_id=order_class is not OrderClass.C,
         reports_fills_on_placing=True,
+        states_fills=True,
         native_reduce_only=True,
         modifications_max=None,
         definite_refusals=frozenset(
