@@ -19,6 +19,7 @@ from onefill.brokers import openalgo_words as words
 from onefill.brokers.accounts import OpenAlgoAccount
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
+from onefill.brokers.meter import Meter, Rates
 from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
@@ -41,6 +42,7 @@ from onefill.core.report import (
 )
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
+from onefill.ports.rates import RateStore
 
 _SERVICES = {
     Verb.PLACE: "/api/v1/placeorder",
@@ -58,7 +60,11 @@ class OpenAlgoBroker:
     name = "openalgo"
 
     def __init__(
-        self, account: OpenAlgoAccount, clock: Clock, known: KnownOrders = nothing_known
+        self,
+        account: OpenAlgoAccount,
+        clock: Clock,
+        known: KnownOrders = nothing_known,
+        rates: RateStore | None = None,
     ) -> None:
         self.account = account.account
         self.is_paper = not account.live
@@ -66,8 +72,10 @@ class OpenAlgoBroker:
         self._clock = clock
         self._known = known
         self._units = words.UnitConverter(account)
-        self._http = Http(account.base_url, clock, account.http)
-        self._capabilities = _capabilities(account.visibility_lag_ms)
+        self._meter = Meter(f"{self.name}/{account.account}", clock, rates)
+        self._meter.rates = account.rates
+        self._http = Http(account.base_url, clock, account.http, self._meter)
+        self._capabilities = _capabilities(account.visibility_lag_ms, account.rates)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -78,7 +86,9 @@ class OpenAlgoBroker:
         """Learn the paper venue's lag, and that the key is good. Raises BrokerUnavailable."""
         await self._http.start()
         if self.is_paper:
-            self._capabilities = _capabilities((await read_declaration(self._http)).lag_ms)
+            declared = await read_declaration(self._http)
+            self._meter.rates = declared.rates
+            self._capabilities = _capabilities(declared.lag_ms, declared.rates)
         await self._ask("funds")
 
     async def close(self) -> None:
@@ -108,6 +118,7 @@ class OpenAlgoBroker:
             send_within_ms=self._login.send_within_ms,
             request_hash=hashlib.sha256(b"POST " + url.encode() + b"\n" + body).digest(),
             witnessed=witnessed,
+            order_rates=self._capabilities.order_rates,
         )
 
     async def send(self, prepared: Prepared) -> Outcome:
@@ -271,7 +282,7 @@ class OpenAlgoBroker:
         return excerpt(reply, self._login.api_key)
 
 
-def _capabilities(lag_ms: int) -> Capabilities:
+def _capabilities(lag_ms: int, rates: Rates) -> Capabilities:
     return Capabilities(
         order_class=OrderClass.C,
         visibility_lag_ms=lag_ms,
@@ -283,4 +294,5 @@ def _capabilities(lag_ms: int) -> Capabilities:
         native_reduce_only=False,
         modifications_max=25,
         definite_refusals=frozenset(f"HTTP {rule.status} {rule.says}" for rule in words.DEFINITE),
+        order_rates=rates.orders,
     )

@@ -104,6 +104,12 @@ class InstrumentSettings(Section):
         description="Calendar days before expiry at which entries use the next one.",
     )
     chase: ChaseSettings = Field(default_factory=ChaseSettings)
+    bar_minutes: Number | None = Field(
+        default=None,
+        ge=0,
+        description="Length of its senders' bars: a signal is expected at each close, in market "
+        "hours, and its absence alarms; 0: nothing is expected.",
+    )
 
 
 class SwitchSettings(Section):

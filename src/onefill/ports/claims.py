@@ -22,4 +22,6 @@ def claim_of(prepared: Prepared, *, resend: bool = False) -> Claim:
         chase=prepared.intent.chase,
         witnessed=prepared.witnessed,
         resend=resend,
+        account=f"{order.broker}/{order.account}",
+        order_rates=prepared.order_rates,
     )

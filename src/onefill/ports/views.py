@@ -30,6 +30,7 @@ from onefill.ports.rows import (
     AuditRow,
     InstanceRow,
     LeaderRow,
+    MissedRow,
     OrderRow,
     OrderStory,
     PortfolioRow,
@@ -154,8 +155,12 @@ class Views(Protocol):
         """Actions of people. Raises InvalidCursor."""
         ...
 
+    async def missed(self, window: Window) -> Page[MissedRow]:
+        """What should have been heard and was not, and when it came right. Raises InvalidCursor."""
+        ...
+
     async def standing(self) -> Standing:
-        """Pause, doubts, blocked lanes."""
+        """Pause, doubts, blocked lanes, what is missed now."""
         ...
 
 

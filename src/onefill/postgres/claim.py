@@ -10,6 +10,7 @@ from dataclasses import replace
 from onefill.core.ids import ClientOrderId
 from onefill.core.limits import LimitBook
 from onefill.core.position import PositionStatus
+from onefill.core.rates import RateWindow
 from onefill.core.refusal import Refusal
 from onefill.core.signal import SignalStatus
 from onefill.ports.lease import Holder
@@ -25,9 +26,10 @@ from onefill.postgres.books import (
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Held, Row, Transaction
 from onefill.postgres.limits import breaches, lock
+from onefill.postgres.rates import room_of
 
 CLAIMED, TAKEN, EXPIRED, PAUSED, WAITING = "claimed", "taken", "expired", "paused", "waiting"
-LIMITED = "limited"
+LIMITED, THROTTLED = "limited", "throttled"
 
 _log = logging.getLogger(__name__)
 
@@ -141,12 +143,17 @@ async def claim_group(
     transaction: Transaction, claims: Sequence[Claim], me: Holder, teller: Teller, limits: LimitBook
 ) -> Mapping[ClientOrderId, str]:
     """The verdict on each claim; those `claimed` are SENDING when the transaction commits."""
-    await lock(transaction, limits)
+    rates = {claim.account: claim.order_rates for claim in claims if claim.order_rates}
+    await lock(transaction, (*limits.accounts, *rates))
     seen = {row["client_order_id"]: row for row in await _look(transaction, claims)}
     verdicts = {c.client_order_id: _verdict(c, seen.get(c.client_order_id)) for c in claims}
     late = [seen[name] for name, verdict in verdicts.items() if verdict == EXPIRED]
     if late:
         verdicts |= await _end_orders(transaction, late, sorted(verdicts), teller, Refusal.TOO_OLD)
+    for account, windows in rates.items():
+        theirs = (claim.client_order_id for claim in claims if claim.account == account)
+        due = [seen[name] for name in theirs if verdicts[name] == CLAIMED]
+        verdicts |= await _throttle(transaction, account, windows, due)
     if limits.by_name:
         # What may be at the broker already is past this door: a resend adds nothing there.
         first = (c.client_order_id for c in claims if not c.resend)
@@ -196,6 +203,18 @@ async def _take(
     news = [SignalNews(signal, SignalStatus.EXECUTING) for signal in sorted(signals)]
     await tell_signals(transaction, news, teller)
     return {ClientOrderId(row["client_order_id"]) for row in rows}
+
+
+async def _throttle(
+    transaction: Transaction, account: str, windows: Sequence[RateWindow], ready: Sequence[Row]
+) -> dict[ClientOrderId, str]:
+    """Hold back what the broker takes no more of now; it stays NEW, and is asked again (ORD-11)."""
+    if not ready:
+        return {}
+    room = await room_of(transaction, account, windows)
+    admitted = room.admitted([row["adds_exposure"] for row in ready])
+    pairs = zip(ready, admitted, strict=True)
+    return {ClientOrderId(row["client_order_id"]): THROTTLED for row, goes in pairs if not goes}
 
 
 async def _limit(

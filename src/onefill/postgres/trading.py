@@ -124,7 +124,7 @@ class PostgresTradingStore:
     async def claim(
         self, epoch: Epoch | None, claims: Sequence[Claim]
     ) -> Mapping[ClientOrderId, str]:
-        """For each claim: `claimed`, `taken`, `expired`, `limited`, `paused` or `waiting`."""
+        """For each claim: `claimed`, `taken`, `expired`, `limited`, `paused`, …"""
         if not claims:
             return {}
         before, after = Failpoint.CLAIM_BEFORE_COMMIT, Failpoint.CLAIM_AFTER_COMMIT

@@ -9,6 +9,7 @@ from onefill.ports.rows import (
     BlockedLane,
     InstanceRow,
     LeaderRow,
+    MissedRow,
     ReconciliationRow,
     Standing,
 )
@@ -63,6 +64,8 @@ SELECT lane, blocked AS reason, blocked_at AS since
 FROM lanes WHERE blocked IS NOT NULL ORDER BY lane
 """
 
+_MISSED = "SELECT id, kind, subject, says, since, raised_at, cleared_at FROM missed_signals"
+
 
 async def instances(connection: Any, stale_after_s: float) -> tuple[InstanceRow, ...]:
     """All known instances, by name."""
@@ -94,11 +97,21 @@ async def audit(connection: Any, window: Window) -> Page[AuditRow]:
     return page_of(rows, window, lambda row: str(row.id))
 
 
+async def missed(connection: Any, window: Window) -> Page[MissedRow]:
+    """One page of what was missed."""
+    where = Where()
+    where.add("id < {}", id_cursor(window.cursor))
+    records = await newest(connection, _MISSED, where, "id DESC", window)
+    return page_of([MissedRow(**one) for one in records], window, lambda row: str(row.id))
+
+
 async def standing(connection: Any) -> Standing:
-    """Pause, doubts and blocked lanes; an order past its `send_by` without outcome is in doubt."""
+    """Pause, doubts, blocked lanes, what is missed; an order past its `send_by` without outcome is
+    in doubt."""
     paused = await connection.fetchrow(_PAUSED, TRADING_PAUSED)
     stuck = await connection.fetchrow(_STUCK)
     blocked = await connection.fetch(_BLOCKED)
+    lacking = await connection.fetch(f"{_MISSED} WHERE cleared_at IS NULL ORDER BY id")
     return Standing(
         paused=paused is not None and paused["paused"],
         paused_by=paused["changed_by"] if paused and paused["paused"] else None,
@@ -106,4 +119,5 @@ async def standing(connection: Any) -> Standing:
         in_doubt=stuck["in_doubt"],
         quarantined=stuck["quarantined"],
         blocked_lanes=tuple(BlockedLane(**record) for record in blocked),
+        missed=tuple(MissedRow(**record) for record in lacking),
     )

@@ -40,7 +40,7 @@ SELECT {_AS_INTENT} FROM order_intents i
 LEFT JOIN order_intents before ON before.client_order_id = i.after
 WHERE i.state = 'NEW' AND (i.after IS NULL OR before.state IN ('FILLED', 'DONE'))
   AND i.created_at <= clock_timestamp() - $2 * interval '1 millisecond'
-ORDER BY i.created_at LIMIT $1"""
+ORDER BY i.adds_exposure, i.created_at LIMIT $1"""
 
 UNRESOLVED = f"""
 SELECT {INTENT_READ} FROM order_intents
@@ -87,7 +87,7 @@ async def lanes_with_work(held: Held, limit: int) -> Sequence[Lane]:
 
 
 async def claimable(held: Held, limit: int, aged_ms: int) -> Sequence[OrderIntent]:
-    """What may be claimed, oldest first."""
+    """What may be claimed: what reduces a position first, then the oldest."""
     return [intent_of(row) for row in await held.read(CLAIMABLE, limit, aged_ms)]
 
 

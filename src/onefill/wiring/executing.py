@@ -98,7 +98,10 @@ def heir_of(settings: Settings, instance: str) -> Heir:
 def build_executing(given: Given) -> Executing:
     """The trade path, and the right to walk it."""
     settings, trading = given.settings, given.stores.trading
-    brokers = build_brokers(accounts_of(settings), given.clock, known=trading.known_orders)
+    rates = given.stores.rates
+    brokers = build_brokers(
+        accounts_of(settings), given.clock, known=trading.known_orders, rates=rates
+    )
     hub = Hub(lanes=given.lanes, ended=given.ended, metrics=given.metrics, clock=given.clock)
     settler = Settler(store=trading, settle=settle, hand_on=hub.settled, clock=given.clock)
     common: dict[str, Any] = {
@@ -114,7 +117,7 @@ def build_executing(given: Given) -> Executing:
         lanes=given.lanes,
         clock=given.clock,
     )
-    executor = Executor(**common, priced=chaser.priced)
+    executor = Executor(**common, priced=chaser.priced, rates=rates)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
     tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
@@ -133,7 +136,7 @@ def build_executing(given: Given) -> Executing:
         given, loops, reconciler, reconciling, [broker.name for broker in brokers.values()]
     )
     kind = SharedTerm if is_shared else SoleTerm
-    jobs = build_runner(given.stores, settings, given.clock, decider.sweep_now)
+    jobs = build_runner(given.stores, settings, given.rules, given.clock, decider.sweep_now)
     term = kind(state, work, resolver, (chaser, *_watchers(given, common)), jobs)
     leadership = Leadership(
         term=term,
