@@ -40,7 +40,7 @@ from onefill.node.reconciling import Reconciling
 from onefill.node.split_brain import SplitBrainCheck
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
-from onefill.node.term import SharedTerm, SoleTerm, Watcher
+from onefill.node.term import SharedTerm, SoleTerm, Term, Watcher
 from onefill.node.work import Work, only_where_covered
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock
@@ -110,13 +110,7 @@ def build_executing(given: Given) -> Executing:
         "tell": settler.tell,
         "clock": given.clock,
     }
-    chaser = Chaser(
-        store=trading,
-        broker_of=common["broker_of"],
-        rules=given.rules,
-        lanes=given.lanes,
-        clock=given.clock,
-    )
+    chaser = _chaser(given, common["broker_of"])
     executor = Executor(**common, priced=chaser.priced, rates=rates)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
@@ -138,14 +132,7 @@ def build_executing(given: Given) -> Executing:
     kind = SharedTerm if is_shared else SoleTerm
     jobs = build_runner(given.stores, settings, given.rules, given.clock, decider.sweep_now)
     term = kind(state, work, resolver, (chaser, *_watchers(given, common)), jobs)
-    leadership = Leadership(
-        term=term,
-        state=state,
-        metrics=given.metrics,
-        sync=given.sync,
-        log_context=given.context,
-        clock=given.clock,
-    )
+    leadership = _leadership(given, term)
     elector = _elector(given, leadership)
     giving = _giving(given, elector, leadership)
     leadership.connect(fenced=elector.fenced, check=_check(given, giving))
@@ -159,6 +146,27 @@ def build_executing(given: Given) -> Executing:
         work=work,
         always=is_shared,
         reconciling=reconciling,
+    )
+
+
+def _chaser(given: Given, broker_of: Callable[[OrderIntent], Broker | None]) -> Chaser:
+    return Chaser(
+        store=given.stores.trading,
+        broker_of=broker_of,
+        rules=given.rules,
+        lanes=given.lanes,
+        clock=given.clock,
+    )
+
+
+def _leadership(given: Given, term: Term) -> Leadership:
+    return Leadership(
+        term=term,
+        state=given.state,
+        metrics=given.metrics,
+        sync=given.sync,
+        log_context=given.context,
+        clock=given.clock,
     )
 
 
