@@ -15,6 +15,7 @@ import structlog
 from onefill import __version__
 from onefill.config.rules import rules_of
 from onefill.config.settings import Settings
+from onefill.core.control import ControlEvent
 from onefill.core.errors import OnefillError
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
@@ -255,7 +256,7 @@ class _Builder:
             state=self.state,
             metrics=self.metrics,
             clock=self.clock,
-            look=self.stores.trading.now,
+            look=self._look,
             beat=self._beat,
             measure=self._measure,
             sync=self.sync,
@@ -272,6 +273,11 @@ class _Builder:
     def _listening(self, port: int) -> None:
         self.port = port
         log.info("instance.listening", host=self.settings.host, port=port)
+
+    async def _look(self) -> None:
+        """Whether the database answers; and by the way, whether a person paused trading."""
+        paused = await self.stores.trading.is_paused()
+        self.state.move(ControlEvent.PAUSED if paused else ControlEvent.RESUMED)
 
     async def _beat(self) -> None:
         presence = Presence(
