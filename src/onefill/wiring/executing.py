@@ -21,6 +21,7 @@ from onefill.core.settlement import settle
 from onefill.core.signal import SignalStatus
 from onefill.core.succession import Heir
 from onefill.flow.afterlook import Afterlook
+from onefill.flow.chaser import Chaser
 from onefill.flow.decider import Decider
 from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
@@ -40,7 +41,7 @@ from onefill.node.reconciling import Reconciling
 from onefill.node.split_brain import SplitBrainCheck
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
-from onefill.node.term import SharedTerm, SoleTerm, Watcher
+from onefill.node.term import SharedTerm, SoleTerm, Term, Watcher
 from onefill.node.work import Work, only_where_covered
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock
@@ -110,13 +111,14 @@ def build_executing(given: Given) -> Executing:
         "tell": settler.tell,
         "clock": given.clock,
     }
-    executor = Executor(**common, rates=rates)
+    chaser = _chaser(given, common["broker_of"])
+    executor = Executor(**common, priced=chaser.priced, rates=rates)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
     tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
     resolver = Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s)
-    hub.connect(executor, tracker)
-    decider = _decider(given, hub, executor)
+    hub.connect(executor, tracker, chaser)
+    decider = _decider(given, hub, executor, chaser)
     loops = Loops(hub=hub, decider=decider, executor=executor, tracker=tracker, settler=settler)
     reconciler = _reconciler(given, settler, list(brokers.values()))
     reconciling = Reconciling(
@@ -130,15 +132,8 @@ def build_executing(given: Given) -> Executing:
     )
     kind = SharedTerm if is_shared else SoleTerm
     jobs = build_runner(given.stores, settings, given.rules, given.clock, decider.sweep_now)
-    term = kind(state, work, resolver, _watchers(given, common), jobs)
-    leadership = Leadership(
-        term=term,
-        state=state,
-        metrics=given.metrics,
-        sync=given.sync,
-        log_context=given.context,
-        clock=given.clock,
-    )
+    term = kind(state, work, resolver, (chaser, *_watchers(given, common)), jobs)
+    leadership = _leadership(given, term)
     elector = _elector(given, leadership)
     giving = _giving(given, elector, leadership)
     leadership.connect(
@@ -160,14 +155,35 @@ def build_executing(given: Given) -> Executing:
     )
 
 
-def _decider(given: Given, hub: Hub, executor: Executor) -> Decider:
+def _chaser(given: Given, broker_of: Callable[[OrderIntent], Broker | None]) -> Chaser:
+    return Chaser(
+        store=given.stores.trading,
+        broker_of=broker_of,
+        rules=given.rules,
+        lanes=given.lanes,
+        clock=given.clock,
+    )
+
+
+def _leadership(given: Given, term: Term) -> Leadership:
+    return Leadership(
+        term=term,
+        state=given.state,
+        metrics=given.metrics,
+        sync=given.sync,
+        log_context=given.context,
+        clock=given.clock,
+    )
+
+
+def _decider(given: Given, hub: Hub, executor: Executor, chaser: Chaser) -> Decider:
     rules = given.rules
     covered = only_where_covered(partial(decide, rules=rules), given.state, broker_of_signal(rules))
     return Decider(
         store=given.stores.trading,
         lanes=given.lanes,
         decide=hub.timing(covered),
-        exits=partial(go_on, rules=rules),
+        exits=chaser.informed(partial(go_on, rules=rules)),
         offer=executor.offer,
         ended=given.ended,
         clock=given.clock,
