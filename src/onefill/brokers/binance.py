@@ -25,7 +25,13 @@ from onefill.brokers import binance_words as words
 from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance_capabilities import capabilities_of
 from onefill.brokers.binance_quotes import read_quotes
-from onefill.brokers.binance_rules import SymbolRules, complaint, listing_decoder, rules_of
+from onefill.brokers.binance_rules import (
+    SymbolRules,
+    complaint,
+    largest,
+    listing_decoder,
+    rules_of,
+)
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
 from onefill.brokers.meter import Meter, rates_of
@@ -34,7 +40,7 @@ from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, Verb
+from onefill.core.intent import OrderIntent, OrderRequest, Verb
 from onefill.core.money import ZERO
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
@@ -147,6 +153,10 @@ class BinanceBroker:
             )
 
     # Placing
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """By the symbol's filters."""
+        return largest(order, self._rules)
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the intent's next attempt, on venue time. Raises BrokerUnavailable."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from onefill.brokers.registry import build_brokers
+from onefill.brokers.registry import BrokerKey, build_brokers
 from onefill.config.settings import Mode, Settings
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
@@ -19,6 +20,7 @@ from onefill.core.intent import OrderIntent
 from onefill.core.lease import LeaseTiming
 from onefill.core.settlement import settle
 from onefill.core.signal import SignalStatus
+from onefill.core.slicing import MostOf, deciding_in_slices, going_on_in_slices
 from onefill.core.succession import Heir
 from onefill.flow.afterlook import Afterlook
 from onefill.flow.decider import Decider
@@ -115,7 +117,7 @@ def build_executing(given: Given) -> Executing:
     tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
     resolver = Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s)
     hub.connect(executor, tracker)
-    decider = _decider(given, hub, executor)
+    decider = _decider(given, hub, executor, _most_of(given.rules, brokers))
     loops = Loops(hub=hub, decider=decider, executor=executor, tracker=tracker, settler=settler)
     reconciler = _reconciler(given, settler, list(brokers.values()))
     reconciling = Reconciling(
@@ -154,14 +156,26 @@ def build_executing(given: Given) -> Executing:
     )
 
 
-def _decider(given: Given, hub: Hub, executor: Executor) -> Decider:
+def _most_of(rules: Rules, brokers: Mapping[BrokerKey, Broker]) -> MostOf:
+    """The largest order: as the broker says, and as the instrument is configured (ORD-15)."""
+
+    def most_of(intent: OrderIntent) -> Decimal | None:
+        broker, known = _broker_of(brokers, intent), rules.instruments.get(intent.instrument)
+        said = broker.largest(intent.order) if broker is not None else None
+        freeze = known.freeze_quantity if known is not None else None
+        return min((Decimal(most) for most in (said, freeze) if most is not None), default=None)
+
+    return most_of
+
+
+def _decider(given: Given, hub: Hub, executor: Executor, most_of: MostOf) -> Decider:
     rules = given.rules
     covered = only_where_covered(partial(decide, rules=rules), given.state, broker_of_signal(rules))
     return Decider(
         store=given.stores.trading,
         lanes=given.lanes,
-        decide=hub.timing(covered),
-        exits=partial(go_on, rules=rules),
+        decide=hub.timing(deciding_in_slices(covered, most_of)),
+        exits=going_on_in_slices(partial(go_on, rules=rules), most_of),
         offer=executor.offer,
         ended=given.ended,
         clock=given.clock,
@@ -285,5 +299,5 @@ def _giving(given: Given, elector: Elector, leadership: Leadership) -> Giving:
     )
 
 
-def _broker_of(brokers: dict[tuple[str, str], Broker], intent: OrderIntent) -> Broker | None:
+def _broker_of(brokers: Mapping[BrokerKey, Broker], intent: OrderIntent) -> Broker | None:
     return brokers.get((intent.order.broker, intent.order.account))
