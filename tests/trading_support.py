@@ -61,8 +61,8 @@ class Authority(Protocol):
         """The trade path."""
         ...
 
-    async def pause(self, paused: bool) -> None:
-        """Pause trading, or resume it."""
+    async def pause(self, paused: bool, *, exits: bool = False) -> None:
+        """Pause trading, or exits as well, or resume."""
         ...
 
     async def close(self) -> None:
@@ -109,12 +109,14 @@ class PostgresAuthority:
         self._closers.append(store.close)
         return store
 
-    async def pause(self, paused: bool) -> None:
-        """Pause trading, or resume it."""
+    async def pause(self, paused: bool, *, exits: bool = False) -> None:
+        """Pause trading, or exits as well, or resume."""
         await self.rows(
-            "INSERT INTO settings (key, value, changed_by) VALUES ('trading_paused', $1, 'a test') "
+            "INSERT INTO settings (key, value, changed_by) VALUES "
+            "('trading_paused', $1, 'a test'), ('exits_paused', $2, 'a test') "
             "ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value",
             "true" if paused else "false",
+            "true" if exits else "false",
         )
 
     async def rows(self, sql: str, *arguments: object) -> list[dict[str, object]]:

@@ -119,10 +119,27 @@ async def test_a_pause_stops_new_exposure_and_not_the_way_out(desk: Desk) -> Non
     entry = await desk.order("SIM002", "2")
     await log_all(desk.log, close("SIM001", await desk.store.now(), "3"))
     (leaving,) = await decide_lanes(desk.store, desk.epoch, [held.lane])
+    await desk.authority.pause(True, exits=True)
+    assert await desk.claim(entry, leaving) == ["paused", "paused"]
     await desk.authority.pause(True)
     assert await desk.claim(entry, leaving) == ["paused", "claimed"]
     await desk.authority.pause(False)
     assert await desk.claim(entry) == ["claimed"]
+
+
+@pytest.mark.req("CTL-9", "SIG-18")
+async def test_an_exit_that_comes_while_exits_are_paused_is_decided_after_the_pause(
+    desk: Desk,
+) -> None:
+    held = await desk.sent("SIM001", "1")
+    await desk.store.settle([filled(held)], settle)
+    (exit_id,) = await log_all(desk.log, close("SIM001", await desk.store.now(), "2"))
+    await desk.authority.pause(True, exits=True)
+    assert await decide_lanes(desk.store, desk.epoch, [held.lane]) == ()
+    assert await desk.statuses([exit_id]) == [(SignalStatus.RECEIVED, None)]
+    await desk.authority.pause(True)
+    (leaving,) = await decide_lanes(desk.store, desk.epoch, [held.lane])
+    assert not leaving.adds_exposure
 
 
 @pytest.mark.req("ORD-8")

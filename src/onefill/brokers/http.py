@@ -115,6 +115,8 @@ class Http:
             limit=self._limits.connections_max,
             keepalive_timeout=self._limits.idle_s,
             ttl_dns_cache=60,
+            # The machine's own, whatever else is installed: aiohttp would pick another one.
+            resolver=aiohttp.ThreadedResolver(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,

@@ -88,6 +88,7 @@ class Situation:
     now: the database's clock. positions: every position of the portfolio that is not closed,
     for the caps over the portfolio (the direct policy gets only its own lane's). intents: the
     lane's intents that are not final. blocked: why the lane takes no new exposure, or None.
+    paused: whether a person stopped new exposure. exits_paused: exits as well.
     last_decided: the newest signal time that was decided in the lane. marks: the newest decided
     signal of each kind and slot there. market_price: what the instrument trades at now, where
     that is known. heard_at: the time of the signal under decision.
@@ -100,6 +101,7 @@ class Situation:
     intents: tuple[OrderIntent, ...] = ()
     blocked: str | None = None
     paused: bool = False
+    exits_paused: bool = False
     last_decided: datetime | None = None
     marks: tuple[Mark, ...] = ()
     market_price: Decimal | None = None

@@ -12,7 +12,12 @@ _STEPS = (continue_exits, continue_repairs, continue_rollovers)
 
 
 def go_on(situation: Situation, rules: Rules) -> Decision | None:
-    """The next orders of all that is due; None when nothing is. It decides no signal."""
+    """The next orders of all that is due; None when nothing is, or exits are paused as well.
+
+    It decides no signal.
+    """
+    if situation.exits_paused:
+        return None
     done: Decision | None = None
     for step in _STEPS:
         taken = step(situation, rules)

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from onefill.core.intent import OrderIntent, OrderRequest
+from onefill.core.intent import OrderIntent, OrderRequest, OrderType
 from onefill.core.quote import Listing, Quote
 from onefill.core.rates import RateWindow
 from onefill.core.report import LookUp, OrderReport, Outcome
@@ -34,6 +34,8 @@ class Capabilities:
     finds_by_client_id: whether a look-up by client order id exists.
     definite_refusals: codes that prove that an order was not placed.
     order_rates: how many orders an account may send in a time; none is not known, or no limit.
+    conditional: order types that wait at the broker for their trigger price.
+    changes_conditional: whether such an order can be changed; else it is cancelled and replaced.
     """
 
     order_class: OrderClass
@@ -46,6 +48,8 @@ class Capabilities:
     modifications_max: int | None
     definite_refusals: frozenset[str]
     order_rates: tuple[RateWindow, ...] = ()
+    conditional: frozenset[OrderType] = frozenset()
+    changes_conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Held, Row, Transaction
 from onefill.postgres.limits import breaches, lock
 from onefill.postgres.rates import room_of
+from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 
 CLAIMED, TAKEN, EXPIRED, PAUSED, WAITING = "claimed", "taken", "expired", "paused", "waiting"
 LIMITED, THROTTLED = "limited", "throttled"
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 # Plain reads are enough: valid_until never changes, FILLED is final, and the compare-and-set
 # judges the rest. `doubtful`: new exposure waits while its lane is blocked or has another
 # action's order in doubt (ORD-8); completing a started action, of the same source, does not.
-_LOOK = """
+_LOOK = f"""
 SELECT i.client_order_id, i.lane, i.state, i.attempt, i.adds_exposure, clock_timestamp() AS now,
        i.valid_until < clock_timestamp() AS is_late,
        i.after IS NULL OR before.state IN ('FILLED', 'DONE') AS is_ready,
@@ -45,8 +46,8 @@ SELECT i.client_order_id, i.lane, i.state, i.attempt, i.adds_exposure, clock_tim
            WHERE d.lane = i.lane AND d.source <> i.source
              AND d.state IN ('IN_DOUBT', 'QUARANTINED', 'SENDING')
              AND (d.state <> 'SENDING' OR d.send_by < clock_timestamp()))) AS is_doubtful,
-       coalesce((SELECT value = 'true' FROM settings WHERE key = 'trading_paused'), false)
-           AS is_paused
+       CASE WHEN i.adds_exposure THEN {is_on(TRADING_PAUSED)}
+            ELSE {is_on(EXITS_PAUSED)} END AS is_paused
 FROM order_intents i JOIN lanes l USING (lane)
 LEFT JOIN order_intents before ON before.client_order_id = i.after
 WHERE i.client_order_id = ANY($1)"""
@@ -172,7 +173,7 @@ def _verdict(claim: Claim, seen: Row | None) -> str:
     if seen["is_late"]:
         # What may be at the broker already can't expire: it can only be found, or be a person's.
         return WAITING if claim.resend else EXPIRED
-    if seen["is_paused"] and seen["adds_exposure"]:
+    if seen["is_paused"]:
         return PAUSED
     if seen["is_doubtful"] or not seen["is_ready"]:
         return WAITING

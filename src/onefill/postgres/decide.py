@@ -25,10 +25,11 @@ from onefill.postgres.connection import Row, Transaction
 from onefill.postgres.marks import marks_of, text_of
 from onefill.postgres.planning import Plan, Policy, plan_lane
 from onefill.postgres.rows import INTENT, INTENT_READ, intent_of
+from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 
-_LOCK_LANES = """
+_LOCK_LANES = f"""
 SELECT lane, portfolio, blocked, last_decided, marks, clock_timestamp() AS now,
-       coalesce((SELECT value = 'true' FROM settings WHERE key = 'trading_paused'), false) AS paused
+       {is_on(TRADING_PAUSED)} AS paused, {is_on(EXITS_PAUSED)} AS exits_paused
 FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE SKIP LOCKED"""
 
 # The next ones of each lane; and behind them, should they have to wait, what may overtake them.
@@ -161,6 +162,7 @@ def _situation(
         intents=intents,
         blocked=row["blocked"],
         paused=row["paused"],
+        exits_paused=row["exits_paused"],
         last_decided=row["last_decided"],
         marks=marks_of(row["marks"]),
     )

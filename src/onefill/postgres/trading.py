@@ -175,6 +175,10 @@ class PostgresTradingStore:
         """The database's clock."""
         return await worklists.now(self._held.read)
 
+    async def is_paused(self) -> bool:
+        """Whether a person paused trading; the claims and decisions look for themselves."""
+        return await worklists.is_paused(self._held.read)
+
     async def close(self) -> None:
         """Let the connections go."""
         for held in self._held.all():

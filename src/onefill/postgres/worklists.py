@@ -11,6 +11,7 @@ from onefill.ports.doubts import Waiting
 from onefill.ports.lease import Holder
 from onefill.postgres.connection import Held
 from onefill.postgres.rows import INTENT_READ, intent_of
+from onefill.postgres.settings import TRADING_PAUSED, is_on
 
 # Steps from lane to lane along the index, however many signals wait in each.
 LANES_WITH_WORK = """
@@ -131,3 +132,9 @@ async def now(held: Held) -> datetime:
     """The database's clock."""
     moment: datetime = (await held.read("SELECT clock_timestamp() AS now"))[0]["now"]
     return moment
+
+
+async def is_paused(held: Held) -> bool:
+    """Whether a person paused trading."""
+    (row,) = await held.read(f"SELECT {is_on(TRADING_PAUSED)} AS paused")
+    return bool(row["paused"])

@@ -147,7 +147,7 @@ class Venue:
         await _pause(hits.get(FaultKind.LATENCY))
         for kind in (FaultKind.REJECT, FaultKind.ERROR_BEFORE):
             if kind in hits:
-                return dialect.fault_reply(kind)
+                return hits[kind].said(dialect.fault_reply(kind))
         reply = self._perform(request, dialect, route, hits)
         await self._ledger.durable()
         await _pause(hits.get(FaultKind.STALL))
@@ -155,7 +155,7 @@ class Venue:
             return None
         for kind in (FaultKind.ERROR_AFTER, FaultKind.LYING_400):
             if kind in hits:
-                return dialect.fault_reply(kind)
+                return hits[kind].said(dialect.fault_reply(kind))
         return reply
 
     def _perform(self, request: Request, dialect: Dialect, route: Route, hits: Hits) -> Reply:
@@ -169,7 +169,7 @@ class Venue:
             return outcome(circumstances)
         delay_ms = late.ms or self._options.lag_ms
         asyncio.get_running_loop().call_later(delay_ms / 1_000, outcome, circumstances)
-        return dialect.fault_reply(FaultKind.LATE)
+        return late.said(dialect.fault_reply(FaultKind.LATE))
 
     def _circumstances(self, hits: Hits) -> Circumstances:
         late_fill, partial = hits.get(FaultKind.LATE_FILL), hits.get(FaultKind.PARTIAL_FILL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -30,6 +30,7 @@ from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
 from onefill.flow.settler import Settler
 from onefill.flow.tracker import Tracker
+from onefill.lead.damping import Damping
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving, Stepping
 from onefill.lead.takeover import Surface, Takeover
@@ -46,7 +47,7 @@ from onefill.node.work import Work, only_where_covered
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock
 from onefill.ports.hints import Inbox, Topic
-from onefill.ports.lease import Holder
+from onefill.ports.lease import LEADER, Holder
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
 from onefill.ports.witness import Witness, Witnessed
@@ -142,7 +143,11 @@ def build_executing(given: Given) -> Executing:
     )
     elector = _elector(given, leadership)
     giving = _giving(given, elector, leadership)
-    leadership.connect(fenced=elector.fenced, check=_check(given, giving))
+    leadership.connect(
+        fenced=elector.fenced,
+        check=_check(given, giving),
+        survived=lambda epoch: given.stores.history.survived(LEADER, epoch, given.me),
+    )
     return Executing(
         elector=elector,
         leadership=leadership,
@@ -153,6 +158,7 @@ def build_executing(given: Given) -> Executing:
         work=work,
         always=is_shared,
         reconciling=reconciling,
+        beside=_beside(given, elector),
     )
 
 
@@ -238,18 +244,34 @@ def _check(given: Given, giving: Giving) -> Callable[[Epoch], None]:
     return check.renewed
 
 
+def _beside(given: Given, elector: Elector) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+    if not given.settings.lease.flap_damping:
+        return ()
+    damping = Damping(
+        elector=elector,
+        timing=_lease_timing(given.settings),
+        wrong_takeovers=partial(given.stores.history.wrong_takeovers, LEADER),
+        clock=given.clock,
+    )
+    return (damping.run,)
+
+
+def _lease_timing(settings: Settings) -> LeaseTiming:
+    lease = settings.lease
+    return LeaseTiming(
+        ttl_ms=lease.ttl_ms,
+        renew_every_ms=lease.renew_every_ms,
+        call_timeout_ms=lease.call_timeout_ms,
+        give_up_ms=lease.give_up_ms,
+    )
+
+
 def _elector(given: Given, leadership: Leadership) -> Elector:
-    lease = given.settings.lease
     return Elector(
         store=given.stores.leases,
         me=given.me,
         heir=heir_of(given.settings, given.me.instance),
-        timing=LeaseTiming(
-            ttl_ms=lease.ttl_ms,
-            renew_every_ms=lease.renew_every_ms,
-            call_timeout_ms=lease.call_timeout_ms,
-            give_up_ms=lease.give_up_ms,
-        ),
+        timing=_lease_timing(given.settings),
         clock=given.clock,
         vigil=given.stores.vigil,
         others=partial(given.stores.instances.others, given.me, STALE_AFTER_S),

@@ -96,7 +96,7 @@ def build_stores(
     must_roll: MustRoll,
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
-    connecting = Connecting(url=url, holder=me)
+    connecting = Connecting(url=url, holder=me, pooled=settings.database.pooled)
     around = Surroundings(clock, jitter)
 
     def held(greeting: str = "") -> Held:

@@ -95,6 +95,8 @@ def complaint(order: OrderRequest, rules: Mapping[str, SymbolRules]) -> str | No
     found = _bounds_of(order, mine).complaint("the quantity", order.quantity)
     if found is None and order.price is not None:
         found = mine.price.complaint("the price", order.price) or _too_little(order, mine)
+    if found is None and order.trigger_price is not None:
+        found = mine.price.complaint("the trigger price", order.trigger_price)
     return None if found is None else f"{order.symbol}: {found}"
 
 

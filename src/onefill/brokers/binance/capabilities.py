@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from onefill.brokers import binance_words as words
 from onefill.brokers.accounts import BinanceAccount
+from onefill.brokers.binance import words
 from onefill.brokers.outcome import Verdict
 from onefill.brokers.paper import Declaration
+from onefill.core.intent import OrderType
 from onefill.ports.broker import Capabilities, OrderClass
 
 _RETENTION_S = 90 * 24 * 3_600
@@ -28,4 +29,6 @@ def capabilities_of(declared: Declaration, account: BinanceAccount) -> Capabilit
             for rule in words.DEFINITE
             if rule.code is not None and rule.verdict is not Verdict.EXISTS
         ),
+        conditional=frozenset(kind for kind in OrderType if kind.is_conditional),
+        changes_conditional=False,
     )
