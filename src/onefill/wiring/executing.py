@@ -42,7 +42,7 @@ from onefill.node.reconciling import Reconciling
 from onefill.node.split_brain import SplitBrainCheck
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
-from onefill.node.term import SharedTerm, SoleTerm, Watcher
+from onefill.node.term import SharedTerm, SoleTerm, Term, Watcher
 from onefill.node.work import Work, only_where_covered
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock
@@ -100,10 +100,7 @@ def heir_of(settings: Settings, instance: str) -> Heir:
 def build_executing(given: Given) -> Executing:
     """The trade path, and the right to walk it."""
     settings, trading = given.settings, given.stores.trading
-    rates = given.stores.rates
-    brokers = build_brokers(
-        accounts_of(settings), given.clock, known=trading.known_orders, rates=rates
-    )
+    brokers = _brokers(given)
     hub = Hub(lanes=given.lanes, ended=given.ended, metrics=given.metrics, clock=given.clock)
     settler = Settler(store=trading, settle=settle, hand_on=hub.settled, clock=given.clock)
     common: dict[str, Any] = {
@@ -112,7 +109,7 @@ def build_executing(given: Given) -> Executing:
         "tell": settler.tell,
         "clock": given.clock,
     }
-    executor = Executor(**common, rates=rates)
+    executor = Executor(**common, rates=given.stores.rates)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
     tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
@@ -133,14 +130,7 @@ def build_executing(given: Given) -> Executing:
     kind = SharedTerm if is_shared else SoleTerm
     jobs = build_runner(given.stores, settings, given.rules, given.clock, decider.sweep_now)
     term = kind(state, work, resolver, _watchers(given, common), jobs)
-    leadership = Leadership(
-        term=term,
-        state=state,
-        metrics=given.metrics,
-        sync=given.sync,
-        log_context=given.context,
-        clock=given.clock,
-    )
+    leadership = _leadership(given, term)
     elector = _elector(given, leadership)
     giving = _giving(given, elector, leadership)
     leadership.connect(
@@ -159,6 +149,25 @@ def build_executing(given: Given) -> Executing:
         always=is_shared,
         reconciling=reconciling,
         beside=_beside(given, elector),
+    )
+
+
+def _brokers(given: Given) -> dict[BrokerKey, Broker]:
+    stores = given.stores
+    accounts = accounts_of(given.settings)
+    return build_brokers(
+        accounts, given.clock, known=stores.trading.known_orders, rates=stores.rates
+    )
+
+
+def _leadership(given: Given, term: Term) -> Leadership:
+    return Leadership(
+        term=term,
+        state=given.state,
+        metrics=given.metrics,
+        sync=given.sync,
+        log_context=given.context,
+        clock=given.clock,
     )
 
 
