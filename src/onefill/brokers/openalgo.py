@@ -24,7 +24,7 @@ from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, Verb
+from onefill.core.intent import OrderIntent, OrderRequest, Verb
 from onefill.core.money import plain
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
@@ -96,6 +96,10 @@ class OpenAlgoBroker:
         await self._http.close()
 
     # Placing
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """It does not say; the instrument's configuration does."""
+        return None
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Read which like orders are there already, and build the request.

@@ -104,6 +104,11 @@ class InstrumentSettings(Section):
         description="Calendar days before expiry at which entries use the next one.",
     )
     chase: ChaseSettings = Field(default_factory=ChaseSettings)
+    freeze_quantity: int | None = Field(
+        default=None,
+        gt=0,
+        description="Broker units above which the exchange takes no order; larger ones are sliced.",
+    )
     bar_minutes: Number | None = Field(
         default=None,
         ge=0,

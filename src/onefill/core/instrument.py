@@ -52,6 +52,7 @@ class Instrument:
     newest entry. strike_step, strike_tie: nearest strike, and the
     multiple that wins a tie. rollover_days: calendar days before expiry at which to roll.
     chase: None sends all orders at market.
+    freeze_quantity: broker units above which the exchange takes no order (ORD-15).
     bar_minutes: the length of its senders' bars, at each of whose closes a signal is expected
     (SIG-21); 0: nothing is expected.
     """
@@ -74,6 +75,7 @@ class Instrument:
     strike_tie: int = 1000
     rollover_days: int = 7
     chase: ChaseLimits | None = None
+    freeze_quantity: int | None = None
     bar_minutes: Decimal = Decimal(0)
 
     def units_on(self, day: date) -> int:

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from onefill.core.intent import OrderIntent, OrderType
+from onefill.core.intent import OrderIntent, OrderRequest, OrderType
 from onefill.core.quote import Listing, Quote
 from onefill.core.rates import RateWindow
 from onefill.core.report import LookUp, OrderReport, Outcome
@@ -96,6 +96,10 @@ class Broker(Protocol):
 
     async def start(self) -> None:
         """Learn the venue's clock and capabilities. Raises BrokerUnavailable."""
+        ...
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """The largest quantity of such an order, as far as the broker says; None: no limit."""
         ...
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
