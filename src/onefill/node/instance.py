@@ -13,6 +13,7 @@ from onefill.core.errors import OnefillError, StoreUnavailable
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.backoff import Backoff
 from onefill.flow.intake import Intake
+from onefill.flow.listener import Listener
 from onefill.flow.settler import Settler
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving
@@ -58,6 +59,7 @@ class Executing:
     work: Work
     always: bool
     reconciling: Reconciling
+    listener: Listener
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,7 @@ class Instance:
             executing = parts.executing
             loops += [
                 executing.settler.run(),
+                executing.listener.run(),
                 executing.elector.run(),
                 executing.leadership.watch(),
                 executing.giving.run(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +13,7 @@ from typing import Protocol
 from onefill.core.intent import OrderIntent, OrderType
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import LookUp, OrderReport, Outcome
+from onefill.core.stream_words import StreamWord
 
 
 class OrderClass(enum.StrEnum):
@@ -33,6 +34,7 @@ class Capabilities:
     finds_by_client_id: whether a look-up by client order id exists.
     definite_refusals: codes that prove that an order was not placed.
     conditional: order types that wait at the broker for their trigger price.
+    streams: whether the broker pushes what happens to orders; all brokers are polled besides.
     changes_conditional: whether such an order can be changed; else it is cancelled and replaced.
     """
 
@@ -47,6 +49,7 @@ class Capabilities:
     definite_refusals: frozenset[str]
     conditional: frozenset[OrderType] = frozenset()
     changes_conditional: bool = False
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,13 @@ class Broker(Protocol):
 
         rivals: other intents of the same account, symbol, side and quantity that have been sent
         and have no broker order id yet; a match might be one of them as well.
+        """
+        ...
+
+    async def watch(self, hear: Callable[[StreamWord], None]) -> None:
+        """Say what the broker's stream says, until cancelled; it is made again when it breaks.
+
+        A broker without one (`capabilities.streams`) returns at once. Source: ORD-10.
         """
         ...
 

@@ -16,6 +16,7 @@ from onefill.core.signal import LoggedSignal
 from onefill.flow.afterlook import Afterlook
 from onefill.flow.decider import Decider
 from onefill.flow.executor import Executor
+from onefill.flow.listener import Listener
 from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
 from onefill.flow.settler import Settler
@@ -115,6 +116,14 @@ def build_executing(shared: Shared) -> Executing:
         work=work,
         always=around.is_shared,
         reconciling=reconciling,
+        listener=Listener(
+            store=path.store,
+            brokers=[path.broker],
+            tell=path.common["tell"],
+            hurry=path.tracker.hurry,
+            stirred=reconciling.soon,
+            clock=around.clock,
+        ),
     )
 
 

@@ -24,6 +24,7 @@ from onefill.flow.afterlook import Afterlook
 from onefill.flow.decider import Decider
 from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
+from onefill.flow.listener import Listener
 from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
 from onefill.flow.settler import Settler
@@ -109,7 +110,12 @@ def build_executing(given: Given) -> Executing:
     executor = Executor(**common)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
-    tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
+    tracker = Tracker(
+        **common,
+        sees_all=lambda: not is_shared or state.epoch is not None,
+        first_poll_ms=settings.orders.poll_first_ms,
+        slowest_poll_ms=settings.orders.poll_slowest_ms,
+    )
     resolver = Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s)
     hub.connect(executor, tracker)
     decider = _decider(given, hub, executor)
@@ -148,6 +154,14 @@ def build_executing(given: Given) -> Executing:
         work=work,
         always=is_shared,
         reconciling=reconciling,
+        listener=Listener(
+            store=trading,
+            brokers=list(brokers.values()),
+            tell=settler.tell,
+            hurry=tracker.hurry,
+            stirred=reconciling.soon,
+            clock=given.clock,
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,6 +23,7 @@ from onefill.brokers.binance.looking import Looker, moment
 from onefill.brokers.binance.quotes import read_quotes
 from onefill.brokers.binance.rules import SymbolRules, complaint, listing_decoder, rules_of
 from onefill.brokers.binance.shelves import ORDER, Shelves
+from onefill.brokers.binance.stream import UserStream
 from onefill.brokers.binance.wire import Wire
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import KnownOrders, nothing_known
@@ -45,6 +46,7 @@ from onefill.core.report import (
     Placed,
     Unknown,
 )
+from onefill.core.stream_words import StreamWord
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
 
@@ -80,6 +82,7 @@ class BinanceBroker:
         self._looker = Looker(
             self._wire, self._shelves, known, lambda: self._capabilities, account.margin_ms
         )
+        self._stream = UserStream(self._wire, account, clock)
         self._rules: Mapping[str, SymbolRules] = {}
         self._ruled_ms = float("-inf")
         self._keeping: asyncio.Task[None] | None = None
@@ -239,6 +242,12 @@ class BinanceBroker:
             return no
         return Unknown(detail=f"{no.code} {no.message}; then: {seen.detail}")
 
+    # Listening
+
+    async def watch(self, hear: Callable[[StreamWord], None]) -> None:
+        """Say what the user stream says until cancelled; it is made again when it breaks."""
+        await self._stream.run(hear, passes_ids_on=self._capabilities.finds_by_client_id)
+
     # Looking
 
     async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
@@ -285,4 +294,5 @@ def _capabilities(declared: Declaration, account: BinanceAccount) -> Capabilitie
         ),
         conditional=frozenset(kind for kind in OrderType if kind.is_conditional),
         changes_conditional=False,
+        streams=True,
     )
