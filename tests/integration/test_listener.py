@@ -27,9 +27,10 @@ from trading_support import PostgresAuthority, holder, lead
 class Stream:
     """A broker of which only the stream is asked for; the test says what it says."""
 
-    name, account = "binance", "paper"
+    name = "binance"
 
-    def __init__(self) -> None:
+    def __init__(self, account: str = "paper") -> None:
+        self.account = account
         self.capabilities = SimpleNamespace(streams=True, finds_by_client_id=True)
         self.hears: list[Callable[[StreamWord], None]] = []
 
@@ -50,6 +51,7 @@ class Scene:
     def __init__(self, desk: Desk, stream: Stream) -> None:
         self.desk = desk
         self.stream = stream
+        self.another = Stream("another")
         self.hurried: list[Sequence[ClientOrderId] | None] = []
         self.stirred = 0
         self.alarms: list[str] = []
@@ -66,7 +68,7 @@ class Scene:
         )
         listener = Listener(
             store=self.desk.store,
-            brokers=[self.stream],  # type: ignore[list-item]
+            brokers=[self.stream, self.another],  # type: ignore[list-item]
             tell=settler.tell,
             hurry=self.hurried.append,
             stirred=self._stir,
@@ -164,6 +166,19 @@ async def test_what_two_instances_hear_repeated_and_out_of_order_is_booked_once(
     assert scene.alarms == []
 
 
+@pytest.mark.req("ORD-10")
+async def test_two_orders_that_the_broker_numbers_alike_are_told_apart_by_name(
+    scene: Scene,
+) -> None:
+    await scene.listen()
+    intents = [await scene.desk.sent(symbol, symbol) for symbol in ("SIM001", "SIM002")]
+    scene.stream.say(
+        *(report(intent, filled) for intent, filled in zip(intents, (0, 1), strict=True))
+    )
+    await scene.until_state(intents[0], IntentState.ACKED)
+    await scene.until_state(intents[1], IntentState.FILLED)
+
+
 @pytest.mark.req("ORD-4", "ORD-10")
 async def test_an_order_in_doubt_is_settled_by_what_the_stream_says(scene: Scene) -> None:
     await scene.listen()
@@ -195,15 +210,13 @@ async def test_an_order_that_is_known_by_another_id_is_looked_up_not_believed(
 
 @pytest.mark.req("ORD-10")
 async def test_strangers_orders_and_other_accounts_change_nothing(scene: Scene) -> None:
-    settler = await scene.listen()
+    await scene.listen()
     intent = await sent(scene)
-    stranger = replace(report(intent, 3), client_order_id="ofxyz0123456789abcde")
-    scene.stream.account = "another"
-    scene.stream.say(stranger, report(intent, 3))
-    scene.stream.account = "paper"
-    scene.stream.say(replace(stranger, broker_order_id="99"))
-    await settler.drained()
-    assert (await scene.intent(intent.client_order_id)).filled_quantity == 0
+    stranger = replace(report(intent, 3, "99"), client_order_id="ofxyz0123456789abcde")
+    scene.another.say(report(intent, 3))
+    scene.stream.say(stranger, report(intent, 1))
+    after = await scene.until_state(intent, IntentState.PARTIALLY_FILLED)
+    assert after.filled_quantity == 1
 
 
 @pytest.mark.req("ORD-10")

@@ -8,7 +8,7 @@ polls all the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -27,6 +27,8 @@ from onefill.ports.trading import TradingStore
 
 WAITING_MAX = 10_000
 STIRRED_EVERY_MS = 10_000
+
+_Heard = tuple[Broker, OrderReport]
 
 log = structlog.get_logger()
 
@@ -54,7 +56,7 @@ class Listener:
         self._hurry = hurry
         self._stirred = stirred
         self._clock = clock
-        self._reports: list[tuple[Broker, OrderReport]] = []
+        self._reports: list[_Heard] = []
         self._filled = asyncio.Event()
         self._stirred_ms = float("-inf")
 
@@ -107,12 +109,13 @@ class Listener:
                 self._filled.set()
                 await backoff.wait()
 
-    async def _hand_on(self, group: Sequence[tuple[Broker, OrderReport]]) -> None:
+    async def _hand_on(self, group: Sequence[_Heard]) -> None:
         """Tell what adds to the books; an order known by another id there is looked up instead."""
-        owners = await self._owners(group)
-        intents = {i.client_order_id: i for i in await self._store.named(sorted(owners.values()))}
-        for broker, report in group:
-            intent = intents.get(owners.get(report.broker_order_id, ClientOrderId("")))
+        names = await self._names(group)
+        wanted = sorted({name for name in names if name is not None})
+        intents = {i.client_order_id: i for i in await self._store.named(wanted)}
+        for (broker, report), name in zip(group, names, strict=True):
+            intent = intents.get(name) if name is not None else None
             if intent is None or not _is_at(broker, intent):
                 continue
             if intent.broker_order_id not in (None, report.broker_order_id):
@@ -120,20 +123,24 @@ class Listener:
             elif adds_to(intent, report):
                 self._tell(_told(intent, report))
 
-    async def _owners(
-        self, group: Sequence[tuple[Broker, OrderReport]]
-    ) -> Mapping[str, ClientOrderId]:
-        """Whose orders these are, by the broker's id: as they say, else as the store knows."""
-        owners: dict[str, ClientOrderId] = {}
-        nameless: dict[str, list[str]] = {}
-        for broker, report in group:
-            if broker.capabilities.finds_by_client_id and report.client_order_id:
-                owners[report.broker_order_id] = ClientOrderId(report.client_order_id)
-            else:
-                nameless.setdefault(broker.name, []).append(report.broker_order_id)
-        for name, numbers in nameless.items():
-            owners |= await self._store.known_orders(name, sorted(set(numbers)))
-        return owners
+    async def _names(self, group: Sequence[_Heard]) -> list[ClientOrderId | None]:
+        """Whose orders these are: as they say, else as the store knows."""
+        known: dict[tuple[str, str], ClientOrderId] = {}
+        for name in {broker.name for broker, _ in group if not _names_orders(broker)}:
+            numbers = {report.broker_order_id for broker, report in group if broker.name == name}
+            found = await self._store.known_orders(name, sorted(numbers))
+            known |= {(name, number): owner for number, owner in found.items()}
+        return [
+            ClientOrderId(report.client_order_id or "")
+            if _names_orders(broker)
+            else known.get((broker.name, report.broker_order_id))
+            for broker, report in group
+        ]
+
+
+def _names_orders(broker: Broker) -> bool:
+    """Whether the broker passes our ids on; its own are unique only within a symbol at some."""
+    return broker.capabilities.finds_by_client_id
 
 
 def _is_at(broker: Broker, intent: OrderIntent) -> bool:
