@@ -133,8 +133,9 @@ async def sent(scene: Scene, quantity: int = 3) -> OrderIntent:
     await scene.desk.authority.rows(  # type: ignore[attr-defined]
         "UPDATE order_intents SET quantity = $1", Decimal(quantity)
     )
+    intent = await scene.intent(intent.client_order_id)
     assert await scene.desk.claim(intent) == ["claimed"]
-    return await scene.intent(intent.client_order_id)
+    return intent
 
 
 async def booked(scene: Scene) -> tuple[int, Decimal, int]:

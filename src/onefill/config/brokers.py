@@ -48,8 +48,24 @@ class BinanceSettings(BrokerSettings):
     )
 
 
+class OpenAlgoSettings(BrokerSettings):
+    """OpenAlgo, and the broker behind it."""
+
+    orders_per_s: int = Field(
+        default=10,
+        ge=0,
+        description="How many orders, changes and cancels a second the broker takes from the "
+        "account, all instances together; 0 is no limit.",
+    )
+    questions_per_s: int = Field(
+        default=10,
+        ge=0,
+        description="How many other requests a second it takes; 0 is no limit.",
+    )
+
+
 class BrokersSettings(Section):
     """The brokers that this version knows."""
 
     binance: BinanceSettings = BinanceSettings()
-    openalgo: BrokerSettings = BrokerSettings()
+    openalgo: OpenAlgoSettings = OpenAlgoSettings()

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 
 from onefill.config.brokers import BrokerSettings, BrokersSettings
-from onefill.config.control import LeaseSettings, TakeoverSettings
+from onefill.config.control import LeaseSettings, SpoolSettings, TakeoverSettings
 from onefill.config.instruments import (
     CapsSettings,
     InstrumentSettings,
@@ -70,6 +70,11 @@ class DatabaseSettings(Section):
         default=NOTHING,
         description="PostgreSQL, as postgresql://user:password@host:port/database; empty starts "
         "the embedded one under the data directory.",
+    )
+    pooled: bool = Field(
+        default=False,
+        description="A transaction pooler (PgBouncer) stands before it: nothing is kept in a "
+        "session then, so that a dead leader is noticed only when its lease runs out.",
     )
 
 
@@ -269,6 +274,7 @@ class Settings(Section):
     redis: RedisSettings = RedisSettings()
     lease: LeaseSettings = LeaseSettings()
     takeover: TakeoverSettings = TakeoverSettings()
+    spool: SpoolSettings = SpoolSettings()
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
     jobs: JobSettings = JobSettings()

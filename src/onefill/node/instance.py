@@ -13,7 +13,6 @@ from onefill.core.errors import OnefillError, StoreUnavailable
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.backoff import Backoff
 from onefill.flow.intake import Intake
-from onefill.flow.listener import Listener
 from onefill.flow.settler import Settler
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving
@@ -47,7 +46,8 @@ class Server(Protocol):
 class Executing:
     """What an instance that executes has besides: the right to lead, and its terms.
 
-    always: whether it works without leading too (active-active).
+    always: whether it works without leading too (active-active). beside: loops that nothing waits
+    for.
     """
 
     elector: Elector
@@ -59,7 +59,7 @@ class Executing:
     work: Work
     always: bool
     reconciling: Reconciling
-    listener: Listener
+    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,10 +141,10 @@ class Instance:
             executing = parts.executing
             loops += [
                 executing.settler.run(),
-                executing.listener.run(),
                 executing.elector.run(),
                 executing.leadership.watch(),
                 executing.giving.run(),
+                *(run() for run in executing.beside),
                 *([executing.work.run(None)] if executing.always else []),
                 *(self._start_broker(broker) for broker in executing.brokers),
             ]

@@ -118,6 +118,9 @@ class Metrics:
             "heartbeat_age_seconds", "Since an instance was last heard.", ("instance",)
         )
         self.spool_signals = Gauge("spool_signals", "Signals that wait in the local spool.")
+        self.spooled = Counter(
+            "spooled_total", "Signals that the log could not take: kept, full, failed.", ("result",)
+        )
         self.database_up = Gauge("database_up", "1 while the database answers.")
         self.redis_up = Gauge("redis_up", "1 while Redis answers; absent where there is none.")
         self.loop_lag_seconds = Gauge("loop_lag_seconds", "How late the event loop runs.")

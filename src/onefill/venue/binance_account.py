@@ -12,7 +12,8 @@ from onefill.venue.binance_reference import OFFERED
 from onefill.venue.book import Position
 from onefill.venue.clock import VenueClock
 from onefill.venue.engine import Engine
-from onefill.venue.instruments import BINANCE_SYMBOLS
+from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS
+from onefill.venue.rates import Turnstile
 from onefill.venue.wire import Reply, Request, answer
 
 Form = Mapping[str, str]
@@ -21,7 +22,8 @@ Form = Mapping[str, str]
 class BinanceAccounts:
     """Answers what an account holds and what the market costs."""
 
-    def __init__(self, engine: Engine, clock: VenueClock) -> None:
+    def __init__(self, engine: Engine, clock: VenueClock, turnstile: Turnstile) -> None:
+        self._turnstile = turnstile
         self._market = engine.market
         self._book = engine.book
         self._clock = clock
@@ -69,8 +71,9 @@ class BinanceAccounts:
         return answer({"serverTime": self._clock.now_ms()})
 
     def exchange_information(self, _: Request) -> Reply:
-        """All symbols and their filters."""
-        return answer(shape.exchange_information(self._clock.now_ms()))
+        """All symbols and their filters, and what an account may ask."""
+        rates = self._turnstile.declared(BINANCE)
+        return answer(shape.exchange_information(self._clock.now_ms(), rates))
 
     def ticker(self, request: Request) -> Reply:
         """Last prices."""

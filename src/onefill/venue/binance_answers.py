@@ -38,6 +38,7 @@ MESSAGES = {
     -2021: "Order would immediately trigger.",
     -2022: "ReduceOnly Order is rejected.",
     -4003: "Quantity less than or equal to zero.",
+    -4005: "Quantity greater than max quantity.",
     -4006: "Price less than or equal to zero.",
     -4014: "Price not increased by tick size.",
     -4015: "Client order id is not valid.",
@@ -267,12 +268,12 @@ def account_row(balance: Mapping[str, object], positions: list[dict[str, object]
     }
 
 
-def exchange_information(now_ms: int) -> dict[str, object]:
-    """All listed symbols with their filters."""
+def exchange_information(now_ms: int, rates: list[dict[str, object]]) -> dict[str, object]:
+    """All listed symbols with their filters, and the rates of each account."""
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
-        "rateLimits": [],
+        "rateLimits": rates,
         "exchangeFilters": [],
         "assets": [{"asset": "USDT", "marginAvailable": True}],
         "symbols": [_symbol_row(instrument) for instrument in BINANCE_SYMBOLS.values()],
@@ -298,7 +299,7 @@ def _symbol_row(instrument: Instrument) -> dict[str, object]:
 
 def _filters(instrument: Instrument) -> list[dict[str, object]]:
     tick, step = plain(instrument.tick), plain(instrument.steps[0])
-    size = {"minQty": step, "maxQty": "1000000000", "stepSize": step}
+    size = {"minQty": step, "maxQty": plain(instrument.most), "stepSize": step}
     return [
         {
             "filterType": "PRICE_FILTER",

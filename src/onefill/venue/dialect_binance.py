@@ -13,13 +13,13 @@ from onefill.venue.binance_events import BinanceEvents
 from onefill.venue.binance_gate import Gate, account_of
 from onefill.venue.binance_reference import BinanceReference
 from onefill.venue.binance_tickets import check_numbers, page, read_ticket
-from onefill.venue.clock import VenueClock
 from onefill.venue.dialect import CANCEL, MARKET, MODIFY, PLACE, QUERY, Route, Routes, Work
 from onefill.venue.engine import Change, Circumstances, Engine
 from onefill.venue.faults import FaultKind
 from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS
 from onefill.venue.options import BrokerClass
 from onefill.venue.orders import Kind, Order, Refusal, Ticket
+from onefill.venue.rates import Turnstile
 from onefill.venue.streams import Streams
 from onefill.venue.wire import Reply, Request, answer, decimal_of, integer_of
 
@@ -31,8 +31,14 @@ class BinanceDialect:
     """Speaks the part of the API that order entry, look-ups and reconciliation need."""
 
     def __init__(
-        self, engine: Engine, clock: VenueClock, broker_class: BrokerClass, streams: Streams
+        self,
+        engine: Engine,
+        broker_class: BrokerClass,
+        *,
+        turnstile: Turnstile,
+        streams: Streams,
     ) -> None:
+        clock = engine.clock
         self._engine = engine
         self._book = engine.book
         self._gate = Gate(clock, broker_class)
@@ -41,7 +47,7 @@ class BinanceDialect:
         engine.changed = BinanceEvents(engine.book, clock, broker_class, streams).changed
         algos = BinanceAlgos(engine, clock, broker_class)
         self.routes: Routes = {
-            **self._routes(BinanceAccounts(engine, clock)),
+            **self._routes(BinanceAccounts(engine, clock, turnstile)),
             **self._algo_routes(algos),
             **self._stream_routes(),
             **self._reference_routes(BinanceReference(engine.market, clock)),

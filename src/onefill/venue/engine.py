@@ -141,6 +141,7 @@ class Engine:
         if before == after:
             return Refusal.UNCHANGED
         entry = Entry(orders=[order])
+        order.modifications += 1
         order.updated_at = self.clock.now_us()
         if change.quantity <= order.filled_quantity:
             self._end(order, Status.CANCELED)

@@ -106,6 +106,8 @@ class Order(Ticket, omit_defaults=True, kw_only=True):
     turnover: Decimal = ZERO
     """The sum of quantity times price over its executions."""
     executed_at: int | None = None
+    modifications: int = 0
+    """How often it was given new values."""
 
     @property
     def remaining(self) -> Decimal:

@@ -3,7 +3,6 @@
 Class B: a client order id is unique among open orders only, so the same id may execute again
 once filled. Therefore nothing is sent twice before a look-up proved the first absent, and that
 proof needs the venue's own clock to be past the request's expiry and the venue's lag (ORD-7).
-At the paper venue the class and the lag are what the venue says of itself.
 """
 
 from __future__ import annotations
@@ -13,26 +12,34 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from urllib.parse import quote
 
 from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import words
+from onefill.brokers.binance.capabilities import capabilities_of
 from onefill.brokers.binance.looking import Looker, moment
 from onefill.brokers.binance.quotes import read_quotes
-from onefill.brokers.binance.rules import SymbolRules, complaint, listing_decoder, rules_of
+from onefill.brokers.binance.rules import (
+    SymbolRules,
+    complaint,
+    largest,
+    listing_decoder,
+    rules_of,
+)
 from onefill.brokers.binance.shelves import ORDER, Shelves
 from onefill.brokers.binance.stream import UserStream
 from onefill.brokers.binance.wire import Wire
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import KnownOrders, nothing_known
+from onefill.brokers.meter import Meter, rates_of
 from onefill.brokers.outcome import Verdict
 from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, OrderType, Verb
+from onefill.core.intent import OrderIntent, OrderRequest, Verb
 from onefill.core.money import ZERO
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
@@ -49,8 +56,8 @@ from onefill.core.report import (
 from onefill.core.stream_words import StreamWord
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
+from onefill.ports.rates import RateStore
 
-_RETENTION_S = 90 * 24 * 3_600
 _RULES_FOR_MS = 3_600_000
 _METHODS = {Verb.PLACE: "POST", Verb.MODIFY: "PUT", Verb.CANCEL: "DELETE"}
 _UNCHANGEABLE = "Binance changes no conditional order: cancel it, and place another"
@@ -71,13 +78,18 @@ class BinanceBroker:
     name = "binance"
 
     def __init__(
-        self, account: BinanceAccount, clock: Clock, known: KnownOrders = nothing_known
+        self,
+        account: BinanceAccount,
+        clock: Clock,
+        known: KnownOrders = nothing_known,
+        rates: RateStore | None = None,
     ) -> None:
         self.account = account.account
         self.is_paper = not account.live
         self._login = account
         self._clock = clock
-        self._wire = Wire(account, clock)
+        self._meter = Meter(f"{self.name}/{account.account}", clock, rates, words.WEIGHTS)
+        self._wire = Wire(account, clock, self._meter)
         self._shelves = Shelves(self._wire)
         self._looker = Looker(
             self._wire, self._shelves, known, lambda: self._capabilities, account.margin_ms
@@ -86,14 +98,14 @@ class BinanceBroker:
         self._rules: Mapping[str, SymbolRules] = {}
         self._ruled_ms = float("-inf")
         self._keeping: asyncio.Task[None] | None = None
-        self._capabilities = _capabilities(
+        self._capabilities = capabilities_of(
             Declaration(OrderClass.B, account.visibility_lag_ms), account
         )
 
     @property
     def capabilities(self) -> Capabilities:
         """Class B with the configured lag; for the paper venue what it declared at `start`."""
-        return self._capabilities
+        return replace(self._capabilities, order_rates=self._meter.rates.orders)
 
     @property
     def venue_clock(self) -> VenueClock:
@@ -105,7 +117,7 @@ class BinanceBroker:
         http = self._wire.http
         await http.start()
         if self.is_paper:
-            self._capabilities = _capabilities(await read_declaration(http), self._login)
+            self._capabilities = capabilities_of(await read_declaration(http), self._login)
         await self._wire.time.sync()
         await self._learn_rules()
         await self._check_mode()
@@ -127,7 +139,9 @@ class BinanceBroker:
         if now_ms - self._ruled_ms < _RULES_FOR_MS:
             return
         reply = await self._wire.ask_openly("/fapi/v1/exchangeInfo")
-        self._rules = rules_of(self._wire.read(reply, listing_decoder))
+        listing = self._wire.read(reply, listing_decoder)
+        self._rules = rules_of(listing)
+        self._meter.rates = rates_of(listing.rate_limits)
         self._ruled_ms = now_ms
 
     async def _check_mode(self) -> None:
@@ -141,6 +155,10 @@ class BinanceBroker:
             )
 
     # Placing
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """By the symbol's filters."""
+        return largest(order, self._rules)
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the intent's next attempt, on venue time. Raises BrokerUnavailable."""
@@ -167,6 +185,7 @@ class BinanceBroker:
             send_within_ms=self._login.send_within_ms,
             request_hash=hashlib.sha256(f"{method} {url}\n".encode() + body).digest(),
             witnessed=witnessed,
+            order_rates=self._meter.rates.orders,
             refusal=address.refusal,
         )
 
@@ -274,25 +293,3 @@ class BinanceBroker:
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
         """The market by symbol. Raises BrokerUnavailable."""
         return await read_quotes(self._wire.ask_openly, listings, self._clock.wall())
-
-
-def _capabilities(declared: Declaration, account: BinanceAccount) -> Capabilities:
-    order_class = declared.order_class
-    return Capabilities(
-        order_class=order_class,
-        visibility_lag_ms=declared.lag_ms,
-        request_expiry_ms=account.recv_window_ms if order_class is OrderClass.B else None,
-        retention_s=_RETENTION_S if order_class is OrderClass.A else None,
-        finds_by_client_id=order_class is not OrderClass.C,
-        reports_fills_on_placing=True,
-        native_reduce_only=True,
-        modifications_max=None,
-        definite_refusals=frozenset(
-            str(rule.code)
-            for rule in words.DEFINITE
-            if rule.code is not None and rule.verdict is not Verdict.EXISTS
-        ),
-        conditional=frozenset(kind for kind in OrderType if kind.is_conditional),
-        changes_conditional=False,
-        streams=True,
-    )

@@ -11,6 +11,7 @@ import msgspec
 from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import words
 from onefill.brokers.http import Http, Reply
+from onefill.brokers.meter import Meter
 from onefill.brokers.outcome import excerpt
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.errors import BrokerUnavailable
@@ -22,17 +23,18 @@ _Row = TypeVar("_Row")
 class Wire:
     """Signs, asks and reads. What is asked here may be repeated; orders leave by `http.send_once`.
 
-    time: the venue's clock; headers: what every request of the account carries.
+    time: the venue's clock; headers: what every request of the account carries. meter: what the
+    account may still ask.
     """
 
-    def __init__(self, login: BinanceAccount, clock: Clock) -> None:
+    def __init__(self, login: BinanceAccount, clock: Clock, meter: Meter) -> None:
         self._login = login
         self._secret = login.api_secret.encode()
         self.headers = {
             "X-MBX-APIKEY": login.api_key,
             "Content-Type": "application/x-www-form-urlencoded",
         }
-        self.http = Http(login.base_url, clock, login.http)
+        self.http = Http(login.base_url, clock, login.http, meter)
         self.time = VenueClock(clock, self.server_time_ms, login.resync_every_s)
 
     async def ask(self, path: str, parameters: str = "", method: str = "GET") -> Reply:

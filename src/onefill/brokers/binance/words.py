@@ -17,6 +17,17 @@ from onefill.core.intent import Denial, OrderIntent, OrderRequest, OrderType
 from onefill.core.money import ZERO, plain
 from onefill.core.report import NotPlaced, OrderReport, OrderStatus
 
+WEIGHTS = {
+    "/fapi/v1/openOrders": 40,
+    "/fapi/v1/positionSide/dual": 30,
+    "/fapi/v1/allOrders": 5,
+    "/fapi/v3/positionRisk": 5,
+    "/fapi/v3/balance": 5,
+    "/fapi/v1/ticker/bookTicker": 5,
+    "/fapi/v1/ticker/price": 2,
+}
+"""What a question weighs that does not weigh 1."""
+
 NO_SUCH_ORDER = -2013
 NO_SUCH_SYMBOL = -1121
 OUTSIDE_WINDOW = (-1021, -5028)
