@@ -258,6 +258,10 @@ def claim_of(intent: OrderIntent, now: datetime, attempt: int = 1) -> Claim:
         expires_at=None,
         send_within_ms=5_000,
         request_hash=b"\0" * 32,
+        quantity=intent.order.quantity,
+        order_type=intent.order.order_type,
+        price=intent.order.price,
+        chase=intent.chase,
     )
 
 

@@ -26,6 +26,22 @@ class ExpiryRule(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChaseLimits:
+    """How orders follow their price instead of paying whatever is asked (PF-22).
+
+    From the middle of the market the limit moves one `step` (in points, a multiple of the `tick`)
+    each `every_s`, at most `steps_max` times, and never so far that one lot costs more than
+    `cost_max` rupees above the middle. Then what is left is bought or sold at market.
+    """
+
+    step: Decimal
+    tick: Decimal
+    cost_max: Decimal
+    every_s: Decimal = Decimal("1.5")
+    steps_max: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
     """One tradable thing of the portfolio engine.
 
@@ -36,6 +52,7 @@ class Instrument:
     newest entry. strike_step, strike_tie: nearest strike, and the
     multiple that wins a tie. rollover_days: calendar days before expiry at which to roll.
     freeze_quantity: broker units above which the exchange takes no order (ORD-15).
+    chase: None sends all orders at market.
     bar_minutes: the length of its senders' bars, at each of whose closes a signal is expected
     (SIG-21); 0: nothing is expected.
     """
@@ -58,6 +75,7 @@ class Instrument:
     strike_tie: int = 1000
     rollover_days: int = 7
     freeze_quantity: int | None = None
+    chase: ChaseLimits | None = None
     bar_minutes: Decimal = Decimal(0)
 
     def units_on(self, day: date) -> int:

@@ -273,6 +273,7 @@ def _capabilities(order_class: OrderClass) -> Capabilities:
         retention_s=86_400,
         finds_by_client_id=order_class is not OrderClass.C,
         reports_fills_on_placing=True,
+        states_fills=True,
         native_reduce_only=False,
         modifications_max=None,
         definite_refusals=frozenset(),

@@ -23,6 +23,7 @@ from onefill.core.signal import SignalStatus
 from onefill.core.slicing import MostOf, deciding_in_slices, going_on_in_slices
 from onefill.core.succession import Heir
 from onefill.flow.afterlook import Afterlook
+from onefill.flow.chaser import Chaser
 from onefill.flow.decider import Decider
 from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
@@ -109,13 +110,14 @@ def build_executing(given: Given) -> Executing:
         "tell": settler.tell,
         "clock": given.clock,
     }
-    executor = Executor(**common, rates=given.stores.rates)
+    chaser = _chaser(given, common["broker_of"])
+    executor = Executor(**common, priced=chaser.priced, rates=given.stores.rates)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
     tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
     resolver = Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s)
-    hub.connect(executor, tracker)
-    decider = _decider(given, hub, executor, _most_of(given.rules, brokers))
+    hub.connect(executor, tracker, chaser)
+    decider = _decider(given, hub, executor, chaser, most_of=_most_of(given.rules, brokers))
     loops = Loops(hub=hub, decider=decider, executor=executor, tracker=tracker, settler=settler)
     reconciler = _reconciler(given, settler, list(brokers.values()))
     reconciling = Reconciling(
@@ -129,7 +131,7 @@ def build_executing(given: Given) -> Executing:
     )
     kind = SharedTerm if is_shared else SoleTerm
     jobs = build_runner(given.stores, settings, given.rules, given.clock, decider.sweep_now)
-    term = kind(state, work, resolver, _watchers(given, common), jobs)
+    term = kind(state, work, resolver, (chaser, *_watchers(given, common)), jobs)
     leadership = _leadership(given, term)
     elector = _elector(given, leadership)
     giving = _giving(given, elector, leadership)
@@ -160,6 +162,16 @@ def _brokers(given: Given) -> dict[BrokerKey, Broker]:
     )
 
 
+def _chaser(given: Given, broker_of: Callable[[OrderIntent], Broker | None]) -> Chaser:
+    return Chaser(
+        store=given.stores.trading,
+        broker_of=broker_of,
+        rules=given.rules,
+        lanes=given.lanes,
+        clock=given.clock,
+    )
+
+
 def _leadership(given: Given, term: Term) -> Leadership:
     return Leadership(
         term=term,
@@ -183,14 +195,16 @@ def _most_of(rules: Rules, brokers: Mapping[BrokerKey, Broker]) -> MostOf:
     return most_of
 
 
-def _decider(given: Given, hub: Hub, executor: Executor, most_of: MostOf) -> Decider:
+def _decider(
+    given: Given, hub: Hub, executor: Executor, chaser: Chaser, *, most_of: MostOf
+) -> Decider:
     rules = given.rules
     covered = only_where_covered(partial(decide, rules=rules), given.state, broker_of_signal(rules))
     return Decider(
         store=given.stores.trading,
         lanes=given.lanes,
         decide=hub.timing(deciding_in_slices(covered, most_of)),
-        exits=going_on_in_slices(partial(go_on, rules=rules), most_of),
+        exits=chaser.informed(going_on_in_slices(partial(go_on, rules=rules), most_of)),
         offer=executor.offer,
         ended=given.ended,
         clock=given.clock,
