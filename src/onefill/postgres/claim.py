@@ -13,10 +13,9 @@ from onefill.core.position import PositionStatus
 from onefill.core.refusal import Refusal
 from onefill.core.signal import SignalStatus
 from onefill.ports.lease import Holder
+from onefill.ports.planning import PositionChange, SignalNews
 from onefill.ports.trading import Claim
 from onefill.postgres.books import (
-    PositionChange,
-    SignalNews,
     Teller,
     positions_by_id,
     tell_signals,

@@ -8,13 +8,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from onefill.core.errors import Bug, CommitUnknown, OnefillError, StoreUnavailable
-
-
-class RowsRefused(OnefillError):
-    """The database refuses these very rows; nothing of the statement was written."""
-
-    remedy = "Write the others without the one that is at fault."
-
+from onefill.ports.apart import RowsRefused
 
 _LOST = (
     OSError,  # TimeoutError is one
