@@ -64,6 +64,10 @@ class Authority(Protocol):
         """Pause trading, or resume it."""
         ...
 
+    async def lose_signals(self) -> None:
+        """Lose all signals behind everybody's back."""
+        ...
+
     async def close(self) -> None:
         """Let go of everything."""
         ...
@@ -115,6 +119,10 @@ class PostgresAuthority:
             "ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value",
             "true" if paused else "false",
         )
+
+    async def lose_signals(self) -> None:
+        """Lose all signals behind everybody's back."""
+        await self.rows("TRUNCATE signal_log CASCADE")
 
     async def rows(self, sql: str, *arguments: object) -> list[dict[str, object]]:
         """What a table holds."""
