@@ -9,7 +9,7 @@ from onefill.ports.lease import Holder
 from onefill.ports.views import Actor
 from onefill.redis.authority import RedisAuthority as Authority
 from onefill.redis.connection import RedisConnection
-from onefill.redis.controls import RedisSwitch
+from onefill.redis.controls import RedisControls
 from onefill.redis.lease import RedisLeaseStore
 from onefill.redis.memory import NoMemory
 from onefill.redis.signal_log import RedisSignalLog
@@ -49,8 +49,8 @@ class RedisAuthority:
 
     async def pause(self, paused: bool) -> None:
         """Pause trading, or resume it."""
-        switch, by = RedisSwitch(self.store()), Actor(name="a test", address=None)
-        await (switch.pause(by) if paused else switch.resume(by))
+        switch, by = RedisControls(self.store()), Actor(name="a test", address=None)
+        await (switch.pause(by, "") if paused else switch.resume(by, ""))
 
     async def lose_signals(self) -> None:
         """Lose everything."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from onefill.core.book import Mark
+from onefill.core.hearing import Fill
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.intent import OrderIntent
 from onefill.core.position import Position
@@ -21,6 +22,12 @@ _MICROSECOND = timedelta(microseconds=1)
 _intents = msgspec.json.Decoder(OrderIntent)
 _positions = msgspec.json.Decoder(Position)
 _marks = msgspec.json.Decoder(tuple[Mark, ...])
+_fills = msgspec.json.Decoder(Fill)
+
+order_of: Callable[[bytes], OrderIntent] = _intents.decode
+"""An intent's body as the core knows it."""
+position_of: Callable[[bytes], Position] = _positions.decode
+fill_of: Callable[[bytes], Fill] = _fills.decode
 
 Texts = dict[str, str]
 

@@ -32,6 +32,8 @@ INTENTS = PREFIX + "intents"
 POSITIONS = PREFIX + "positions"
 EXITS = PREFIX + "exits"
 AUDIT = PREFIX + "audit"
+RECONCILIATIONS = PREFIX + "reconciliations"
+INSTANCES = PREFIX + "instances"
 
 
 def key(kind: str, name: object, part: str = "") -> str:
