@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from onefill.core.ids import ClientOrderId, Lane
@@ -17,7 +17,17 @@ from onefill.ports.planning import PositionChange, SignalNews
 from onefill.ports.settling import Booking
 from onefill.redis.authority import Changes
 from onefill.redis.documents import KeptIntent, Snapshot, body_of, micros, status_of
-from onefill.redis.keys import EXITS, INTENTS, PAUSE, POSITIONS, UNDECIDED, UNDECIDED_EXITS, key
+from onefill.redis.keys import (
+    BLOCKED,
+    EXITS,
+    INTENTS,
+    PAUSE,
+    POSITIONS,
+    POSITIONS_EVER,
+    UNDECIDED,
+    UNDECIDED_EXITS,
+    key,
+)
 
 S = IntentState
 LISTED = frozenset(
@@ -130,6 +140,8 @@ def _write_position(changes: Changes, position: Position, known: int) -> None:
     name, id_ = key("position", position.id), position.id
     changes.versions[name] = str(known)
     changes.set_fields(name, {"v": position.version, "body": body_of(position)})
+    if known == 0:
+        changes.write("ZADD", POSITIONS_EVER, micros(position.opened_at), id_)
     live = (POSITIONS, key("lane", position.lane, "positions"))
     for list_ in live:
         changes.write("SADD" if position.is_live else "SREM", list_, id_)
@@ -204,10 +216,11 @@ def _tell(changes: Changes, item: SignalNews, teller: Teller, decided_at: str | 
     changes.write("RPUSH", key("signal", item.signal_id, "steps"), body_of(step))
 
 
-def add_fills(changes: Changes, fills: Sequence[Booking]) -> None:
-    """What was filled, once each: the intent's version sees to that."""
+def add_fills(changes: Changes, fills: Sequence[Booking], now: datetime) -> None:
+    """What was filled, once each: the lane's version sees to that."""
     for fill, intent in fills:
-        changes.write("RPUSH", key("intent", intent.client_order_id, "fills"), body_of(fill))
+        text = body_of({**asdict(fill), "booked_at": now})
+        changes.write("RPUSH", key("intent", intent.client_order_id, "fills"), text)
 
 
 def keep_words(changes: Changes, snapshot: Snapshot, words: Sequence[Word], now: datetime) -> None:
@@ -226,6 +239,7 @@ def block(changes: Changes, snapshot: Snapshot, lane: Lane, reason: str, now: da
     """No new exposure in this lane; the first reason stays."""
     if snapshot.lanes[lane].blocked is None:
         changes.set_fields(key("lane", lane), {"blocked": reason, "blocked_at": micros(now)})
+        changes.write("SADD", BLOCKED, lane)
 
 
 def missing_signals(snapshot: Snapshot, news: Collection[SignalNews]) -> list[int]:

@@ -56,6 +56,7 @@ class KeptLane:
     lane: Lane
     version: int
     blocked: str | None
+    blocked_at: datetime | None
     last_decided: datetime | None
     marks: tuple[Mark, ...]
     undecided: tuple[Undecided, ...]
@@ -164,6 +165,7 @@ def _lane_of(
         lane=Lane(name.decode()),
         version=int(texts.get("v", "0")),
         blocked=texts.get("blocked") or None,
+        blocked_at=moment_of(texts["blocked_at"]) if "blocked_at" in texts else None,
         last_decided=moment_of(last) if last else None,
         marks=_marks.decode(texts.get("marks", "[]")),
         undecided=tuple(_undecided_of(place, texts_of(entry)) for place, entry in undecided),

@@ -28,7 +28,7 @@ from onefill.redis.books import (
     tell_signals,
 )
 from onefill.redis.documents import Snapshot
-from onefill.redis.keys import key
+from onefill.redis.keys import BLOCKED, key
 from onefill.redis.settle import settle_group
 
 
@@ -96,6 +96,7 @@ async def unblock(authority: RedisAuthority, lane: str) -> tuple[Unblocked | Non
         return None, changes
     expect_lane(changes, seen, found.lane)
     changes.set_fields(key("lane", lane), {"blocked": None, "blocked_at": None})
+    changes.write("SREM", BLOCKED, lane)
     return Unblocked(lane=lane, was=found.blocked), changes
 
 

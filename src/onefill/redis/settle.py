@@ -72,7 +72,7 @@ def _write(changes: Changes, seen: Snapshot, outcome: Outcome, told: Sequence[To
     for name, intent in outcome.intents.items():
         change_intent(changes, seen.intents[name], intent, seen.now)
     change_positions(changes, seen, outcome.positions)
-    add_fills(changes, outcome.fills)
+    add_fills(changes, outcome.fills, seen.now)
     keep_words(changes, seen, words_of(told), seen.now)
     for lane, reason in outcome.blocks.items():
         block(changes, seen, lane, reason, seen.now)

@@ -102,6 +102,14 @@ async def unacknowledged(authority: RedisAuthority, limit: int) -> Sequence[Wait
     ][:limit]
 
 
+async def count_doubted(authority: RedisAuthority) -> tuple[int, int]:
+    """How many orders are in doubt, and how many of them only a person can settle besides."""
+    found = await _in(authority, S.IN_DOUBT, S.SENDING, S.QUARANTINED)
+    open_ones = [k.intent for k in found.intents if k.intent.is_unresolved(found.now)]
+    quarantined = sum(intent.state is S.QUARANTINED for intent in open_ones)
+    return len(open_ones) - quarantined, quarantined
+
+
 async def known_orders(
     authority: RedisAuthority, broker: str, ids: Sequence[str]
 ) -> Mapping[str, ClientOrderId]:

@@ -11,4 +11,4 @@ def _text(name: str) -> str:
 
 OPEN, APPEND, COMMIT = _text("open"), _text("append"), _text("commit")
 LOOK, LIST, LANES = _text("look"), _text("list"), _text("lanes")
-BOOK, STORIES = _text("book"), _text("stories")
+BOOK, STORIES, SIGNALS = _text("book"), _text("stories"), _text("signals")
