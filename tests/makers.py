@@ -108,6 +108,11 @@ class Store:
             self.intents[name] = replace(self.intents[name], state=state, reason="overtaken")
         self.intents |= {intent.client_order_id: intent for intent in decision.intents}
         self.positions |= {position.id: position for position in decision.positions}
+        for taken in decision.chased:
+            order = self.intents[taken.client_order_id]
+            assert order.chase is not None
+            after = replace(order, chase=replace(order.chase, step=taken.step))
+            self.intents[taken.client_order_id] = after
         if signal_id is not None:
             self.signals[signal_id] = (decision.status, decision.reason)
         for change in decision.signals:

@@ -47,10 +47,13 @@ class RedisAuthority:
         terms = Terms(read=read_payload, initial_capital=CAPITAL)
         return RedisTradingStore(self.store(), me, terms)
 
-    async def pause(self, paused: bool) -> None:
+    async def pause(self, paused: bool, *, exits: bool = False) -> None:
         """Pause trading, or resume it."""
-        switch, by = RedisControls(self.store()), Actor(name="a test", address=None)
-        await (switch.pause(by, "") if paused else switch.resume(by, ""))
+        controls, by = RedisControls(self.store()), Actor(name="a test", address=None)
+        if paused:
+            await controls.pause(by, "", exits=exits)
+        else:
+            await controls.resume(by, "")
 
     async def lose_signals(self) -> None:
         """Lose everything."""

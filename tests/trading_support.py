@@ -60,8 +60,8 @@ class Authority(Protocol):
         """The trade path."""
         ...
 
-    async def pause(self, paused: bool) -> None:
-        """Pause trading, or resume it."""
+    async def pause(self, paused: bool, *, exits: bool = False) -> None:
+        """Pause trading, or exits as well, or resume."""
         ...
 
     async def lose_signals(self) -> None:
@@ -112,12 +112,14 @@ class PostgresAuthority:
         self._closers.append(store.close)
         return store
 
-    async def pause(self, paused: bool) -> None:
-        """Pause trading, or resume it."""
+    async def pause(self, paused: bool, *, exits: bool = False) -> None:
+        """Pause trading, or exits as well, or resume."""
         await self.rows(
-            "INSERT INTO settings (key, value, changed_by) VALUES ('trading_paused', $1, 'a test') "
+            "INSERT INTO settings (key, value, changed_by) VALUES "
+            "('trading_paused', $1, 'a test'), ('exits_paused', $2, 'a test') "
             "ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value",
             "true" if paused else "false",
+            "true" if exits else "false",
         )
 
     async def lose_signals(self) -> None:
@@ -263,6 +265,10 @@ def claim_of(intent: OrderIntent, now: datetime, attempt: int = 1) -> Claim:
         expires_at=None,
         send_within_ms=5_000,
         request_hash=b"\0" * 32,
+        quantity=intent.order.quantity,
+        order_type=intent.order.order_type,
+        price=intent.order.price,
+        chase=intent.chase,
     )
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 from onefill.brokers.http import HttpLimits
+from onefill.brokers.meter import Rates
 from onefill.core.errors import ConfigurationError
 
 PAPER = "paper"
@@ -69,6 +70,7 @@ class OpenAlgoAccount:
     product: NRML carries positions over night. mcx_quantity: what the server counts on MCX;
     units_per_contract, by the symbol's root (GOLDM: 100), is needed where it is contracts.
     visibility_lag_ms: how long to look for an order whose answer was lost before a person must.
+    rates: what the broker behind it allows; of the paper venue, what that declares.
     """
 
     base_url: str
@@ -80,6 +82,7 @@ class OpenAlgoAccount:
     units_per_contract: Mapping[str, Decimal] = field(default_factory=dict)
     send_within_ms: int = 2_000
     visibility_lag_ms: int = 120_000
+    rates: Rates = field(default_factory=Rates)
     http: HttpLimits = field(default_factory=HttpLimits)
 
     def __post_init__(self) -> None:

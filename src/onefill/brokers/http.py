@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import BytesPayload
 from yarl import URL
 
+from onefill.brokers.meter import Meter
 from onefill.core.errors import BrokerUnavailable, OnefillError, invariant
 from onefill.core.report import NotSent, Unknown
 from onefill.ports.broker import Prepared
@@ -97,7 +98,10 @@ class Http:
     Both ways out (`send_once`, `ask`) meet in `_exchange`.
     """
 
-    def __init__(self, base_url: str, clock: Clock, limits: HttpLimits) -> None:
+    def __init__(
+        self, base_url: str, clock: Clock, limits: HttpLimits, meter: Meter | None = None
+    ) -> None:
+        self.meter = meter or Meter(base_url, clock)
         self.base_url = base_url.rstrip("/")
         self._clock = clock
         self._limits = limits
@@ -111,6 +115,8 @@ class Http:
             limit=self._limits.connections_max,
             keepalive_timeout=self._limits.idle_s,
             ttl_dns_cache=60,
+            # The machine's own, whatever else is installed: aiohttp would pick another one.
+            resolver=aiohttp.ThreadedResolver(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -132,6 +138,8 @@ class Http:
         NotSent is a proof: no byte was written. Everything else that goes wrong is Unknown.
         Source: ORD-3, ORD-5.
         """
+        if self.meter.is_held:
+            return NotSent(detail="the broker told the account to wait, meanwhile")
         deadline_ms = prepared.anchored_ms + prepared.send_within_ms
         gate = _Gate(self._clock, deadline_ms)
         wait_s = (deadline_ms - self._clock.boottime_ms()) / 1_000
@@ -155,14 +163,16 @@ class Http:
     ) -> Reply:
         """Ask something that changes nothing and may be repeated.
 
-        target: path and query, percent-encoded. Raises BrokerUnavailable without an answer.
+        target: path and query, percent-encoded. Raises BrokerUnavailable without an answer, and
+        where the broker's rate limit leaves no room.
         """
+        path = target.partition("?")[0]
+        await self.meter.admit(path)
         timeout = aiohttp.ClientTimeout(total=self._limits.reply_within_ms / 1_000)
         payload = BytesPayload(body) if body is not None else None
         try:
             return await self._exchange(method, self.base_url + target, headers, payload, timeout)
         except Exception as error:
-            path = target.partition("?")[0]
             raise BrokerUnavailable(
                 asked=f"{method} {self.base_url}{path}", cause=_describe(error)
             ) from None
@@ -188,6 +198,7 @@ class Http:
             allow_redirects=False,
         ) as response:
             content = await _read(response, self._limits.reply_bytes_max)
+            await self.meter.heed(response.status, response.headers)
             return Reply(response.status, response.headers, content)
 
 

@@ -82,9 +82,21 @@ INSTANCES = (
 )
 
 
+MISSED = (
+    Column("raised", moment("raised_at")),
+    Column("came right", moment("cleared_at")),
+    Column("kind", text("kind")),
+    Column("what", text("says"), wraps=True),
+)
+
+
 def signals(
     status: Annotated[str | None, typer.Option(help="Only with this status.")] = None,
     portfolio: options.Portfolio = None,
+    *,
+    missed: Annotated[
+        bool, typer.Option("--missed", help="Those that should have come, and did not.")
+    ] = False,
     limit: options.Limit = 20,
     url: options.Url = DEFAULT_URL,
     as_json: options.Json = False,
@@ -95,8 +107,13 @@ def signals(
 
         onefill signals --status blocked
 
+        onefill signals --missed
+
         onefill signals --limit 100 --json
     """
+    if missed:
+        _show("Missed", MISSED, options.client(url).get("/api/missed", limit=limit), as_json)
+        return
     page = options.client(url).get("/api/signals", status=status, portfolio=portfolio, limit=limit)
     _show("Signals", SIGNALS, page, as_json)
 
@@ -209,11 +226,16 @@ def _worries(who: dict[str, Any]) -> Iterator[str]:
     """What a person must know first."""
     if who.get("paused"):
         by = escaped(who.get("paused_by"))
-        yield f"[yellow]Trading is paused by {by}; `onefill resume` ends that.[/]"
+        too = " [bold red]with its exits and stops[/]" if who.get("exits_paused") else ""
+        yield f"[yellow]Trading is paused{too} by {by}; `onefill resume` ends that.[/]"
+    if who.get("spooled"):
+        yield f"[bold red]{who['spooled']} signals wait in the spool for the database.[/]"
     for name in ("in_doubt", "quarantined"):
         if who.get(name):
             many = f"{who[name]} orders {name.replace('_', ' ')}"
             yield f"[bold red]{many}; see `onefill orders`[/]"
+    for miss in who.get("missed") or ():
+        yield f"[bold red]{escaped(miss['says'])}[/]"
     for lane in who.get("blocked_lanes") or ():
         yield f"[bold red]{escaped(lane['lane'])} is blocked: {escaped(lane['reason'])}[/]"
 

@@ -25,6 +25,11 @@ class LeaseSettings(Section):
         description="Without a successful renewal for so long the holder stops acting by itself; "
         "less than the ttl, so that it has stopped before another may start.",
     )
+    flap_damping: bool = Field(
+        default=True,
+        description="Let the lease last longer (twice, at most four times) after each third "
+        "takeover within an hour whose old holder proved alive.",
+    )
 
 
 class TakeoverSettings(Section):
@@ -40,4 +45,15 @@ class TakeoverSettings(Section):
         default=10_000,
         ge=100,
         description="When the holder has not handed over after so long, control is taken.",
+    )
+
+
+class SpoolSettings(Section):
+    """Signals that come while the database is away. Source: SIG-16."""
+
+    bytes_max: int = Field(
+        default=64 * 1024 * 1024,
+        ge=16 * 1024,
+        description="How much of the data directory signals may take that wait for the database; "
+        "they are answered with 503 in any case.",
     )

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from onefill.config.control import LeaseSettings, TakeoverSettings
+from onefill.config.control import LeaseSettings, SpoolSettings, TakeoverSettings
 from onefill.config.instruments import (
     CapsSettings,
     InstrumentSettings,
@@ -71,6 +71,11 @@ class DatabaseSettings(Section):
         description="PostgreSQL, as postgresql://user:password@host:port/database; empty starts "
         "the embedded one under the data directory.",
     )
+    pooled: bool = Field(
+        default=False,
+        description="A transaction pooler (PgBouncer) stands before it: nothing is kept in a "
+        "session then, so that a dead leader is noticed only when its lease runs out.",
+    )
 
 
 class RedisSettings(Section):
@@ -117,11 +122,27 @@ class BinanceSettings(BrokerSettings):
     )
 
 
+class OpenAlgoSettings(BrokerSettings):
+    """OpenAlgo, and the broker behind it."""
+
+    orders_per_s: int = Field(
+        default=10,
+        ge=0,
+        description="How many orders, changes and cancels a second the broker takes from the "
+        "account, all instances together; 0 is no limit.",
+    )
+    questions_per_s: int = Field(
+        default=10,
+        ge=0,
+        description="How many other requests a second it takes; 0 is no limit.",
+    )
+
+
 class BrokersSettings(Section):
     """The brokers that this version knows."""
 
     binance: BinanceSettings = BinanceSettings()
-    openalgo: BrokerSettings = BrokerSettings()
+    openalgo: OpenAlgoSettings = OpenAlgoSettings()
 
 
 class StrategySettings(Section):
@@ -153,6 +174,16 @@ class JobSettings(Section):
     )
     sweep_every_s: Number = Field(
         default=Decimal(60), gt=0, description="Looking for work that was left lying."
+    )
+    watch_every_s: Number = Field(
+        default=Decimal(15),
+        gt=0,
+        description="Looking for signals that should have come; at the most a quarter of a bar.",
+    )
+    watch_grace_s: Number = Field(
+        default=Decimal(60),
+        gt=0,
+        description="How late such a signal may be before it is missed; at the most half a bar.",
     )
     statistics_every_s: Number = Field(
         default=Decimal(86_400), gt=0, description="Computing trading_statistics from fills."
@@ -300,6 +331,7 @@ class Settings(Section):
     redis: RedisSettings = RedisSettings()
     lease: LeaseSettings = LeaseSettings()
     takeover: TakeoverSettings = TakeoverSettings()
+    spool: SpoolSettings = SpoolSettings()
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
     jobs: JobSettings = JobSettings()

@@ -193,6 +193,22 @@ class OrderRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chase:
+    """How far an order has come that follows its price (PF-22).
+
+    first_price: its limit when it was sent; None: it was sent at market, and is chased only if it
+    rests there. since: when it was claimed. step: the latest one taken, by the time that passed;
+    steps_max: how often its price may move. round: how many orders it is the remainder of.
+    """
+
+    first_price: Decimal | None = None
+    since: datetime | None = None
+    step: int = 0
+    steps_max: int = 0
+    round: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderIntent:
     """One broker action as the store holds it.
 
@@ -206,6 +222,7 @@ class OrderIntent:
     expires_at: when the venue stops accepting the current attempt (None: never).
     witnessed: ids of like orders that the broker's book showed before the current attempt.
     filled_value: Σ quantity·price of what is filled, in the broker's unit.
+    chase: of orders that follow their price; set when they are claimed.
     """
 
     client_order_id: ClientOrderId
@@ -235,6 +252,7 @@ class OrderIntent:
     filled_quantity: Decimal = ZERO
     filled_value: Decimal = ZERO
     reason: str | None = None
+    chase: Chase | None = None
 
     @property
     def is_live(self) -> bool:

@@ -11,10 +11,12 @@ import structlog
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import AT_BROKER, OrderIntent
+from onefill.core.rates import Urgency
 from onefill.core.report import Found, Placed
 from onefill.core.settlement import Told
 from onefill.ports.broker import Broker
 from onefill.ports.clock import Clock
+from onefill.ports.rates import urgently
 from onefill.ports.trading import TradingStore
 
 SWEEP_EVERY_MS = 1000
@@ -105,7 +107,8 @@ class Tracker:
         if broker is None:
             return
         async with self._places:
-            answer = await broker.look_up(watched.intent, ())
+            with urgently(Urgency.LATER):
+                answer = await broker.look_up(watched.intent, ())
         if isinstance(answer, Found) and _says_more(watched.intent, answer):
             told = Placed(report=answer.report)
             intent = watched.intent

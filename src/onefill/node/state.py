@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from onefill.core.control import ControlEvent, InstanceState, next_state
+from onefill.core.control import ABLE, ControlEvent, InstanceState, next_state
 from onefill.core.ids import Epoch
 from onefill.ports.hints import Topic
 
@@ -18,6 +19,7 @@ class NodeState:
     redis_up: None where no Redis is configured. redis_leader: whom it takes for the leader.
     broken: promises that the stored book breaks, as found at the last start of a term.
     brokers_away: brokers that were not reached yet since the start.
+    spooled: how many signals wait in the local spool.
     changed: told after each change of state.
     """
 
@@ -32,12 +34,13 @@ class NodeState:
     database_up: bool = False
     redis_up: bool | None = None
     redis_leader: str | None = None
+    spooled: Callable[[], int] = lambda: 0
     changed: Topic[InstanceState] = field(default_factory=Topic)
 
     @property
     def is_active(self) -> bool:
         """Whether this instance can act now."""
-        return self.state is InstanceState.ACTIVE
+        return self.state in ABLE
 
     def move(self, event: ControlEvent) -> None:
         """The only way to change the state (CTL-9)."""

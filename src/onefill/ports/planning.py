@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from onefill.core.book import Decision, Mark, Situation
+from onefill.core.book import ChaseStep, Decision, Mark, Situation
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position, PositionStatus, Rollover
@@ -58,6 +58,7 @@ class Plan:
     changed: set[PositionId] = field(default_factory=set)
     intents: dict[ClientOrderId, OrderIntent] = field(default_factory=dict)
     withdrawn: dict[ClientOrderId, str] = field(default_factory=dict)
+    chased: list[ChaseStep] = field(default_factory=list)
     news: list[SignalNews] = field(default_factory=list)
     lanes: list[tuple[Lane, datetime | None, tuple[Mark, ...]]] = field(default_factory=list)
     waiting: list[Lane] = field(default_factory=list)
@@ -105,6 +106,7 @@ class Plan:
             self.positions[position.id] = position
             self.changed.add(position.id)
         self.intents.update((intent.client_order_id, intent) for intent in decision.intents)
+        self.chased += decision.chased
         self.alarms += decision.alarms
         reason = decision.reason or "overtaken"
         self.withdrawn.update((name, reason) for name in decision.withdraw)
@@ -141,7 +143,8 @@ def plan_lane(
 
 
 def _continue_exits(plan: Plan, situation: Situation, policy: Policy) -> Situation:
-    if not any(_is_unfinished(position) for position in situation.here):
+    is_chasing = any(intent.chase is not None for intent in situation.intents)
+    if not is_chasing and not any(_is_unfinished(position) for position in situation.here):
         return situation
     try:
         decision = policy.exits(situation)

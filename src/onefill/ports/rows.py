@@ -296,22 +296,42 @@ class BlockedLane:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MissedRow:
+    """What should have been heard, and was not (SIG-21). kind: `bar`, `sequence` or `position`.
+
+    subject: the instrument, or the lane. says: what a person should look at. cleared_at: when it
+    came right; None while it has not.
+    """
+
+    id: int
+    kind: str
+    subject: str
+    says: str
+    since: datetime
+    raised_at: datetime
+    cleared_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What a person must know first."""
+    """What a person must know first. paused: new exposure is. exits_paused: exits as well."""
 
     paused: bool
+    exits_paused: bool
     paused_by: str | None
     paused_at: datetime | None
     in_doubt: int
     quarantined: int
     blocked_lanes: tuple[BlockedLane, ...]
+    missed: tuple[MissedRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
     """What an instance knows of itself without asking a store. is_active: able to act.
 
-    live: whether any order of this instance can reach real money. metrics: under the names of IF-5.
+    live: whether any order of this instance can reach real money. spooled: signals that wait in
+    its local spool. metrics: under the names of IF-5.
     """
 
     instance: str
@@ -324,4 +344,5 @@ class NodeStatus:
     live: bool
     redis_connected: bool | None = None
     redis_leader: str | None = None
+    spooled: int = 0
     metrics: Mapping[str, str | float | bool | None] = field(default_factory=dict)

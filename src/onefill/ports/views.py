@@ -30,6 +30,7 @@ from onefill.ports.rows import (
     AuditRow,
     InstanceRow,
     LeaderRow,
+    MissedRow,
     OrderRow,
     OrderStory,
     PortfolioRow,
@@ -154,8 +155,12 @@ class Views(Protocol):
         """Actions of people. Raises InvalidCursor."""
         ...
 
+    async def missed(self, window: Window) -> Page[MissedRow]:
+        """What should have been heard and was not, and when it came right. Raises InvalidCursor."""
+        ...
+
     async def standing(self) -> Standing:
-        """Pause, doubts, blocked lanes."""
+        """Pause, doubts, blocked lanes, what is missed now."""
         ...
 
 
@@ -169,9 +174,13 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingSwitch:
-    """The kill switch after an action. by, at: who moved it last. changed: this action did."""
+    """The kill switch after an action. exits_paused: exits and stops rest as well.
+
+    by, at: who moved it last. changed: this action did.
+    """
 
     paused: bool
+    exits_paused: bool
     by: str
     at: datetime
     changed: bool
@@ -212,8 +221,9 @@ class Controls(Protocol):
     """What operators do. Each action leaves a row in the audit log, in the same commit; each
     may be repeated safely. All raise CommitUnknown when the store was lost on the way."""
 
-    async def pause(self, by: Actor, note: str) -> TradingSwitch:
-        """No entry is taken anywhere, from this commit on; exits and stops go on (SIG-18)."""
+    async def pause(self, by: Actor, note: str, *, exits: bool) -> TradingSwitch:
+        """No entry is taken anywhere, from this commit on; exits and stops go on (SIG-18), or
+        rest as well: nothing at all is sent then, until somebody resumes (CTL-9)."""
         ...
 
     async def resume(self, by: Actor, note: str) -> TradingSwitch:

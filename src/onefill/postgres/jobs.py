@@ -57,6 +57,7 @@ SELECT (SELECT count(*) FROM signal_log
 _HOUSEKEEPING = (
     ("job_runs", "started_at", 30),
     ("reconciliations", "at", 90),
+    ("missed_signals", "raised_at", 90),
 )
 _SWEEP_OUT = """
 DELETE FROM {table} WHERE id IN (

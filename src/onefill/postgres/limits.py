@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from onefill.core.limits import Candidate, LimitBook, Usage, breach_of, count
 from onefill.core.refusal import Refusal
 from onefill.postgres.connection import Row, Transaction
+from onefill.postgres.rates import LOCK
 
 _CANDIDATES = """
 SELECT i.client_order_id, i.broker || '/' || i.account AS account, i.symbol, i.quantity,
@@ -18,7 +19,6 @@ LEFT JOIN portfolio_positions p ON p.position_id = i.position_id
 LEFT JOIN position_legs leg ON leg.position_id = i.position_id AND leg.leg = i.leg
 WHERE i.client_order_id = ANY($1) AND i.verb = 'place' ORDER BY 2, i.created_at, 1"""
 # One claim at a time counts an account's orders, so that two never fill the last place together.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('onefill limits ' || $1, 0))"
 _ORDERS = """
 SELECT i.symbol, count(*) AS orders FROM order_attempts a JOIN order_intents i
     USING (client_order_id)
@@ -32,10 +32,10 @@ WHERE (p.status <> 'closed' OR p.closed_at >= date_trunc('day', clock_timestamp(
               AND l.broker || '/' || l.account = $1)"""
 
 
-async def lock(transaction: Transaction, book: LimitBook) -> None:
+async def lock(transaction: Transaction, accounts: Iterable[str]) -> None:
     """Let no other claim count until this one has committed. First of all, before any lane."""
-    for account in book.accounts:
-        await transaction.fetch(_LOCK, account)
+    for account in sorted(set(accounts)):
+        await transaction.fetch(LOCK, account)
 
 
 async def breaches(

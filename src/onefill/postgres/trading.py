@@ -106,7 +106,7 @@ class PostgresTradingStore:
     async def claim(
         self, epoch: Epoch | None, claims: Sequence[Claim]
     ) -> Mapping[ClientOrderId, str]:
-        """For each claim: `claimed`, `taken`, `expired`, `limited`, `paused` or `waiting`."""
+        """For each claim: `claimed`, `taken`, `expired`, `limited`, `paused`, …"""
         if not claims:
             return {}
         before, after = Failpoint.CLAIM_BEFORE_COMMIT, Failpoint.CLAIM_AFTER_COMMIT
@@ -134,6 +134,10 @@ class PostgresTradingStore:
         sender = self._me.instance if mine else None
         return await worklists.working(self._held.read, limit, sender)
 
+    async def chased(self, limit: int) -> Sequence[OrderIntent]:
+        """ACKED and PARTIALLY_FILLED orders that follow their price."""
+        return await worklists.chased(self._held.read, limit)
+
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet."""
         return await worklists.nameless(self._held.read, limit)
@@ -153,6 +157,10 @@ class PostgresTradingStore:
     async def now(self) -> datetime:
         """The database's clock."""
         return await worklists.now(self._held.read)
+
+    async def is_paused(self) -> bool:
+        """Whether a person paused trading; the claims and decisions look for themselves."""
+        return await worklists.is_paused(self._held.read)
 
     async def close(self) -> None:
         """Let the connections go."""

@@ -10,6 +10,7 @@ from onefill.ports.rows import (
     AuditRow,
     InstanceRow,
     LeaderRow,
+    MissedRow,
     OrderRow,
     OrderStory,
     PortfolioRow,
@@ -106,7 +107,12 @@ class PostgresViews:
         async with reading(self._pool) as connection:
             return await views_control.audit(connection, window)
 
+    async def missed(self, window: Window) -> Page[MissedRow]:
+        """What was missed, newest first."""
+        async with reading(self._pool) as connection:
+            return await views_control.missed(connection, window)
+
     async def standing(self) -> Standing:
-        """Pause, doubts, blocked lanes."""
+        """Pause, doubts, blocked lanes, what is missed now."""
         async with reading(self._pool) as connection:
             return await views_control.standing(connection)

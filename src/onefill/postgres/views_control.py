@@ -10,12 +10,13 @@ from onefill.ports.rows import (
     BlockedLane,
     InstanceRow,
     LeaderRow,
+    MissedRow,
     ReconciliationRow,
     Standing,
 )
 from onefill.ports.views import Page, Window
 from onefill.postgres.paging import Where, newest
-from onefill.postgres.settings import TRADING_PAUSED
+from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 from onefill.postgres.vigil import session_has_ended
 
 # A leader that stopped beating, or whose session ended, is shown as crashed, never as leader
@@ -52,7 +53,9 @@ _RECONCILIATION = """
 SELECT id, at, instance, epoch, trigger, clean, report
 FROM reconciliations ORDER BY id DESC LIMIT 1
 """
-_PAUSED = "SELECT value = 'true' AS paused, changed_by, changed_at FROM settings WHERE key = $1"
+_PAUSED = f"""
+SELECT value = 'true' AS paused, {is_on(EXITS_PAUSED)} AS exits_paused, changed_by, changed_at
+FROM settings WHERE key = '{TRADING_PAUSED}'"""
 _STUCK = """
 SELECT (SELECT count(*) FROM order_intents
         WHERE state IN ('SENDING', 'IN_DOUBT')
@@ -63,6 +66,8 @@ _BLOCKED = """
 SELECT lane, blocked AS reason, blocked_at AS since
 FROM lanes WHERE blocked IS NOT NULL ORDER BY lane
 """
+
+_MISSED = "SELECT id, kind, subject, says, since, raised_at, cleared_at FROM missed_signals"
 
 
 async def instances(connection: Any, stale_after_s: float) -> tuple[InstanceRow, ...]:
@@ -95,16 +100,28 @@ async def audit(connection: Any, window: Window) -> Page[AuditRow]:
     return page_of(rows, window, lambda row: str(row.id))
 
 
+async def missed(connection: Any, window: Window) -> Page[MissedRow]:
+    """One page of what was missed."""
+    where = Where()
+    where.add("id < {}", id_cursor(window.cursor))
+    records = await newest(connection, _MISSED, where, "id DESC", window)
+    return page_of([MissedRow(**one) for one in records], window, lambda row: str(row.id))
+
+
 async def standing(connection: Any) -> Standing:
-    """Pause, doubts and blocked lanes; an order past its `send_by` without outcome is in doubt."""
-    paused = await connection.fetchrow(_PAUSED, TRADING_PAUSED)
+    """Pause, doubts, blocked lanes, what is missed; an order past its `send_by` without outcome is
+    in doubt."""
+    paused = await connection.fetchrow(_PAUSED)
     stuck = await connection.fetchrow(_STUCK)
     blocked = await connection.fetch(_BLOCKED)
+    lacking = await connection.fetch(f"{_MISSED} WHERE cleared_at IS NULL ORDER BY id")
     return Standing(
         paused=paused is not None and paused["paused"],
+        exits_paused=paused is not None and paused["exits_paused"],
         paused_by=paused["changed_by"] if paused and paused["paused"] else None,
         paused_at=paused["changed_at"] if paused and paused["paused"] else None,
         in_doubt=stuck["in_doubt"],
         quarantined=stuck["quarantined"],
         blocked_lanes=tuple(BlockedLane(**record) for record in blocked),
+        missed=tuple(MissedRow(**record) for record in lacking),
     )

@@ -11,6 +11,7 @@ from onefill.ports.doubts import Waiting
 from onefill.ports.lease import Holder
 from onefill.postgres.connection import Held
 from onefill.postgres.rows import INTENT_READ, intent_of
+from onefill.postgres.settings import TRADING_PAUSED, is_on
 
 # Steps from lane to lane along the index, however many signals wait in each.
 LANES_WITH_WORK = """
@@ -40,7 +41,7 @@ SELECT {_AS_INTENT} FROM order_intents i
 LEFT JOIN order_intents before ON before.client_order_id = i.after
 WHERE i.state = 'NEW' AND (i.after IS NULL OR before.state IN ('FILLED', 'DONE'))
   AND i.created_at <= clock_timestamp() - $2 * interval '1 millisecond'
-ORDER BY i.created_at LIMIT $1"""
+ORDER BY i.adds_exposure, i.created_at LIMIT $1"""
 
 UNRESOLVED = f"""
 SELECT {INTENT_READ} FROM order_intents
@@ -51,6 +52,11 @@ ORDER BY updated_at LIMIT $1"""
 WORKING = f"""
 SELECT {INTENT_READ} FROM order_intents
 WHERE state IN ('ACKED', 'PARTIALLY_FILLED') AND ($2::text IS NULL OR instance = $2)
+ORDER BY updated_at LIMIT $1"""
+
+CHASED = f"""
+SELECT {INTENT_READ} FROM order_intents
+WHERE chase_round IS NOT NULL AND state IN ('ACKED', 'PARTIALLY_FILLED')
 ORDER BY updated_at LIMIT $1"""
 
 NAMELESS = f"""
@@ -82,7 +88,7 @@ async def lanes_with_work(held: Held, limit: int) -> Sequence[Lane]:
 
 
 async def claimable(held: Held, limit: int, aged_ms: int) -> Sequence[OrderIntent]:
-    """What may be claimed, oldest first."""
+    """What may be claimed: what reduces a position first, then the oldest."""
     return [intent_of(row) for row in await held.read(CLAIMABLE, limit, aged_ms)]
 
 
@@ -95,6 +101,11 @@ async def unresolved(held: Held, me: Holder, limit: int) -> Sequence[OrderIntent
 async def working(held: Held, limit: int, sender: str | None) -> Sequence[OrderIntent]:
     """What is at a broker, and may fill; a sender's own, or everybody's."""
     return [intent_of(row) for row in await held.read(WORKING, limit, sender)]
+
+
+async def chased(held: Held, limit: int) -> Sequence[OrderIntent]:
+    """What is at a broker and follows its price."""
+    return [intent_of(row) for row in await held.read(CHASED, limit)]
 
 
 async def nameless(held: Held, limit: int) -> Sequence[OrderIntent]:
@@ -131,3 +142,9 @@ async def now(held: Held) -> datetime:
     """The database's clock."""
     moment: datetime = (await held.read("SELECT clock_timestamp() AS now"))[0]["now"]
     return moment
+
+
+async def is_paused(held: Held) -> bool:
+    """Whether a person paused trading."""
+    (row,) = await held.read(f"SELECT {is_on(TRADING_PAUSED)} AS paused")
+    return bool(row["paused"])

@@ -28,6 +28,7 @@ from onefill.redis.keys import (
     UNDECIDED_EXITS,
     key,
 )
+from onefill.redis.rates import count_word
 
 S = IntentState
 LISTED = frozenset(
@@ -231,6 +232,8 @@ def keep_words(changes: Changes, snapshot: Snapshot, words: Sequence[Word], now:
         said = [word.outcome, word.detail, word.broker_order_id]
         text = body_of(said)
         if kept is not None and kept.attempts.get(name, "").partition(" ")[2] != text:
+            order = kept.intent.order
+            count_word(changes, f"{order.broker}/{order.account}", word, now)
             attempts = key("intent", word.client_order_id, "attempts")
             changes.write("HSET", attempts, name, f"{micros(now)} {text}")
 

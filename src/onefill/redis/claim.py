@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from onefill.core.ids import ClientOrderId, Lane
-from onefill.core.intent import ACCOMPLISHED, IntentEvent, IntentState, OrderIntent, step
+from onefill.core.intent import ACCOMPLISHED, Chase, IntentEvent, IntentState, OrderIntent, step
 from onefill.core.refusal import Refusal
 from onefill.core.settlement import LaneBooks, settle
 from onefill.core.signal import SignalStatus
@@ -26,8 +26,10 @@ from onefill.redis.books import (
 )
 from onefill.redis.documents import Snapshot, body_of
 from onefill.redis.keys import key
+from onefill.redis.rates import Account, account_of, count_claims
 
 CLAIMED, TAKEN, EXPIRED, PAUSED, WAITING = "claimed", "taken", "expired", "paused", "waiting"
+THROTTLED = "throttled"
 
 Verdicts = dict[ClientOrderId, str]
 
@@ -48,6 +50,7 @@ async def claim_group(
     seen = await authority.look(names=[claim.client_order_id for claim in claims])
     verdicts = {claim.client_order_id: _verdict(claim, seen) for claim in claims}
     ended = _end(seen, [name for name, verdict in verdicts.items() if verdict == EXPIRED])
+    accounts = await _throttle(authority, claims, seen, verdicts)
     wanted = [claim for claim in claims if verdicts[claim.client_order_id] == CLAIMED]
     for claim in [claim for claim in wanted if claim.client_order_id in ended.intents]:
         verdicts[claim.client_order_id] = TAKEN
@@ -61,6 +64,7 @@ async def claim_group(
     teller = Teller(instance=me.instance, epoch=epoch, now=seen.now)
     for claim in wanted:
         _take(changes, seen, claim, me, epoch)
+    count_claims(changes, wanted, accounts, seen)
     for name, intent in ended.intents.items():
         change_intent(changes, seen.intents[name], intent, seen.now)
     change_positions(changes, seen, ended.positions)
@@ -71,6 +75,24 @@ async def claim_group(
     if changes.writes:
         expect_switch(changes, seen)
     return verdicts, changes
+
+
+async def _throttle(
+    authority: RedisAuthority, claims: Sequence[Claim], seen: Snapshot, verdicts: Verdicts
+) -> dict[str, Account]:
+    """Hold back what the broker takes no more of now; it stays NEW, and is asked again (ORD-11)."""
+    accounts = {}
+    for name, windows in {c.account: c.order_rates for c in claims if c.order_rates}.items():
+        accounts[name] = await account_of(authority, name, windows)
+        theirs = (claim.client_order_id for claim in claims if claim.account == name)
+        due = [each for each in theirs if verdicts[each] == CLAIMED]
+        admitted = accounts[name].room.admitted(
+            [seen.intents[each].intent.adds_exposure for each in due]
+        )
+        for each, goes in zip(due, admitted, strict=True):
+            if not goes:
+                verdicts[each] = THROTTLED
+    return accounts
 
 
 def is_mine(seen: Snapshot, claim: Claim, me: Holder) -> bool:
@@ -85,12 +107,13 @@ def _verdict(claim: Claim, seen: Snapshot) -> str:
     if kept is None or kept.intent.state not in before:
         return TAKEN
     intent = kept.intent
-    if intent.attempt != claim.attempt - 1:
+    # The quantity too: of an order's remainder it shrinks until that order's end is confirmed.
+    if intent.attempt != claim.attempt - 1 or intent.order.quantity != claim.quantity:
         return TAKEN
     if intent.valid_until is not None and intent.valid_until < seen.now:
         # What may be at the broker already can't expire: it can only be found, or be a person's.
         return WAITING if claim.resend else EXPIRED
-    if seen.paused and intent.adds_exposure:
+    if seen.paused if intent.adds_exposure else seen.exits_paused:
         return PAUSED
     if not _is_ready(intent, seen) or (intent.adds_exposure and _is_doubtful(intent, seen)):
         return WAITING
@@ -120,6 +143,8 @@ def _take(changes: Changes, seen: Snapshot, claim: Claim, me: Holder, epoch: int
     state, _ = step(kept.intent.state, IntentEvent.CLAIMED)
     sending = replace(
         kept.intent,
+        order=replace(kept.intent.order, order_type=claim.order_type, price=claim.price),
+        chase=_chase(claim, seen.now),
         state=state,
         attempt=claim.attempt,
         signed_at=claim.signed_at,
@@ -134,6 +159,18 @@ def _take(changes: Changes, seen: Snapshot, claim: Claim, me: Holder, epoch: int
     changes.write("HSET", attempts, claim.attempt, _attempt(claim, me))
     facts = {"epoch": epoch, "claimed_at": seen.now, "send_by": sending.send_by}
     changes.write("HSET", attempts, f"{claim.attempt}:claimed", body_of(facts))
+
+
+def _chase(claim: Claim, now: datetime) -> Chase | None:
+    """Where an order that follows its price begins."""
+    if claim.chase is None:
+        return None
+    return Chase(
+        first_price=claim.price,
+        since=now,
+        steps_max=claim.chase.steps_max,
+        round=claim.chase.round,
+    )
 
 
 def _attempt(claim: Claim, me: Holder) -> str:

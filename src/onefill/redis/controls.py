@@ -65,13 +65,13 @@ class RedisControls:
 
         await self._act(by, action, once)
 
-    async def pause(self, by: Actor, note: str) -> TradingSwitch:
-        """No entry is taken anywhere, from this commit on; exits and stops go on."""
-        return await self._switch(True, by, note)
+    async def pause(self, by: Actor, note: str, *, exits: bool) -> TradingSwitch:
+        """No entry is taken anywhere, from this commit on; exits go on, or rest as well."""
+        return await self._switch(True, by, note, exits=exits)
 
     async def resume(self, by: Actor, note: str) -> TradingSwitch:
         """Trade again."""
-        return await self._switch(False, by, note)
+        return await self._switch(False, by, note, exits=False)
 
     async def configure(
         self, portfolio: str, wanted: PortfolioSettings, by: Actor
@@ -185,25 +185,28 @@ class RedisControls:
         assert isinstance(logged, Logged)
         return Closing(position_id=position_id, signal_id=logged.signal_id)
 
-    async def _switch(self, paused: bool, by: Actor, note: str) -> TradingSwitch:
+    async def _switch(self, paused: bool, by: Actor, note: str, *, exits: bool) -> TradingSwitch:
         """A repeated pause keeps the first one's time and name: since when nothing trades."""
 
         async def once() -> Done[TradingSwitch]:
             seen = await self._authority.look()
-            now, before, is_changed = seen.now, seen.switch, seen.paused != paused
+            now, before = seen.now, seen.switch
+            is_changed = (seen.paused, seen.exits_paused) != (paused, exits)
             changes = Changes()
             expect_switch(changes, seen)
             if is_changed:
-                changes.set_fields(PAUSE, {"paused": int(paused), "by": by.name, "at": micros(now)})
+                stands = {"paused": int(paused), "exits_paused": int(exits)}
+                changes.set_fields(PAUSE, {**stands, "by": by.name, "at": micros(now)})
                 changes.write("HINCRBY", PAUSE, "v", 1)
             keeps = not is_changed and "by" in before
             switch = TradingSwitch(
                 paused=paused,
+                exits_paused=exits,
                 by=before["by"] if keeps else by.name,
                 at=moment_of(before["at"]) if keeps else now,
                 changed=is_changed,
             )
-            return switch, changes, {"note": note, "changed": is_changed}
+            return switch, changes, {"note": note, "changed": is_changed, "exits": exits}
 
         return await self._act(by, "trading.pause" if paused else "trading.resume", once)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 
-from onefill.core.book import Account, Situation
+from onefill.core.book import Account, ChaseStep, Situation
 from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.ports.apart import RowsRefused
@@ -67,6 +67,7 @@ def _plan_lane(plan: Plan, seen: Snapshot, lane: KeptLane, policy: Policy, desk:
         intents=tuple(intent for intent in intents if intent.is_live),
         blocked=lane.blocked,
         paused=seen.paused,
+        exits_paused=seen.exits_paused,
         last_decided=lane.last_decided,
         marks=lane.marks,
     )
@@ -91,6 +92,8 @@ def _changes(plan: Plan, seen: Snapshot, desk: Desk) -> Changes:
         _withdraw(changes, seen, name, reason)
     for intent in plan.intents.values():
         add_intent(changes, intent, _venue(intent, desk.live), seen.now)
+    for step in plan.chased:
+        _step_on(changes, seen, step)
     for lane, last, marks in plan.lanes:
         fields = {"last_decided": None if last is None else micros(last), "marks": body_of(marks)}
         changes.set_fields(key("lane", lane), fields)
@@ -107,6 +110,14 @@ def _withdraw(changes: Changes, seen: Snapshot, name: ClientOrderId, reason: str
         raise Stale("An intent that was to be withdrawn is being sent already.", intent=name)
     ended = replace(kept.intent, state=IntentState.EXPIRED, reason=reason)
     change_intent(changes, kept, ended, seen.now)
+
+
+def _step_on(changes: Changes, seen: Snapshot, step: ChaseStep) -> None:
+    kept = seen.intents[step.client_order_id]
+    chase = kept.intent.chase
+    if chase is not None:
+        stepped = replace(kept.intent, chase=replace(chase, step=step.step))
+        change_intent(changes, kept, stepped, seen.now)
 
 
 def _venue(intent: OrderIntent, live: Sequence[str]) -> str:

@@ -91,6 +91,11 @@ class Snapshot:
         """Whether nobody may add exposure."""
         return self.switch.get("paused") == "1"
 
+    @property
+    def exits_paused(self) -> bool:
+        """Whether nobody may send anything at all."""
+        return self.switch.get("exits_paused") == "1"
+
 
 def micros(moment: datetime) -> int:
     """Microseconds since 1970."""

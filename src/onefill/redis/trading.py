@@ -84,7 +84,7 @@ class RedisTradingStore:
     async def claim(
         self, epoch: Epoch | None, claims: Sequence[Claim]
     ) -> Mapping[ClientOrderId, str]:
-        """For each claim: `claimed`, `taken`, `expired`, `paused` or `waiting`."""
+        """For each claim: `claimed`, `taken`, `expired`, `paused`, …"""
         if not claims:
             return {}
 
@@ -113,6 +113,14 @@ class RedisTradingStore:
         """ACKED and PARTIALLY_FILLED: orders whose fills are still to come."""
         sender = self._me.instance if mine else None
         return await worklists.working(self._authority, limit, sender)
+
+    async def chased(self, limit: int) -> Sequence[OrderIntent]:
+        """ACKED and PARTIALLY_FILLED orders that follow their price."""
+        return await worklists.chased(self._authority, limit)
+
+    async def is_paused(self) -> bool:
+        """Whether a person paused trading; the claims and decisions look for themselves."""
+        return (await self._authority.look()).paused
 
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet."""

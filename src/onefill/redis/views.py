@@ -15,6 +15,7 @@ from onefill.ports.rows import (
     BlockedLane,
     InstanceRow,
     LeaderRow,
+    MissedRow,
     OrderRow,
     OrderStory,
     PortfolioRow,
@@ -189,6 +190,10 @@ class RedisViews:
         rows = [_audit_row(start + turn + 1, text) for turn, text in enumerate(texts)]
         return page_of(rows[::-1], window, lambda row: str(row.id))
 
+    async def missed(self, window: Window) -> Page[MissedRow]:
+        """Nothing: the watch stands in the shared-database topology only."""
+        return Page(items=(), next_cursor=None)
+
     async def standing(self) -> Standing:
         """Pause, doubts, blocked lanes."""
         seen = await self._authority.look()
@@ -196,6 +201,7 @@ class RedisViews:
         doubted, quarantined = await worklists.count_doubted(self._authority)
         return Standing(
             paused=seen.paused,
+            exits_paused=seen.exits_paused,
             paused_by=switch.get("by") if seen.paused else None,
             paused_at=moment_of(switch["at"]) if seen.paused else None,
             in_doubt=doubted,

@@ -37,7 +37,7 @@ async def lanes_with_work(authority: RedisAuthority, limit: int) -> Sequence[Lan
 
 
 async def claimable(authority: RedisAuthority, limit: int, aged_ms: int) -> Sequence[OrderIntent]:
-    """What may be claimed, oldest first."""
+    """What may be claimed: what reduces a position first, then the oldest."""
     found = await _in(authority, S.NEW)
     latest = micros(found.now) - aged_ms * 1000
 
@@ -46,7 +46,8 @@ async def claimable(authority: RedisAuthority, limit: int, aged_ms: int) -> Sequ
         may_go = after is None or found.before[after].state in ACCOMPLISHED
         return may_go and kept.made_us <= latest
 
-    return _intents(filter(is_ready, found.intents), limit)
+    ready = filter(is_ready, found.intents)
+    return _intents(sorted(ready, key=lambda kept: kept.intent.adds_exposure), limit)
 
 
 async def unresolved(authority: RedisAuthority, me: Holder, limit: int) -> Sequence[OrderIntent]:
@@ -66,6 +67,12 @@ async def working(
     """What is at a broker, and may fill; a sender's own, or everybody's."""
     found = await _in(authority, S.ACKED, S.PARTIALLY_FILLED)
     return _intents((k for k in found.intents if sender in (None, k.instance)), limit)
+
+
+async def chased(authority: RedisAuthority, limit: int) -> Sequence[OrderIntent]:
+    """What is at a broker and follows its price."""
+    found = await _in(authority, S.ACKED, S.PARTIALLY_FILLED)
+    return _intents((k for k in found.intents if k.intent.chase is not None), limit)
 
 
 async def nameless(authority: RedisAuthority, limit: int) -> Sequence[OrderIntent]:

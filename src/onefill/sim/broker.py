@@ -1,7 +1,7 @@
 """ports.broker.Broker on the simulated venue, with the manners of the real adapters.
 
 The venue's clock and the look-up by likeness are the real ones (brokers/); what is written here
-is what brokers/binance.py and brokers/openalgo.py do around their wires.
+is what brokers/binance and brokers/openalgo.py do around their wires.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class SimBroker:
         return Absent(conclusive=is_conclusive, detail="not there")
 
     async def _venue_time_past(self, intent: OrderIntent) -> int | None:
-        """The venue's time, if the order can't appear after it (brokers/binance.py)."""
+        """The venue's time, if the order can't appear after it (brokers/binance/looking.py)."""
         if self.capabilities.order_class is not OrderClass.B or intent.expires_at is None:
             return None
         grace_ms = LAG_MS + MARGIN_MS if Protection.LAG not in self._without else 0
@@ -267,6 +267,7 @@ def _capabilities(order_class: OrderClass) -> Capabilities:
         retention_s=86_400,
         finds_by_client_id=order_class is not OrderClass.C,
         reports_fills_on_placing=True,
+        states_fills=True,
         native_reduce_only=False,
         modifications_max=None,
         definite_refusals=frozenset(),

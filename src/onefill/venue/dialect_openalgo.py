@@ -38,6 +38,8 @@ _WORDS = {
 Body = Mapping[str, object]
 Handler = Callable[[str, Body], Reply]
 
+MODIFICATIONS_MAX = 25
+"""How often an order may be changed, as at Zerodha."""
 _DAY_US = 24 * 60 * 60 * 1_000_000
 
 
@@ -139,6 +141,8 @@ class OpenAlgoDialect:
         order = self._find(account, body)
         if order is None:
             return _error("Order not found", 404)
+        if order.modifications >= MODIFICATIONS_MAX:
+            return _error("Maximum allowed order modifications exceeded.")
         values = [
             decimal_of(body.get(name) or before)
             for name, before in (

@@ -9,10 +9,19 @@ from datetime import datetime
 from fastapi import APIRouter, Response
 
 from onefill.core.errors import StoreUnavailable
-from onefill.ports.rows import BlockedLane, InstanceRow, LeaderRow, NodeStatus, Standing
+from onefill.ports.rows import (
+    BlockedLane,
+    InstanceRow,
+    LeaderRow,
+    MissedRow,
+    NodeStatus,
+    Standing,
+)
+from onefill.ports.views import Page
 from onefill.web import api_examples as examples
 from onefill.web.api_answers import answer
-from onefill.web.api_desk import AtDesk, documented
+from onefill.web.api_desk import AtDesk, Paged, documented
+from onefill.web.api_examples_missed import MISSED
 
 router = APIRouter()
 
@@ -21,8 +30,9 @@ router = APIRouter()
 class Status:
     """This instance, and what concerns all of them.
 
-    venue: LIVE when any order of this instance can reach real money, else PAPER. Everything
-    from `leader` on is null while the database is not reachable.
+    venue: LIVE when any order of this instance can reach real money, else PAPER. spooled: signals
+    that wait in its local spool for the database. Everything from `leader` on is null while the
+    database is not reachable.
     """
 
     instance: str
@@ -35,14 +45,17 @@ class Status:
     venue: str
     database: str
     redis_connected: bool | None
+    spooled: int
     leader: str | None
     leader_url: str | None
     paused: bool | None
+    exits_paused: bool | None
     paused_by: str | None
     paused_at: datetime | None
     in_doubt: int | None
     quarantined: int | None
     blocked_lanes: tuple[BlockedLane, ...] | None
+    missed: tuple[MissedRow, ...] | None
 
 
 def _status(node: NodeStatus, seen: tuple[LeaderRow | None, Standing] | None) -> Status:
@@ -58,14 +71,17 @@ def _status(node: NodeStatus, seen: tuple[LeaderRow | None, Standing] | None) ->
         venue="LIVE" if node.live else "PAPER",
         database="connected" if seen else "unreachable",
         redis_connected=node.redis_connected,
+        spooled=node.spooled,
         leader=leader.instance if leader else None,
         leader_url=leader.url if leader else None,
         paused=standing.paused if standing else None,
+        exits_paused=standing.exits_paused if standing else None,
         paused_by=standing.paused_by if standing else None,
         paused_at=standing.paused_at if standing else None,
         in_doubt=standing.in_doubt if standing else None,
         quarantined=standing.quarantined if standing else None,
         blocked_lanes=standing.blocked_lanes if standing else None,
+        missed=standing.missed if standing else None,
     )
 
 
@@ -115,6 +131,19 @@ async def status(desk: AtDesk) -> Response:
     except StoreUnavailable:
         return answer(_status(desk.node(), None))
     return answer(_status(desk.node(), seen))
+
+
+@router.get(
+    "/api/missed",
+    tags=["status"],
+    summary="What should have been heard and was not, newest first",
+    response_model=Page[MissedRow],
+    responses=documented(MISSED, 422),
+)
+async def missed(desk: AtDesk, window: Paged) -> Response:
+    """Bars without a signal, holes in a sender's count, positions that only the sender believes in;
+    each with when it came right, if it did. Off where an instrument has no `bar_minutes`."""
+    return answer(await desk.views.missed(window))
 
 
 @router.get(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from onefill.core.settlement import settle
 from onefill.core.signal import SignalStatus
 from onefill.core.succession import Heir
 from onefill.flow.afterlook import Afterlook
+from onefill.flow.chaser import Chaser
 from onefill.flow.decider import Decider
 from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
@@ -28,6 +29,7 @@ from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
 from onefill.flow.settler import Settler
 from onefill.flow.tracker import Tracker
+from onefill.lead.damping import Damping
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving, Stepping
 from onefill.lead.takeover import Surface, Takeover
@@ -39,12 +41,12 @@ from onefill.node.reconciling import Reconciling
 from onefill.node.split_brain import SplitBrainCheck
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
-from onefill.node.term import SharedTerm, SoleTerm, Watcher
+from onefill.node.term import SharedTerm, SoleTerm, Term, Watcher
 from onefill.node.work import Work, only_where_covered
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock
 from onefill.ports.hints import Inbox, Topic
-from onefill.ports.lease import Holder
+from onefill.ports.lease import LEADER, Holder
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
 from onefill.ports.witness import Witness, Witnessed
@@ -97,7 +99,10 @@ def heir_of(settings: Settings, instance: str) -> Heir:
 def build_executing(given: Given) -> Executing:
     """The trade path, and the right to walk it."""
     settings, trading = given.settings, given.stores.trading
-    brokers = build_brokers(accounts_of(settings), given.clock, known=trading.known_orders)
+    rates = given.stores.rates
+    brokers = build_brokers(
+        accounts_of(settings), given.clock, known=trading.known_orders, rates=rates
+    )
     hub = Hub(lanes=given.lanes, ended=given.ended, metrics=given.metrics, clock=given.clock)
     settler = Settler(store=trading, settle=settle, hand_on=hub.settled, clock=given.clock)
     common: dict[str, Any] = {
@@ -106,13 +111,14 @@ def build_executing(given: Given) -> Executing:
         "tell": settler.tell,
         "clock": given.clock,
     }
-    executor = Executor(**common)
+    chaser = _chaser(given, common["broker_of"])
+    executor = Executor(**common, priced=chaser.priced, rates=rates)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
     tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
     resolver = Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s)
-    hub.connect(executor, tracker)
-    decider = _decider(given, hub, executor)
+    hub.connect(executor, tracker, chaser)
+    decider = _decider(given, hub, executor, chaser)
     loops = Loops(hub=hub, decider=decider, executor=executor, tracker=tracker, settler=settler)
     reconciler = _reconciler(given, settler, list(brokers.values()))
     reconciling = Reconciling(
@@ -125,19 +131,16 @@ def build_executing(given: Given) -> Executing:
         given, loops, reconciler, reconciling, [broker.name for broker in brokers.values()]
     )
     kind = SharedTerm if is_shared else SoleTerm
-    jobs = build_runner(given.stores, settings, given.clock, decider.sweep_now)
-    term = kind(state, work, resolver, _watchers(given, common), jobs)
-    leadership = Leadership(
-        term=term,
-        state=state,
-        metrics=given.metrics,
-        sync=given.sync,
-        log_context=given.context,
-        clock=given.clock,
-    )
+    jobs = build_runner(given.stores, settings, given.rules, given.clock, decider.sweep_now)
+    term = kind(state, work, resolver, (chaser, *_watchers(given, common)), jobs)
+    leadership = _leadership(given, term)
     elector = _elector(given, leadership)
     giving = _giving(given, elector, leadership)
-    leadership.connect(fenced=elector.fenced, check=_check(given, giving))
+    leadership.connect(
+        fenced=elector.fenced,
+        check=_check(given, giving),
+        survived=lambda epoch: given.stores.history.survived(LEADER, epoch, given.me),
+    )
     return Executing(
         elector=elector,
         leadership=leadership,
@@ -148,17 +151,39 @@ def build_executing(given: Given) -> Executing:
         work=work,
         always=is_shared,
         reconciling=reconciling,
+        beside=_beside(given, elector),
     )
 
 
-def _decider(given: Given, hub: Hub, executor: Executor) -> Decider:
+def _chaser(given: Given, broker_of: Callable[[OrderIntent], Broker | None]) -> Chaser:
+    return Chaser(
+        store=given.stores.trading,
+        broker_of=broker_of,
+        rules=given.rules,
+        lanes=given.lanes,
+        clock=given.clock,
+    )
+
+
+def _leadership(given: Given, term: Term) -> Leadership:
+    return Leadership(
+        term=term,
+        state=given.state,
+        metrics=given.metrics,
+        sync=given.sync,
+        log_context=given.context,
+        clock=given.clock,
+    )
+
+
+def _decider(given: Given, hub: Hub, executor: Executor, chaser: Chaser) -> Decider:
     rules = given.rules
     covered = only_where_covered(partial(decide, rules=rules), given.state, broker_of_signal(rules))
     return Decider(
         store=given.stores.trading,
         lanes=given.lanes,
         decide=hub.timing(covered),
-        exits=partial(go_on, rules=rules),
+        exits=chaser.informed(partial(go_on, rules=rules)),
         offer=executor.offer,
         ended=given.ended,
         clock=given.clock,
@@ -221,18 +246,34 @@ def _check(given: Given, giving: Giving) -> Callable[[Epoch], None]:
     return check.renewed
 
 
+def _beside(given: Given, elector: Elector) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+    if not given.settings.lease.flap_damping:
+        return ()
+    damping = Damping(
+        elector=elector,
+        timing=_lease_timing(given.settings),
+        wrong_takeovers=partial(given.stores.history.wrong_takeovers, LEADER),
+        clock=given.clock,
+    )
+    return (damping.run,)
+
+
+def _lease_timing(settings: Settings) -> LeaseTiming:
+    lease = settings.lease
+    return LeaseTiming(
+        ttl_ms=lease.ttl_ms,
+        renew_every_ms=lease.renew_every_ms,
+        call_timeout_ms=lease.call_timeout_ms,
+        give_up_ms=lease.give_up_ms,
+    )
+
+
 def _elector(given: Given, leadership: Leadership) -> Elector:
-    lease = given.settings.lease
     return Elector(
         store=given.stores.leases,
         me=given.me,
         heir=heir_of(given.settings, given.me.instance),
-        timing=LeaseTiming(
-            ttl_ms=lease.ttl_ms,
-            renew_every_ms=lease.renew_every_ms,
-            call_timeout_ms=lease.call_timeout_ms,
-            give_up_ms=lease.give_up_ms,
-        ),
+        timing=_lease_timing(given.settings),
         clock=given.clock,
         vigil=given.stores.vigil,
         others=partial(given.stores.instances.others, given.me, STALE_AFTER_S),

@@ -15,15 +15,19 @@ import structlog
 from onefill import __version__
 from onefill.config.rules import rules_of
 from onefill.config.settings import Settings
+from onefill.core.control import ControlEvent
 from onefill.core.errors import OnefillError
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
 from onefill.core.portfolio.rollover import must_roll_at
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
+from onefill.core.watch import MissKind
+from onefill.disk.spool import DiskSpool, spool_folder
 from onefill.embedded.server import EmbeddedPostgres
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake
+from onefill.flow.spool import Spooling
 from onefill.node.coordination import NodeCoordination, Sources
 from onefill.node.instance import Executing, Instance, Parts
 from onefill.node.logs import LogContext, set_up_logs
@@ -156,6 +160,7 @@ class _Builder:
             gossip=self.redis.gossip if self.redis else None,
         )
         awaiting = Awaiting(signal_log=log_, ended=self.ended, clock=self.clock)
+        spooling = self._spooling(intake)
         executing = self._executing() if self.settings.role.executes else None
         self.reconciling = executing.reconciling if executing is not None else None
         application = build_application(
@@ -169,6 +174,7 @@ class _Builder:
             metrics=self.metrics,
             clock=self.clock,
             reconcile=self._reconcile_now,
+            spooling=spooling,
         )
         return Parts(
             state=self.state,
@@ -180,6 +186,7 @@ class _Builder:
             beside=(
                 self.stores.vigil.run,
                 self.stores.messages.run,
+                spooling.run,
                 *(self.redis.loops if self.redis else ()),
             ),
             takes_in=self.settings.role.takes_in,
@@ -188,6 +195,19 @@ class _Builder:
             warm=partial(_warm, application),
             leave=partial(self.stores.instances.leave, self.me),
             close=partial(_close, self.stores, executing, self.redis),
+            clock=self.clock,
+        )
+
+    def _spooling(self, intake: Intake) -> Spooling:
+        folder = spool_folder(self.settings.data)
+        spool = DiskSpool(folder, bytes_max=self.settings.spool.bytes_max)
+        self.state.spooled = lambda: spool.waiting
+        return Spooling(
+            spool=spool,
+            take_in=intake.take_in,
+            zones=self.zones,
+            is_up=lambda: self.state.database_up and self.state.taking_in,
+            metrics=self.metrics,
             clock=self.clock,
         )
 
@@ -236,7 +256,7 @@ class _Builder:
             state=self.state,
             metrics=self.metrics,
             clock=self.clock,
-            look=self.stores.trading.now,
+            look=self._look,
             beat=self._beat,
             measure=self._measure,
             sync=self.sync,
@@ -253,6 +273,11 @@ class _Builder:
     def _listening(self, port: int) -> None:
         self.port = port
         log.info("instance.listening", host=self.settings.host, port=port)
+
+    async def _look(self) -> None:
+        """Whether the database answers; and by the way, whether a person paused trading."""
+        paused = await self.stores.trading.is_paused()
+        self.state.move(ControlEvent.PAUSED if paused else ControlEvent.RESUMED)
 
     async def _beat(self) -> None:
         presence = Presence(
@@ -273,6 +298,9 @@ class _Builder:
         standing = await self.stores.views.standing()
         self.metrics.intents_in_doubt.set(standing.in_doubt)
         self.metrics.quarantined.set(standing.quarantined)
+        for kind in MissKind:
+            missed = sum(miss.kind == kind.value for miss in standing.missed)
+            self.metrics.missed_signals.set(missed, kind.value)
 
 
 def _read_calendars(rules: Rules) -> None:

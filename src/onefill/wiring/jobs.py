@@ -9,7 +9,9 @@ import structlog
 
 from onefill.config.settings import Settings
 from onefill.core.ids import Epoch
+from onefill.core.instrument import Rules
 from onefill.jobs.runner import Runner
+from onefill.jobs.watch import Watch
 from onefill.ports.clock import Clock
 from onefill.ports.jobs import Job
 from onefill.wiring.stores import Stores
@@ -18,7 +20,11 @@ log = structlog.get_logger()
 
 
 def build_runner(
-    stores: Stores, settings: Settings, clock: Clock, sweep_now: Callable[[], None]
+    stores: Stores,
+    settings: Settings,
+    rules: Rules,
+    clock: Clock,
+    sweep_now: Callable[[], None],
 ) -> Runner:
     """All jobs. sweep_now: makes the decider look for work at once."""
     times, store = settings.jobs, stores.jobs
@@ -30,7 +36,14 @@ def build_runner(
             sweep_now()
         return json.dumps({"undecided": undecided, "unsent": unsent})
 
+    watch = Watch(
+        stores.watch,
+        rules,
+        every_s=float(times.watch_every_s),
+        grace_s=float(times.watch_grace_s),
+    )
     jobs = (
+        *watch.jobs,
         Job(
             name="rollover_scan", every_s=float(times.rollover_every_s), work=stores.rollovers.scan
         ),

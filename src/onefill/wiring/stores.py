@@ -20,12 +20,14 @@ from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.messages import PostgresMessages
+from onefill.postgres.rates import PostgresRates
 from onefill.postgres.recovery import PostgresRecoveryStore
 from onefill.postgres.rollovers import MustRoll, PostgresRollovers
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 from onefill.postgres.views import PostgresViews
 from onefill.postgres.vigil import PostgresVigil
+from onefill.postgres.watch import PostgresWatch
 from onefill.wiring.accounts import limits_of
 
 VIEWS_MIN, VIEWS_MAX = 0, 4
@@ -72,6 +74,8 @@ class Stores:
     controls: PostgresControls
     jobs: PostgresJobs
     rollovers: PostgresRollovers
+    rates: PostgresRates
+    watch: PostgresWatch
     closing: list[Any] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -92,7 +96,7 @@ def build_stores(
     must_roll: MustRoll,
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
-    connecting = Connecting(url=url, holder=me)
+    connecting = Connecting(url=url, holder=me, pooled=settings.database.pooled)
     around = Surroundings(clock, jitter)
 
     def held(greeting: str = "") -> Held:
@@ -123,8 +127,23 @@ def build_stores(
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
         jobs=PostgresJobs(held(), me.instance, _retention(settings)),
         rollovers=PostgresRollovers(held(), must_roll),
+        rates=PostgresRates(held()),
+        watch=PostgresWatch(held(), me.instance),
     )
-    stores.closing = [
+    stores.closing = [*_closing(stores), pool, history]
+    return stores
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        payloads_days=float(settings.jobs.payloads_days),
+        instances_s=float(settings.jobs.archive_after_s),
+    )
+
+
+def _closing(stores: Stores) -> list[Any]:
+    """Those with a connection of their own, in the order in which they let go."""
+    return [
         stores.signal_log,
         stores.trading,
         stores.leases,
@@ -134,14 +153,6 @@ def build_stores(
         stores.handovers,
         stores.messages,
         stores.rollovers,
-        pool,
-        history,
+        stores.rates,
+        stores.watch,
     ]
-    return stores
-
-
-def _retention(settings: Settings) -> Retention:
-    return Retention(
-        payloads_days=float(settings.jobs.payloads_days),
-        instances_s=float(settings.jobs.archive_after_s),
-    )

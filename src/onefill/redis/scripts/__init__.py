@@ -12,3 +12,4 @@ def _text(name: str) -> str:
 OPEN, APPEND, COMMIT = _text("open"), _text("append"), _text("commit")
 LOOK, LIST, LANES = _text("look"), _text("list"), _text("lanes")
 BOOK, STORIES, SIGNALS = _text("book"), _text("stories"), _text("signals")
+GRANT = _text("grant")

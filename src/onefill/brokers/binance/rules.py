@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
+from onefill.brokers.meter import RateRow
 from onefill.core.intent import OrderRequest, OrderType
 from onefill.core.money import ZERO, plain
 
@@ -33,11 +34,14 @@ class _Symbol(msgspec.Struct, frozen=True, rename="camel"):
     filters: list[_Filter]
 
 
-class _Listing(msgspec.Struct, frozen=True):
+class Listing(msgspec.Struct, frozen=True, rename="camel"):
+    """What exchangeInfo says, as far as it is needed."""
+
     symbols: list[_Symbol]
+    rate_limits: list[RateRow] = []
 
 
-listing_decoder = msgspec.json.Decoder(_Listing)
+listing_decoder = msgspec.json.Decoder(Listing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,7 @@ class SymbolRules:
     notional_least: Decimal
 
 
-def rules_of(listing: _Listing) -> Mapping[str, SymbolRules]:
+def rules_of(listing: Listing) -> Mapping[str, SymbolRules]:
     """The filters of each listed symbol."""
     return {row.symbol: _rules(row.status, row.filters) for row in listing.symbols}
 
@@ -82,11 +86,13 @@ def complaint(order: OrderRequest, rules: Mapping[str, SymbolRules]) -> str | No
         return None
     if not mine.is_trading and not order.reduce_only:
         return f"{order.symbol} does not trade now"
-    at_market = order.order_type is OrderType.MARKET
+    at_market = order.order_type is not OrderType.LIMIT
     bounds = mine.market_quantity if at_market else mine.quantity
     found = bounds.complaint("the quantity", order.quantity)
     if found is None and order.price is not None:
         found = mine.price.complaint("the price", order.price) or _too_little(order, mine)
+    if found is None and order.trigger_price is not None:
+        found = mine.price.complaint("the trigger price", order.trigger_price)
     return None if found is None else f"{order.symbol}: {found}"
 
 
