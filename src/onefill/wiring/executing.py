@@ -27,6 +27,7 @@ from onefill.flow.chaser import Chaser
 from onefill.flow.decider import Decider
 from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
+from onefill.flow.listener import Listener
 from onefill.flow.market import Market, QuoteTiming
 from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
@@ -116,7 +117,12 @@ def build_executing(given: Given) -> Executing:
     executor = Executor(**common, priced=chaser.priced, rates=given.stores.rates)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
-    tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
+    tracker = Tracker(
+        **common,
+        sees_all=lambda: not is_shared or state.epoch is not None,
+        first_poll_ms=settings.orders.poll_first_ms,
+        slowest_poll_ms=settings.orders.poll_slowest_ms,
+    )
     resolver = Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s)
     hub.connect(executor, tracker, chaser)
     decider = _decider(given, hub, executor, chaser, brokers)
@@ -152,7 +158,20 @@ def build_executing(given: Given) -> Executing:
         work=work,
         always=is_shared,
         reconciling=reconciling,
-        beside=_beside(given, elector),
+        beside=(_listener(given, brokers, loops, reconciling).run, *_beside(given, elector)),
+    )
+
+
+def _listener(
+    given: Given, brokers: dict[BrokerKey, Broker], loops: Loops, reconciling: Reconciling
+) -> Listener:
+    return Listener(
+        store=given.stores.trading,
+        brokers=list(brokers.values()),
+        tell=loops.settler.tell,
+        hurry=loops.tracker.hurry,
+        stirred=reconciling.soon,
+        clock=given.clock,
     )
 
 
