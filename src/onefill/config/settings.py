@@ -22,6 +22,7 @@ from onefill.config.instruments import (
     CapsSettings,
     InstrumentSettings,
     MaxAgeSettings,
+    QuoteSettings,
     SwitchSettings,
 )
 from onefill.config.orders import LimitSettings, OrderSettings
@@ -280,6 +281,7 @@ class Settings(Section):
     jobs: JobSettings = JobSettings()
     caps: CapsSettings = CapsSettings()
     switches: SwitchSettings = SwitchSettings()
+    quotes: QuoteSettings = QuoteSettings()
     max_age_by_type_s: MaxAgeSettings = MaxAgeSettings()
     strategies: Mapping[str, StrategySettings] = Field(
         default_factory=dict, description="Settings by portfolio."
