@@ -6,6 +6,7 @@ Played twice: by an engine that sizes, enters and leaves; and held through every
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import sys
@@ -97,6 +98,18 @@ async def _replay(here: World, file: Path, lots: str) -> None:
     )
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()[-3000:]
+
+
+async def _rehearsed_equity(file: Path, lots: str) -> str:
+    """What `--what-if` says that the whole recording ends with."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "onefill", "replay", str(file), "--lots", lots),
+        *("--portfolio", "year", "--what-if", "--json"),
+        env=support.environment(ONEFILL_MARKET_HOURS="off"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    return str(json.loads(output)["sides"][0]["summary"]["closed equity ₹"])
 
 
 async def _kill_now_and_then(here: World, seed: int, kills: list[str]) -> None:
@@ -200,5 +213,7 @@ async def test_a_year_with_random_deaths_ends_as_one_without(
     assert len(kills) >= min(KILLS, 3)
     assert len(rolled) >= played.rollovers or len(read_bars(DATA)) > BARS_MAX
     assert {row["rollover_status"] for row in calm["positions"]} <= {"none", "rolled"}
+    rehearsed = await _rehearsed_equity(tmp_path / "calm" / "signals.jsonl", played.lots)
+    assert rehearsed == calm["equity"][0]["closed_equity"]
     for table, rows in calm.items():
         assert wild[table] == rows, table
