@@ -25,6 +25,11 @@ class Row:
     nameless: dict[str, str] | None = None
 
     @property
+    def holds_back(self) -> bool:
+        """Whether the account may not even ask after it."""
+        return self.status in (418, 429)
+
+    @property
     def name(self) -> str:
         """For people."""
         words = self.body if isinstance(self.body, str) else " ".join(map(str, self.body.values()))
@@ -100,7 +105,7 @@ BINANCE = [
     _binance(400, -1111, "Precision is over the maximum defined for this asset.", NEVER_PLACED),
     _binance(400, -1121, "Invalid symbol.", NEVER_PLACED),
     _binance(400, -4120, "Order type not supported for this endpoint.", NEVER_PLACED),
-    _binance(400, -4130, "An open stop order on this side closes the position.", TWO),
+    _binance(400, -4130, "An open stop order on this side closes the position.", NEVER_PLACED),
     _binance(401, -2015, "Invalid API-key, IP, or permissions for action.", NEVER_PLACED),
     # The right code in the wrong place.
     _binance(500, -2019, "Margin is insufficient.", TWO),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -23,7 +24,7 @@ from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, Verb
+from onefill.core.intent import OrderIntent, OrderRequest, Verb
 from onefill.core.money import plain
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
@@ -78,7 +79,7 @@ class OpenAlgoBroker:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Class C always; the lag is the paper venue's own, once started."""
+        """Class C always; the lag is the paper venue's own, once started; fills as it shows."""
         return self._capabilities
 
     async def start(self) -> None:
@@ -95,6 +96,10 @@ class OpenAlgoBroker:
         await self._http.close()
 
     # Placing
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """It does not say; the instrument's configuration does."""
+        return None
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Read which like orders are there already, and build the request.
@@ -233,6 +238,7 @@ class OpenAlgoBroker:
         reply = await self._post("orderstatus", strategy=_ASKER, orderid=broker_order_id)
         row = words.row_of(words.data_of(reply), self._units)
         if row is not None and row.broker_order_id == broker_order_id:
+            self._note_fills([row])
             return Found(report=await self._report(row))
         if reply.status == 404:
             return Absent(conclusive=False, detail=self._quote(reply))
@@ -253,7 +259,13 @@ class OpenAlgoBroker:
         rows = words.rows_of(words.data_of(reply), self._units)
         if rows is None:
             raise self._unreadable(reply)
+        self._note_fills(rows)
         return rows
+
+    def _note_fills(self, rows: Sequence[words.Row]) -> None:
+        """Some brokers behind it never say how much is filled; one such row tells."""
+        if any(row.filled_quantity is None for row in rows):
+            self._capabilities = replace(self._capabilities, states_fills=False)
 
     # The wire
 
@@ -282,6 +294,7 @@ def _capabilities(lag_ms: int, rates: Rates) -> Capabilities:
         retention_s=None,
         finds_by_client_id=False,
         reports_fills_on_placing=False,
+        states_fills=True,
         native_reduce_only=False,
         modifications_max=25,
         definite_refusals=frozenset(f"HTTP {rule.status} {rule.says}" for rule in words.DEFINITE),

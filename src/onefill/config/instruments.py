@@ -31,6 +31,26 @@ Pair = tuple[Number, Number]
 Units = Annotated[tuple[UnitsFrom, ...], BeforeValidator(_one_size)]
 
 
+class ChaseSettings(Section):
+    """Orders that follow their price from the middle of the market, rather than pay at once."""
+
+    step: Number = Field(
+        default=ZERO, ge=0, description="Points that a limit moves at a time; 0: all at market."
+    )
+    tick: Number = Field(
+        default=Decimal("0.05"), gt=0, description="Points between two prices at the exchange."
+    )
+    every_s: Number = Field(default=Decimal("1.5"), gt=0, description="Seconds between steps.")
+    steps_max: int = Field(
+        default=10, ge=0, description="Steps after which the rest goes at market."
+    )
+    cost_max: Number = Field(
+        default=Decimal(500),
+        ge=0,
+        description="Rupees for one lot that the limit may move, at the most.",
+    )
+
+
 class InstrumentSettings(Section):
     """One instrument. For one that onefill knows, only what differs; see `config/rules.py`."""
 
@@ -82,6 +102,12 @@ class InstrumentSettings(Section):
         default=None,
         ge=0,
         description="Calendar days before expiry at which entries use the next one.",
+    )
+    chase: ChaseSettings = Field(default_factory=ChaseSettings)
+    freeze_quantity: int | None = Field(
+        default=None,
+        gt=0,
+        description="Broker units above which the exchange takes no order; larger ones are sliced.",
     )
     bar_minutes: Number | None = Field(
         default=None,

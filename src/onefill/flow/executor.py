@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
 from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
 from onefill.core.ids import ClientOrderId, Epoch
-from onefill.core.intent import ACCOMPLISHED, OrderIntent
+from onefill.core.intent import ACCOMPLISHED, IntentState, OrderIntent
 from onefill.core.rates import Urgency
 from onefill.core.report import Unknown
 from onefill.core.settlement import Told
@@ -29,6 +29,13 @@ MAKERS_OWN_MS = 1000
 log = structlog.get_logger()
 
 BrokerOf = Callable[[OrderIntent], Broker | None]
+Pricing = Callable[[OrderIntent], Awaitable[OrderIntent]]
+"""The order with the price that it is to be sent with."""
+
+
+async def as_decided(intent: OrderIntent) -> OrderIntent:
+    """No price of its own: the order as it is."""
+    return intent
 
 
 class Executor:
@@ -45,9 +52,11 @@ class Executor:
         broker_of: BrokerOf,
         tell: Callable[[Told], None],
         clock: Clock,
+        priced: Pricing = as_decided,
         rates: RateStore | None = None,
         in_flight_max: int = 128,
     ) -> None:
+        self._priced = priced
         self._store = store
         self._broker_of = broker_of
         self._tell = tell
@@ -78,11 +87,22 @@ class Executor:
 
     def settled(self, intents: Sequence[OrderIntent]) -> None:
         """Take note of changed intents: what waited for a filled one may go now."""
+        self._renew([intent for intent in intents if intent.state is IntentState.NEW])
         for intent in intents:
             if intent.state in ACCOMPLISHED:
                 self._queue(self._held.pop(intent.client_order_id, ()))
             elif not intent.is_live:
                 self._held.pop(intent.client_order_id, None)
+
+    def _renew(self, intents: Sequence[OrderIntent]) -> None:
+        """What is held and changed: from now on it waits for another one, or for less."""
+        for intent in intents:
+            for waiting in self._held.values():
+                kept = [w for w in waiting if w.client_order_id != intent.client_order_id]
+                if len(kept) < len(waiting) and intent.after is not None:
+                    waiting[:] = kept
+                    self._held.setdefault(intent.after, []).append(intent)
+                    break
 
     def _queue(self, intents: Sequence[OrderIntent]) -> None:
         for intent in intents:
@@ -191,7 +211,7 @@ class Executor:
                 log.error("executor.no_broker", broker=intent.order.broker)
             else:
                 with urgently(_urgency_of(intent)):
-                    prepared = await broker.prepare(intent)
+                    prepared = await broker.prepare(await self._priced(intent))
         except OnefillError as error:
             # Nothing was claimed, so nothing is in doubt: the sweep brings it again.
             log.warning("executor.not_prepared", intent=intent.client_order_id, error=str(error))

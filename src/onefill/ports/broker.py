@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from onefill.core.intent import OrderIntent, OrderType
+from onefill.core.intent import OrderIntent, OrderRequest, OrderType
 from onefill.core.quote import Listing, Quote
 from onefill.core.rates import RateWindow
 from onefill.core.report import LookUp, OrderReport, Outcome
@@ -32,6 +32,8 @@ class Capabilities:
     request_expiry_ms: how long a signed request stays valid; None: it never expires.
     retention_s: for how long client ids are remembered (class A).
     finds_by_client_id: whether a look-up by client order id exists.
+    states_fills: whether an order's own state says how much of it is filled; else no price is
+    chased here (PF-22). modifications_max: how often an order may be changed; None: any number.
     definite_refusals: codes that prove that an order was not placed.
     order_rates: how many orders an account may send in a time; none is not known, or no limit.
     conditional: order types that wait at the broker for their trigger price.
@@ -44,6 +46,7 @@ class Capabilities:
     retention_s: int | None
     finds_by_client_id: bool
     reports_fills_on_placing: bool
+    states_fills: bool
     native_reduce_only: bool
     modifications_max: int | None
     definite_refusals: frozenset[str]
@@ -93,6 +96,10 @@ class Broker(Protocol):
 
     async def start(self) -> None:
         """Learn the venue's clock and capabilities. Raises BrokerUnavailable."""
+        ...
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """The largest quantity of such an order, as far as the broker says; None: no limit."""
         ...
 
     async def prepare(self, intent: OrderIntent) -> Prepared:

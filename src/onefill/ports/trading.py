@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from onefill.core.book import Decision, Situation
 from onefill.core.ids import ClientOrderId, Epoch, Lane
-from onefill.core.intent import OrderIntent
+from onefill.core.intent import Chase, OrderIntent, OrderType
 from onefill.core.rates import RateWindow
 from onefill.core.settlement import LaneBooks, Settlement, Told
 from onefill.core.signal import LoggedSignal, Signal, SignalStatus
@@ -58,6 +59,10 @@ class Claim:
     expires_at: datetime | None
     send_within_ms: int
     request_hash: bytes
+    quantity: Decimal
+    order_type: OrderType = OrderType.MARKET
+    price: Decimal | None = None
+    chase: Chase | None = None
     witnessed: tuple[str, ...] = ()
     resend: bool = False
     account: str = ""
@@ -125,6 +130,10 @@ class TradingStore(Protocol):
 
         mine: only those that this instance sent.
         """
+        ...
+
+    async def chased(self, limit: int) -> Sequence[OrderIntent]:
+        """ACKED and PARTIALLY_FILLED orders that follow their price (PF-22)."""
         ...
 
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:

@@ -62,30 +62,43 @@ _CLAIM: Columns[Claim] = Columns(
         Column("request_hash", "bytea", lambda c: c.request_hash),
         Column("witnessed", "text", lambda c: json.dumps(c.witnessed)),
         Column("resend", "boolean", lambda c: c.resend),
+        Column("quantity", "numeric", lambda c: c.quantity),
+        Column("order_type", "text", lambda c: c.order_type),
+        Column("price", "numeric", lambda c: c.price),
+        Column("chase_round", "integer", lambda c: None if c.chase is None else c.chase.round),
+        Column("steps_max", "integer", lambda c: 0 if c.chase is None else c.chase.steps_max),
     )
 )
+_INSTANCE, _BOOT, _EPOCH = (f"${len(_CLAIM) + place}" for place in (1, 2, 3))
 _BEFORE = "CASE WHEN asked.resend THEN '{SENDING,IN_DOUBT}'::text[] ELSE '{NEW}' END"
+# The quantity too: of an order's remainder it shrinks until that order's end is confirmed.
+_IS_AS_ASKED = f"""i.state = ANY({_BEFORE}) AND i.attempt = asked.attempt - 1
+      AND i.quantity = asked.quantity"""
 _TAKE = f"""
 WITH asked AS (SELECT * FROM {_CLAIM.unnest()}),
 locked AS (
     SELECT i.client_order_id FROM order_intents i JOIN asked USING (client_order_id)
-    WHERE i.state = ANY({_BEFORE}) AND i.attempt = asked.attempt - 1
+    WHERE {_IS_AS_ASKED}
     ORDER BY 1 FOR NO KEY UPDATE OF i),
 claimed AS (
     UPDATE order_intents i
-    SET state = 'SENDING', attempt = asked.attempt, instance = $9, boot = $10, epoch = $11,
+    SET state = 'SENDING', attempt = asked.attempt,
+        instance = {_INSTANCE}, boot = {_BOOT}, epoch = {_EPOCH},
         signed_at = asked.signed_at, expires_at = asked.expires_at, witnessed = asked.witnessed,
         send_by = clock_timestamp() + asked.send_within_ms * interval '1 millisecond',
-        updated_at = clock_timestamp()
+        order_type = asked.order_type, price = asked.price, chase_round = asked.chase_round,
+        chase_price = CASE WHEN asked.chase_round IS NOT NULL THEN asked.price END,
+        chase_since = CASE WHEN asked.chase_round IS NOT NULL THEN clock_timestamp() END,
+        chase_steps_max = asked.steps_max, updated_at = clock_timestamp()
     FROM asked JOIN locked USING (client_order_id)
     WHERE i.client_order_id = asked.client_order_id
-      AND i.state = ANY({_BEFORE}) AND i.attempt = asked.attempt - 1
+      AND {_IS_AS_ASKED}
     RETURNING i.client_order_id, i.signal_id, i.attempt, i.signed_at, i.expires_at, i.send_by,
               asked.request_hash),
 attempts AS (
     INSERT INTO order_attempts (client_order_id, attempt, instance, boot, epoch, claimed_at,
                                 signed_at, expires_at, send_by, request_hash)
-    SELECT client_order_id, attempt, $9, $10, $11, clock_timestamp(),
+    SELECT client_order_id, attempt, {_INSTANCE}, {_BOOT}, {_EPOCH}, clock_timestamp(),
            signed_at, expires_at, send_by, request_hash FROM claimed)
 SELECT client_order_id, signal_id FROM claimed"""
 

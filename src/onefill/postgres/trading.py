@@ -155,6 +155,10 @@ class PostgresTradingStore:
         sender = self._me.instance if mine else None
         return await worklists.working(self._held.read, limit, sender)
 
+    async def chased(self, limit: int) -> Sequence[OrderIntent]:
+        """ACKED and PARTIALLY_FILLED orders that follow their price."""
+        return await worklists.chased(self._held.read, limit)
+
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet."""
         return await worklists.nameless(self._held.read, limit)

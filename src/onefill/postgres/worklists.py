@@ -54,6 +54,11 @@ SELECT {INTENT_READ} FROM order_intents
 WHERE state IN ('ACKED', 'PARTIALLY_FILLED') AND ($2::text IS NULL OR instance = $2)
 ORDER BY updated_at LIMIT $1"""
 
+CHASED = f"""
+SELECT {INTENT_READ} FROM order_intents
+WHERE chase_round IS NOT NULL AND state IN ('ACKED', 'PARTIALLY_FILLED')
+ORDER BY updated_at LIMIT $1"""
+
 NAMELESS = f"""
 SELECT {INTENT_READ} FROM order_intents
 WHERE state IN ('SENDING', 'IN_DOUBT', 'QUARANTINED') AND broker_order_id IS NULL
@@ -96,6 +101,11 @@ async def unresolved(held: Held, me: Holder, limit: int) -> Sequence[OrderIntent
 async def working(held: Held, limit: int, sender: str | None) -> Sequence[OrderIntent]:
     """What is at a broker, and may fill; a sender's own, or everybody's."""
     return [intent_of(row) for row in await held.read(WORKING, limit, sender)]
+
+
+async def chased(held: Held, limit: int) -> Sequence[OrderIntent]:
+    """What is at a broker and follows its price."""
+    return [intent_of(row) for row in await held.read(CHASED, limit)]
 
 
 async def nameless(held: Held, limit: int) -> Sequence[OrderIntent]:

@@ -18,7 +18,7 @@ from uuid import UUID
 from onefill.brokers.likeness import KnownOrders, Sighting, like, recognise
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent
+from onefill.core.intent import OrderIntent, OrderRequest
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
     Absent,
@@ -43,6 +43,8 @@ SEND_WITHIN_MS = 500
 MARGIN_MS = 50
 RESYNC_EVERY_S = 30.0
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
+QUANTITY_MAX = Decimal(3)
+"""What the simulated venue takes in one order."""
 
 
 class Observer(Protocol):
@@ -93,6 +95,10 @@ class SimBroker:
         """Nothing is held."""
 
     # Placing -----------------------------------------------------------------------------------
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """So much at once; larger orders are sliced."""
+        return QUANTITY_MAX
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the next attempt, on venue time."""
@@ -267,6 +273,7 @@ def _capabilities(order_class: OrderClass) -> Capabilities:
         retention_s=86_400,
         finds_by_client_id=order_class is not OrderClass.C,
         reports_fills_on_placing=True,
+        states_fills=True,
         native_reduce_only=False,
         modifications_max=None,
         definite_refusals=frozenset(),

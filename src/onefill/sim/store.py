@@ -136,6 +136,10 @@ class SimTradingStore:
 
         return (await self._held.read.read(statement))[:limit]
 
+    async def chased(self, limit: int) -> Sequence[OrderIntent]:
+        """None: all is traded at market here."""
+        return ()
+
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet."""
         sent = await self._in(S.SENDING, S.IN_DOUBT, S.QUARANTINED)

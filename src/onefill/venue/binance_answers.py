@@ -37,6 +37,7 @@ MESSAGES = {
     -2021: "Order would immediately trigger.",
     -2022: "ReduceOnly Order is rejected.",
     -4003: "Quantity less than or equal to zero.",
+    -4005: "Quantity greater than max quantity.",
     -4006: "Price less than or equal to zero.",
     -4014: "Price not increased by tick size.",
     -4015: "Client order id is not valid.",
@@ -297,7 +298,7 @@ def _symbol_row(instrument: Instrument) -> dict[str, object]:
 
 def _filters(instrument: Instrument) -> list[dict[str, object]]:
     tick, step = plain(instrument.tick), plain(instrument.steps[0])
-    size = {"minQty": step, "maxQty": "1000000000", "stepSize": step}
+    size = {"minQty": step, "maxQty": plain(instrument.most), "stepSize": step}
     return [
         {
             "filterType": "PRICE_FILTER",

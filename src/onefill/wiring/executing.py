@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from onefill.brokers.registry import build_brokers
+from onefill.brokers.registry import BrokerKey, build_brokers
 from onefill.config.settings import Mode, Settings
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
@@ -19,8 +20,10 @@ from onefill.core.intent import OrderIntent
 from onefill.core.lease import LeaseTiming
 from onefill.core.settlement import settle
 from onefill.core.signal import SignalStatus
+from onefill.core.slicing import MostOf, deciding_in_slices, going_on_in_slices
 from onefill.core.succession import Heir
 from onefill.flow.afterlook import Afterlook
+from onefill.flow.chaser import Chaser
 from onefill.flow.decider import Decider
 from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
@@ -40,7 +43,7 @@ from onefill.node.reconciling import Reconciling
 from onefill.node.split_brain import SplitBrainCheck
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
-from onefill.node.term import SharedTerm, SoleTerm, Watcher
+from onefill.node.term import SharedTerm, SoleTerm, Term, Watcher
 from onefill.node.work import Work, only_where_covered
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock
@@ -98,10 +101,7 @@ def heir_of(settings: Settings, instance: str) -> Heir:
 def build_executing(given: Given) -> Executing:
     """The trade path, and the right to walk it."""
     settings, trading = given.settings, given.stores.trading
-    rates = given.stores.rates
-    brokers = build_brokers(
-        accounts_of(settings), given.clock, known=trading.known_orders, rates=rates
-    )
+    brokers = _brokers(given)
     hub = Hub(lanes=given.lanes, ended=given.ended, metrics=given.metrics, clock=given.clock)
     settler = Settler(store=trading, settle=settle, hand_on=hub.settled, clock=given.clock)
     common: dict[str, Any] = {
@@ -110,13 +110,14 @@ def build_executing(given: Given) -> Executing:
         "tell": settler.tell,
         "clock": given.clock,
     }
-    executor = Executor(**common, rates=rates)
+    chaser = _chaser(given, common["broker_of"])
+    executor = Executor(**common, priced=chaser.priced, rates=given.stores.rates)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
     tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
     resolver = Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s)
-    hub.connect(executor, tracker)
-    decider = _decider(given, hub, executor)
+    hub.connect(executor, tracker, chaser)
+    decider = _decider(given, hub, executor, chaser, _most_of(given.rules, brokers))
     loops = Loops(hub=hub, decider=decider, executor=executor, tracker=tracker, settler=settler)
     reconciler = _reconciler(given, settler, list(brokers.values()))
     reconciling = Reconciling(
@@ -130,15 +131,8 @@ def build_executing(given: Given) -> Executing:
     )
     kind = SharedTerm if is_shared else SoleTerm
     jobs = build_runner(given.stores, settings, given.rules, given.clock, decider.sweep_now)
-    term = kind(state, work, resolver, _watchers(given, common), jobs)
-    leadership = Leadership(
-        term=term,
-        state=state,
-        metrics=given.metrics,
-        sync=given.sync,
-        log_context=given.context,
-        clock=given.clock,
-    )
+    term = kind(state, work, resolver, (chaser, *_watchers(given, common)), jobs)
+    leadership = _leadership(given, term)
     elector = _elector(given, leadership)
     giving = _giving(given, elector, leadership)
     leadership.connect(
@@ -160,14 +154,57 @@ def build_executing(given: Given) -> Executing:
     )
 
 
-def _decider(given: Given, hub: Hub, executor: Executor) -> Decider:
+def _chaser(given: Given, broker_of: Callable[[OrderIntent], Broker | None]) -> Chaser:
+    return Chaser(
+        store=given.stores.trading,
+        broker_of=broker_of,
+        rules=given.rules,
+        lanes=given.lanes,
+        clock=given.clock,
+    )
+
+
+def _brokers(given: Given) -> dict[BrokerKey, Broker]:
+    stores = given.stores
+    accounts = accounts_of(given.settings)
+    return build_brokers(
+        accounts, given.clock, known=stores.trading.known_orders, rates=stores.rates
+    )
+
+
+def _leadership(given: Given, term: Term) -> Leadership:
+    return Leadership(
+        term=term,
+        state=given.state,
+        metrics=given.metrics,
+        sync=given.sync,
+        log_context=given.context,
+        clock=given.clock,
+    )
+
+
+def _most_of(rules: Rules, brokers: Mapping[BrokerKey, Broker]) -> MostOf:
+    """The largest order: as the broker says, and as the instrument is configured (ORD-15)."""
+
+    def most_of(intent: OrderIntent) -> Decimal | None:
+        broker, known = _broker_of(brokers, intent), rules.instruments.get(intent.instrument)
+        said = broker.largest(intent.order) if broker is not None else None
+        freeze = known.freeze_quantity if known is not None else None
+        return min((Decimal(most) for most in (said, freeze) if most is not None), default=None)
+
+    return most_of
+
+
+def _decider(
+    given: Given, hub: Hub, executor: Executor, chaser: Chaser, most_of: MostOf
+) -> Decider:
     rules = given.rules
     covered = only_where_covered(partial(decide, rules=rules), given.state, broker_of_signal(rules))
     return Decider(
         store=given.stores.trading,
         lanes=given.lanes,
-        decide=hub.timing(covered),
-        exits=partial(go_on, rules=rules),
+        decide=hub.timing(deciding_in_slices(covered, most_of)),
+        exits=chaser.informed(going_on_in_slices(partial(go_on, rules=rules), most_of)),
         offer=executor.offer,
         ended=given.ended,
         clock=given.clock,
@@ -307,5 +344,5 @@ def _giving(given: Given, elector: Elector, leadership: Leadership) -> Giving:
     )
 
 
-def _broker_of(brokers: dict[tuple[str, str], Broker], intent: OrderIntent) -> Broker | None:
+def _broker_of(brokers: Mapping[BrokerKey, Broker], intent: OrderIntent) -> Broker | None:
     return brokers.get((intent.order.broker, intent.order.account))

@@ -21,7 +21,13 @@ from onefill.brokers.binance import words
 from onefill.brokers.binance.capabilities import capabilities_of
 from onefill.brokers.binance.looking import Looker, moment
 from onefill.brokers.binance.quotes import read_quotes
-from onefill.brokers.binance.rules import SymbolRules, complaint, listing_decoder, rules_of
+from onefill.brokers.binance.rules import (
+    SymbolRules,
+    complaint,
+    largest,
+    listing_decoder,
+    rules_of,
+)
 from onefill.brokers.binance.shelves import ORDER, Shelves
 from onefill.brokers.binance.wire import Wire
 from onefill.brokers.http import Reply
@@ -32,7 +38,7 @@ from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, Verb
+from onefill.core.intent import OrderIntent, OrderRequest, Verb
 from onefill.core.money import ZERO
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
@@ -146,6 +152,10 @@ class BinanceBroker:
             )
 
     # Placing
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """By the symbol's filters."""
+        return largest(order, self._rules)
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the intent's next attempt, on venue time. Raises BrokerUnavailable."""

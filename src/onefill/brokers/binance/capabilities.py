@@ -22,6 +22,7 @@ def capabilities_of(declared: Declaration, account: BinanceAccount) -> Capabilit
         retention_s=_RETENTION_S if order_class is OrderClass.A else None,
         finds_by_client_id=order_class is not OrderClass.C,
         reports_fills_on_placing=True,
+        states_fills=True,
         native_reduce_only=True,
         modifications_max=None,
         definite_refusals=frozenset(

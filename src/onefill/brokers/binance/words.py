@@ -23,6 +23,8 @@ WEIGHTS = {
     "/fapi/v1/allOrders": 5,
     "/fapi/v3/positionRisk": 5,
     "/fapi/v3/balance": 5,
+    "/fapi/v1/ticker/bookTicker": 5,
+    "/fapi/v1/ticker/price": 2,
 }
 """What a question weighs that does not weigh 1."""
 
