@@ -13,6 +13,7 @@ from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position
 from onefill.core.signal import ENTRIES, Engine
+from onefill.ports.planning import Plan, Policy, plan_lane
 from onefill.postgres.books import (
     Teller,
     accounts,
@@ -23,7 +24,6 @@ from onefill.postgres.books import (
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row, Transaction
 from onefill.postgres.marks import marks_of, text_of
-from onefill.postgres.planning import Plan, Policy, plan_lane
 from onefill.postgres.rows import INTENT, INTENT_READ, intent_of
 from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from onefill.core.book import ChaseStep, Decision, Mark, Situation
 from onefill.core.ids import ClientOrderId, Lane, PositionId
@@ -14,10 +15,29 @@ from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position, PositionStatus, Rollover
 from onefill.core.signal import END_STATUSES, ENTRIES, LoggedSignal, SignalStatus
 from onefill.ports.trading import ContinueExits, Decide, Decided, Read
-from onefill.postgres.books import PositionChange, SignalNews
-from onefill.postgres.connection import Row
 
 _log = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
+"""An undecided signal as its store has it: id, kind, fingerprint, payload, received_at."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionChange:
+    """A position as it was read (None: it is new), and as it is to be written."""
+
+    before: Position | None
+    after: Position
+
+
+@dataclass(frozen=True, slots=True)
+class SignalNews:
+    """A signal's next step. numbers: JSON, or None."""
+
+    signal_id: int
+    status: SignalStatus
+    reason: str | None = None
+    numbers: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
