@@ -1,4 +1,4 @@
-"""Kills, pauses and takeovers between two instances, at random, until the work is done."""
+"""Kills, pauses and takeovers between two instances, at random."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import aiohttp
 from chaos.world import World
 
 NAMES = ("prod", "dev")
-EVERY_S = (0.1, 1.5)
+AFTER_S = (0.0, 0.5)
 FAIR = 0.8
 """How often it waits until both have recovered from the last deed; else it strikes at once."""
 PAUSE_S = (0.2, 3.0)
@@ -21,25 +21,20 @@ PAUSE_S = (0.2, 3.0)
 
 @dataclass
 class Enemy:
-    """Acts until the task ends. done: how often it did what; the same seed makes the same plan."""
+    """Strikes when it is told to. done: how often it did what; the same seed is the same plan."""
 
     here: World
     rng: random.Random
     done: Counter[str] = field(default_factory=Counter)
 
-    async def rage_until(self, ended: asyncio.Task[None], deeds_max: int) -> None:
-        """One misfortune after the other, until the task has ended or it is tired."""
+    async def strike(self, work: asyncio.Task[None]) -> None:
+        """One misfortune, soon after the work began; the first one is a death."""
         acts = {self._kill: 4, self._kill_both: 1, self._pause: 2, self._take: 4, self._force: 2}
-        deeds = list(acts)
-        for number in range(deeds_max):
-            if self.rng.random() < FAIR:
-                await asyncio.gather(*(self.here[name].up(60) for name in NAMES))
-            if ended.done():
-                break
-            (deed,) = self.rng.choices(deeds, list(acts.values())) if number else (self._kill,)
-            await deed(ended)
-            await _within(ended, self.rng.uniform(*EVERY_S))
-        await ended
+        if self.rng.random() < FAIR:
+            await asyncio.gather(*(self.here[name].up() for name in NAMES))
+        await _within(work, self.rng.uniform(*AFTER_S))
+        (deed,) = self.rng.choices(list(acts), list(acts.values())) if self.done else (self._kill,)
+        await deed(work)
 
     async def _kill(self, _: asyncio.Task[None]) -> None:
         self._again(self.rng.choice(NAMES))
@@ -73,7 +68,8 @@ class Enemy:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             async with asyncio.timeout(3):
                 status, _ = await self.here.ask(name, "/api/ginie/take-control", wish)
-                self.done["takeovers"] += status == 202
+                if status == 202:
+                    self.done["takeovers"] += 1
 
 
 async def _within(ended: asyncio.Task[None], seconds: float) -> bool:
