@@ -9,10 +9,10 @@ from onefill.venue import binance_answers as shape
 from onefill.venue.binance_account import BinanceAccounts
 from onefill.venue.binance_algos import BinanceAlgos
 from onefill.venue.binance_answers import error, missing
+from onefill.venue.binance_events import BinanceEvents
 from onefill.venue.binance_gate import Gate, account_of
 from onefill.venue.binance_reference import BinanceReference
 from onefill.venue.binance_tickets import check_numbers, page, read_ticket
-from onefill.venue.clock import VenueClock
 from onefill.venue.dialect import CANCEL, MARKET, MODIFY, PLACE, QUERY, Route, Routes, Work
 from onefill.venue.engine import Change, Circumstances, Engine
 from onefill.venue.faults import FaultKind
@@ -20,6 +20,7 @@ from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS
 from onefill.venue.options import BrokerClass
 from onefill.venue.orders import Kind, Order, Refusal, Ticket
 from onefill.venue.rates import Turnstile
+from onefill.venue.streams import Streams
 from onefill.venue.wire import Reply, Request, answer, decimal_of, integer_of
 
 Form = Mapping[str, str]
@@ -30,16 +31,25 @@ class BinanceDialect:
     """Speaks the part of the API that order entry, look-ups and reconciliation need."""
 
     def __init__(
-        self, engine: Engine, clock: VenueClock, broker_class: BrokerClass, turnstile: Turnstile
+        self,
+        engine: Engine,
+        broker_class: BrokerClass,
+        *,
+        turnstile: Turnstile,
+        streams: Streams,
     ) -> None:
+        clock = engine.clock
         self._engine = engine
         self._book = engine.book
         self._gate = Gate(clock, broker_class)
         self._class = broker_class
+        self._streams = streams
+        engine.changed = BinanceEvents(engine.book, clock, broker_class, streams).changed
         algos = BinanceAlgos(engine, clock, broker_class)
         self.routes: Routes = {
             **self._routes(BinanceAccounts(engine, clock, turnstile)),
             **self._algo_routes(algos),
+            **self._stream_routes(),
             **self._reference_routes(BinanceReference(engine.market, clock)),
         }
 
@@ -112,6 +122,26 @@ class BinanceDialect:
             ("GET", "/fapi/v1/openAlgoOrders"): signed_route(QUERY, algos.open),
             ("GET", "/fapi/v1/allAlgoOrders"): signed_route(QUERY, algos.all),
         }
+
+    def _stream_routes(self) -> Routes:
+        """A key needs no signature: whoever has the account's key may listen."""
+        path = "/fapi/v1/listenKey"
+        return {
+            ("POST", path): Route(QUERY, self._open_stream),
+            ("PUT", path): Route(QUERY, self._prolong_stream),
+            ("DELETE", path): Route(QUERY, self._end_stream),
+        }
+
+    def _open_stream(self, request: Request) -> Reply:
+        return answer({"listenKey": self._streams.key_of(account_of(request))})
+
+    def _prolong_stream(self, request: Request) -> Reply:
+        key = self._streams.prolong(account_of(request))
+        return error(-1125) if key is None else answer({"listenKey": key})
+
+    def _end_stream(self, request: Request) -> Reply:
+        self._streams.end_key(account_of(request))
+        return answer({})
 
     # Who asks, and whether in time
 

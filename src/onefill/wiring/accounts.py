@@ -7,11 +7,14 @@ from collections.abc import Callable
 from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
 from onefill.brokers.meter import Rates
 from onefill.brokers.registry import Account
-from onefill.config.settings import BrokerSettings, Settings
+from onefill.config.brokers import BrokerSettings
+from onefill.config.settings import Settings
 from onefill.core.instrument import Rules
 from onefill.core.limits import LimitBook, Limits
 from onefill.core.rates import RateWindow
 from onefill.core.signal import Engine, LoggedSignal
+
+BINANCE_STREAM = "wss://fstream.binance.com/private/ws"
 
 
 def accounts_of(settings: Settings) -> tuple[Account, ...]:
@@ -60,6 +63,7 @@ def _binance(settings: Settings) -> BinanceAccount:
         "live": given.live,
         "recv_window_ms": given.recv_window_ms,
         "send_within_ms": settings.orders.send_within_ms,
+        "stream_url": (given.stream_url or BINANCE_STREAM) if given.live else "",
     }
     if given.live:
         common["api_key"] = given.api_key.get_secret_value()

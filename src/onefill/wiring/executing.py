@@ -27,6 +27,8 @@ from onefill.flow.chaser import Chaser
 from onefill.flow.decider import Decider
 from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
+from onefill.flow.listener import Listener
+from onefill.flow.market import Market, QuoteTiming
 from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
 from onefill.flow.settler import Settler
@@ -51,6 +53,7 @@ from onefill.ports.hints import Inbox, Topic
 from onefill.ports.lease import LEADER, Holder
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
+from onefill.ports.trading import Decide
 from onefill.ports.witness import Witness, Witnessed
 from onefill.wiring.accounts import accounts_of, broker_of_signal
 from onefill.wiring.jobs import build_runner
@@ -114,10 +117,15 @@ def build_executing(given: Given) -> Executing:
     executor = Executor(**common, priced=chaser.priced, rates=given.stores.rates)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
-    tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
+    tracker = Tracker(
+        **common,
+        sees_all=lambda: not is_shared or state.epoch is not None,
+        first_poll_ms=settings.orders.poll_first_ms,
+        slowest_poll_ms=settings.orders.poll_slowest_ms,
+    )
     resolver = Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s)
     hub.connect(executor, tracker, chaser)
-    decider = _decider(given, hub, executor, chaser, _most_of(given.rules, brokers))
+    decider = _decider(given, hub, executor, chaser, brokers)
     loops = Loops(hub=hub, decider=decider, executor=executor, tracker=tracker, settler=settler)
     reconciler = _reconciler(given, settler, list(brokers.values()))
     reconciling = Reconciling(
@@ -150,7 +158,20 @@ def build_executing(given: Given) -> Executing:
         work=work,
         always=is_shared,
         reconciling=reconciling,
-        beside=_beside(given, elector),
+        beside=(_listener(given, brokers, loops, reconciling).run, *_beside(given, elector)),
+    )
+
+
+def _listener(
+    given: Given, brokers: dict[BrokerKey, Broker], loops: Loops, reconciling: Reconciling
+) -> Listener:
+    return Listener(
+        store=given.stores.trading,
+        brokers=list(brokers.values()),
+        tell=loops.settler.tell,
+        hurry=loops.tracker.hurry,
+        stirred=reconciling.soon,
+        clock=given.clock,
     )
 
 
@@ -196,10 +217,15 @@ def _most_of(rules: Rules, brokers: Mapping[BrokerKey, Broker]) -> MostOf:
 
 
 def _decider(
-    given: Given, hub: Hub, executor: Executor, chaser: Chaser, most_of: MostOf
+    given: Given,
+    hub: Hub,
+    executor: Executor,
+    chaser: Chaser,
+    brokers: Mapping[BrokerKey, Broker],
 ) -> Decider:
-    rules = given.rules
-    covered = only_where_covered(partial(decide, rules=rules), given.state, broker_of_signal(rules))
+    rules, most_of = given.rules, _most_of(given.rules, brokers)
+    by_rules = _knowing_the_market(given, brokers)(partial(decide, rules=rules))
+    covered = only_where_covered(by_rules, given.state, broker_of_signal(rules))
     return Decider(
         store=given.stores.trading,
         lanes=given.lanes,
@@ -209,6 +235,21 @@ def _decider(
         ended=given.ended,
         clock=given.clock,
     )
+
+
+def _knowing_the_market(
+    given: Given, brokers: Mapping[BrokerKey, Broker]
+) -> Callable[[Decide], Decide]:
+    quotes = given.settings.quotes
+    market = Market(
+        broker_of=lambda name, account: brokers.get((name, account)),
+        rules=given.rules,
+        wake=lambda lane: given.lanes.add([lane]),
+        timing=QuoteTiming(within_s=quotes.within_ms / 1000, max_age_s=quotes.max_age_ms / 1000),
+        metrics=given.metrics,
+        clock=given.clock,
+    )
+    return market.knowing if quotes.ask else lambda decide: decide
 
 
 def _reconciler(given: Given, settler: Settler, brokers: list[Broker]) -> Reconciler:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -29,6 +29,7 @@ from onefill.brokers.binance.rules import (
     rules_of,
 )
 from onefill.brokers.binance.shelves import ORDER, Shelves
+from onefill.brokers.binance.stream import UserStream
 from onefill.brokers.binance.wire import Wire
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import KnownOrders, nothing_known
@@ -52,6 +53,7 @@ from onefill.core.report import (
     Placed,
     Unknown,
 )
+from onefill.core.stream_words import StreamWord
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
 from onefill.ports.rates import RateStore
@@ -92,6 +94,7 @@ class BinanceBroker:
         self._looker = Looker(
             self._wire, self._shelves, known, lambda: self._capabilities, account.margin_ms
         )
+        self._stream = UserStream(self._wire, account, clock)
         self._rules: Mapping[str, SymbolRules] = {}
         self._ruled_ms = float("-inf")
         self._keeping: asyncio.Task[None] | None = None
@@ -257,6 +260,12 @@ class BinanceBroker:
         if isinstance(seen, Absent) and verdict is Verdict.LOOK_FIRST:
             return no
         return Unknown(detail=f"{no.code} {no.message}; then: {seen.detail}")
+
+    # Listening
+
+    async def watch(self, hear: Callable[[StreamWord], None]) -> None:
+        """Say what the user stream says until cancelled; it is made again when it breaks."""
+        await self._stream.run(hear, passes_ids_on=self._capabilities.finds_by_client_id)
 
     # Looking
 

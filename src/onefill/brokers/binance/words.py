@@ -68,7 +68,7 @@ DENIALS = {
 }
 """Refusals after which whoever asked decides anew."""
 
-_STATUSES = {
+STATUSES = {
     "NEW": OrderStatus.OPEN,
     "PARTIALLY_FILLED": OrderStatus.PARTIALLY_FILLED,
     "FILLED": OrderStatus.FILLED,
@@ -120,6 +120,13 @@ class ModeRow(msgspec.Struct, frozen=True, rename="camel"):
     dual_side_position: bool
 
 
+class KeyRow(msgspec.Struct, frozen=True, rename="camel"):
+    """The key of the account's user stream."""
+
+    listen_key: str
+
+
+key_decoder = msgspec.json.Decoder(KeyRow)
 mode_decoder = msgspec.json.Decoder(ModeRow)
 order_decoder = msgspec.json.Decoder(OrderRow)
 orders_decoder = msgspec.json.Decoder(list[OrderRow])
@@ -192,7 +199,7 @@ def is_sound(row: OrderRow) -> bool:
     figures = (row.orig_qty, row.executed_qty, row.cum_quote or ZERO, row.avg_price or ZERO)
     if not all(figure.is_finite() and figure >= 0 for figure in figures):
         return False
-    if row.order_id <= 0 or row.status not in _STATUSES:
+    if row.order_id <= 0 or row.status not in STATUSES:
         return False
     # Close-position orders state no quantity; all others never fill more than they ask for.
     is_within = row.executed_qty <= row.orig_qty
@@ -209,7 +216,7 @@ def report_of(row: OrderRow) -> OrderReport:
     is_complete = row.executed_qty == 0 or value > 0
     return OrderReport(
         broker_order_id=str(row.order_id),
-        status=_STATUSES[row.status] if is_complete else OrderStatus.OPEN,
+        status=STATUSES[row.status] if is_complete else OrderStatus.OPEN,
         filled_quantity=row.executed_qty if is_complete else ZERO,
         filled_value=value,
         client_order_id=row.client_order_id or None,
