@@ -26,6 +26,7 @@ class BinanceAccount:
     recv_window_ms: how long a signed request stays valid at the venue. send_within_ms: how long
     an order may wait for its socket. visibility_lag_ms: how long after its expiry an order may
     still appear (live only: the paper venue declares its own). margin_ms: added to it.
+    source_address: the local address that requests leave from; empty is any.
     """
 
     base_url: str
@@ -38,6 +39,7 @@ class BinanceAccount:
     visibility_lag_ms: int = _LIVE_LAG_MS_MIN
     margin_ms: int = 0
     resync_every_s: float = 60.0
+    source_address: str = ""
     http: HttpLimits = field(default_factory=HttpLimits)
 
     def __post_init__(self) -> None:
@@ -71,6 +73,7 @@ class OpenAlgoAccount:
     units_per_contract, by the symbol's root (GOLDM: 100), is needed where it is contracts.
     visibility_lag_ms: how long to look for an order whose answer was lost before a person must.
     rates: what the broker behind it allows; of the paper venue, what that declares.
+    source_address: the local address that requests leave from; empty is any.
     """
 
     base_url: str
@@ -83,6 +86,7 @@ class OpenAlgoAccount:
     send_within_ms: int = 2_000
     visibility_lag_ms: int = 120_000
     rates: Rates = field(default_factory=Rates)
+    source_address: str = ""
     http: HttpLimits = field(default_factory=HttpLimits)
 
     def __post_init__(self) -> None:

@@ -108,6 +108,15 @@ class BrokerSettings(Section):
         min_length=1,
         description="The account's name in onefill's records; paper and live never share one.",
     )
+    egress_addresses: tuple[str, ...] = Field(
+        default=(),
+        description="The addresses that are registered there; an instance that leaves by another "
+        "one sends nothing. Empty is any.",
+    )
+    source_address: str = Field(
+        default="",
+        description="The local address that requests leave from; empty lets the system choose.",
+    )
 
 
 class BinanceSettings(BrokerSettings):
@@ -135,6 +144,10 @@ class OpenAlgoSettings(BrokerSettings):
         default=10,
         ge=0,
         description="How many other requests a second it takes; 0 is no limit.",
+    )
+    session_ends: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^$")] = Field(
+        default="03:00",
+        description="The time of day in India at which its sessions end; empty is not known.",
     )
 
 
@@ -263,6 +276,16 @@ class Settings(Section):
         default="http://127.0.0.1:9100",
         pattern=r"^https?://\S+$",
         description="The paper venue, where all that is not live trades.",
+    )
+    egress_address: str = Field(
+        default="",
+        description="The address by which this instance is seen from outside; empty asks "
+        "egress_url.",
+    )
+    egress_url: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="A service that answers with its caller's address, as plain text.",
     )
     webhook_secret: SecretStr = Field(
         default=NOTHING,

@@ -35,6 +35,7 @@ from onefill.lead.damping import Damping
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving, Stepping
 from onefill.lead.takeover import Surface, Takeover
+from onefill.node.fitness import Fitness
 from onefill.node.hub import Hub
 from onefill.node.instance import Executing
 from onefill.node.leadership import Leadership
@@ -53,6 +54,7 @@ from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
 from onefill.ports.witness import Witness, Witnessed
 from onefill.wiring.accounts import accounts_of, broker_of_signal
+from onefill.wiring.fitness import build_fitness
 from onefill.wiring.jobs import build_runner
 from onefill.wiring.stores import Stores
 
@@ -111,7 +113,9 @@ def build_executing(given: Given) -> Executing:
         "clock": given.clock,
     }
     chaser = _chaser(given, common["broker_of"])
-    executor = Executor(**common, priced=chaser.priced, rates=given.stores.rates)
+    executor = Executor(
+        **common, priced=chaser.priced, rates=given.stores.rates, may_send=_may_send(given.state)
+    )
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
     tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
@@ -150,7 +154,7 @@ def build_executing(given: Given) -> Executing:
         work=work,
         always=is_shared,
         reconciling=reconciling,
-        beside=_beside(given, elector),
+        beside=(*_beside(given, elector), _fitness(given, brokers, elector, giving).run),
     )
 
 
@@ -181,6 +185,10 @@ def _leadership(given: Given, term: Term) -> Leadership:
         log_context=given.context,
         clock=given.clock,
     )
+
+
+def _may_send(state: NodeState) -> Callable[[OrderIntent], bool]:
+    return lambda intent: intent.order.broker not in state.refused
 
 
 def _most_of(rules: Rules, brokers: Mapping[BrokerKey, Broker]) -> MostOf:
@@ -279,6 +287,21 @@ def _beside(given: Given, elector: Elector) -> tuple[Callable[[], Coroutine[Any,
     return (damping.run,)
 
 
+def _fitness(
+    given: Given, brokers: Mapping[BrokerKey, Broker], elector: Elector, giving: Giving
+) -> Fitness:
+    return build_fitness(
+        given.settings,
+        brokers.values(),
+        given.rules,
+        state=given.state,
+        elector=elector,
+        giving=giving,
+        others=partial(given.stores.instances.others, given.me, STALE_AFTER_S),
+        clock=given.clock,
+    )
+
+
 def _lease_timing(settings: Settings) -> LeaseTiming:
     lease = settings.lease
     return LeaseTiming(
@@ -311,6 +334,8 @@ def _takeover(given: Given, elector: Elector, work: Work) -> Takeover:
     state = given.state
 
     async def prove() -> str | None:
+        if state.refused:
+            return f"this instance may not send: {next(iter(state.refused.values()))}"
         if state.brokers_away:
             return f"this instance does not reach {', '.join(sorted(state.brokers_away))}"
         if not await work.is_whole():
