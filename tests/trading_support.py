@@ -65,6 +65,10 @@ class Authority(Protocol):
         """Pause trading, or exits as well, or resume."""
         ...
 
+    async def lose_signals(self) -> None:
+        """Lose all signals behind everybody's back."""
+        ...
+
     async def close(self) -> None:
         """Let go of everything."""
         ...
@@ -118,6 +122,10 @@ class PostgresAuthority:
             "true" if paused else "false",
             "true" if exits else "false",
         )
+
+    async def lose_signals(self) -> None:
+        """Lose all signals behind everybody's back."""
+        await self.rows("TRUNCATE signal_log CASCADE")
 
     async def rows(self, sql: str, *arguments: object) -> list[dict[str, object]]:
         """What a table holds."""

@@ -103,12 +103,12 @@ class InstrumentSettings(Section):
         ge=0,
         description="Calendar days before expiry at which entries use the next one.",
     )
+    chase: ChaseSettings = Field(default_factory=ChaseSettings)
     freeze_quantity: int | None = Field(
         default=None,
         gt=0,
         description="Broker units above which the exchange takes no order; larger ones are sliced.",
     )
-    chase: ChaseSettings = Field(default_factory=ChaseSettings)
     bar_minutes: Number | None = Field(
         default=None,
         ge=0,

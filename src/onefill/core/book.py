@@ -201,8 +201,8 @@ class Decision:
     the signal. withdraw: NEW intents that must not be sent any more (they end EXPIRED; one that
     is NEW no longer voids the whole decision). signals: others that this decision ends. chased:
     steps taken of orders that follow their price. alarms: what a person shall be told of. wait: not
-    now (an order of this lane must settle first): nothing else is written, and the signal is
-    decided again when the lane changes.
+    now (an order of this lane must settle first): only positions and intents are written, and the
+    signal is decided again when the lane changes.
     """
 
     status: SignalStatus

@@ -51,8 +51,8 @@ class Instrument:
     given date or later; a position keeps what it was opened with. The point value belongs to the
     newest entry. strike_step, strike_tie: nearest strike, and the
     multiple that wins a tie. rollover_days: calendar days before expiry at which to roll.
-    freeze_quantity: broker units above which the exchange takes no order (ORD-15).
     chase: None sends all orders at market.
+    freeze_quantity: broker units above which the exchange takes no order (ORD-15).
     bar_minutes: the length of its senders' bars, at each of whose closes a signal is expected
     (SIG-21); 0: nothing is expected.
     """
@@ -74,8 +74,8 @@ class Instrument:
     strike_step: int = 500
     strike_tie: int = 1000
     rollover_days: int = 7
-    freeze_quantity: int | None = None
     chase: ChaseLimits | None = None
+    freeze_quantity: int | None = None
     bar_minutes: Decimal = Decimal(0)
 
     def units_on(self, day: date) -> int:

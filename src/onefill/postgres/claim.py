@@ -14,10 +14,9 @@ from onefill.core.rates import RateWindow
 from onefill.core.refusal import Refusal
 from onefill.core.signal import SignalStatus
 from onefill.ports.lease import Holder
+from onefill.ports.planning import PositionChange, SignalNews
 from onefill.ports.trading import Claim
 from onefill.postgres.books import (
-    PositionChange,
-    SignalNews,
     Teller,
     positions_by_id,
     tell_signals,

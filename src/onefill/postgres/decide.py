@@ -13,6 +13,7 @@ from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position
 from onefill.core.signal import ENTRIES, Engine
+from onefill.ports.planning import Plan, Policy, plan_lane
 from onefill.postgres.books import (
     Teller,
     accounts,
@@ -23,7 +24,6 @@ from onefill.postgres.books import (
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row, Transaction
 from onefill.postgres.marks import marks_of, text_of
-from onefill.postgres.planning import Plan, Policy, plan_lane
 from onefill.postgres.rows import INTENT, INTENT_READ, intent_of
 from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 
@@ -34,7 +34,7 @@ FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE SKIP LOCKED"""
 
 # The next ones of each lane; and behind them, should they have to wait, what may overtake them.
 _UNDECIDED = """
-SELECT s.id, s.lane, s.engine, s.kind, s.fingerprint, s.payload, s.received_at
+SELECT s.id, s.lane, s.engine, s.kind, s.fingerprint, s.payload, s.received_at, s.signal_time
 FROM unnest($1::text[]) AS asked (lane) CROSS JOIN LATERAL (
     (SELECT id FROM signal_log
      WHERE lane = asked.lane AND processing_status = 'received'

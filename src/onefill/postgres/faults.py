@@ -14,12 +14,7 @@ from onefill.core.errors import (
     OnefillError,
     StoreUnavailable,
 )
-
-
-class RowsRefused(OnefillError):
-    """The database refuses these very rows; nothing of the statement was written."""
-
-    remedy = "Write the others without the one that is at fault."
+from onefill.ports.apart import RowsRefused
 
 
 class PoolerInTheWay(ConfigurationError):

@@ -18,9 +18,9 @@ from onefill.core.settlement import Told
 from onefill.core.signal import SignalStatus
 from onefill.ports.doubts import Waiting
 from onefill.ports.lease import Holder
+from onefill.ports.planning import Policy
 from onefill.ports.recovery import Holdings
 from onefill.ports.trading import Claim, ContinueExits, Decide, Decided, Read, Settle, Settled
-from onefill.postgres.planning import Policy
 from onefill.sim.claiming import Claimant, claim_group
 from onefill.sim.connection import Held
 from onefill.sim.database import Session

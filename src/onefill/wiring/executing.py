@@ -121,7 +121,7 @@ def build_executing(given: Given) -> Executing:
     tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
     resolver = Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s)
     hub.connect(executor, tracker, chaser)
-    decider = _decider(given, hub, executor, chaser, most_of=_most_of(given.rules, brokers))
+    decider = _decider(given, hub, executor, chaser, _most_of(given.rules, brokers))
     loops = Loops(hub=hub, decider=decider, executor=executor, tracker=tracker, settler=settler)
     reconciler = _reconciler(given, settler, list(brokers.values()))
     reconciling = Reconciling(
@@ -158,14 +158,6 @@ def build_executing(given: Given) -> Executing:
     )
 
 
-def _brokers(given: Given) -> dict[BrokerKey, Broker]:
-    stores = given.stores
-    accounts = accounts_of(given.settings)
-    return build_brokers(
-        accounts, given.clock, known=stores.trading.known_orders, rates=stores.rates
-    )
-
-
 def _chaser(given: Given, broker_of: Callable[[OrderIntent], Broker | None]) -> Chaser:
     return Chaser(
         store=given.stores.trading,
@@ -173,6 +165,14 @@ def _chaser(given: Given, broker_of: Callable[[OrderIntent], Broker | None]) -> 
         rules=given.rules,
         lanes=given.lanes,
         clock=given.clock,
+    )
+
+
+def _brokers(given: Given) -> dict[BrokerKey, Broker]:
+    stores = given.stores
+    accounts = accounts_of(given.settings)
+    return build_brokers(
+        accounts, given.clock, known=stores.trading.known_orders, rates=stores.rates
     )
 
 
@@ -204,7 +204,7 @@ def _most_of(rules: Rules, brokers: Mapping[BrokerKey, Broker]) -> MostOf:
 
 
 def _decider(
-    given: Given, hub: Hub, executor: Executor, chaser: Chaser, *, most_of: MostOf
+    given: Given, hub: Hub, executor: Executor, chaser: Chaser, most_of: MostOf
 ) -> Decider:
     rules = given.rules
     covered = only_where_covered(partial(decide, rules=rules), given.state, broker_of_signal(rules))

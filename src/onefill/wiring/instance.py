@@ -42,8 +42,8 @@ from onefill.ports.hints import Inbox, Topic
 from onefill.ports.lease import Holder
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
+from onefill.ports.peers import Presence
 from onefill.ports.witness import NoWitness, Witness
-from onefill.postgres.heartbeat import Presence
 from onefill.postgres.migrate import migrate
 from onefill.web.app import Application
 from onefill.web.server import WebServer
