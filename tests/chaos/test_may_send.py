@@ -56,6 +56,11 @@ async def refused(here: World, name: str) -> dict[str, str]:
         return dict((await response.json()).get("may_not_send", {}))
 
 
+def alarms(here: World, name: str) -> int:
+    """How often an instance alarmed so far; it does so each time it asks."""
+    return here[name].log.read_text().count("fitness.alarm")
+
+
 @pytest.mark.req("ORD-16", "CTL-14")
 async def test_control_goes_to_whom_brokers_take_orders_from_and_follows_them(
     database_url: str, tmp_path: Path
@@ -63,21 +68,21 @@ async def test_control_goes_to_whom_brokers_take_orders_from_and_follows_them(
     async with world(database_url, tmp_path, ONEFILL_MODE="active-standby") as here:
         await let_in(here, "dev")
         await start(here)
-        await here.until_active("dev", 15)
-        await until(lambda: refused(here, "prod"))
+        await here.until_active("dev", 30)
+        await until(lambda: refused(here, "prod"), 20)
         assert "-2015" in (await refused(here, "prod"))["binance"]
         assert await refused(here, "dev") == {}
         status, answer = await here.ask("prod", "/api/ginie/take-control", {"force": False})
         await buy(here, "prod", "one", "SIM001")
-        await here.until_all_ended(20)
+        await here.until_all_ended(30)
         assert (await here.status("dev"))["is_active"], (status, answer)
         assert {reign["instance"] for reign in await here.reigns()} == {"dev"}
         assert "fitness.alarm" in here["prod"].log.read_text()
 
         await let_in(here, "prod")
-        await here.until_active("prod", 15)
+        await here.until_active("prod", 30)
         await buy(here, "dev", "two", "SIM002")
-        await here.until_all_ended(20)
+        await here.until_all_ended(30)
         assert list(executions_by_order(await here.ledger()).values()) == [1, 1]
 
 
@@ -89,16 +94,16 @@ async def test_a_session_that_ends_alarms_and_its_orders_wait_for_the_next(
         await let_in(here, "prod", "dev")
         await start(here)
         await let_in(here, session=False)
-        await until(lambda: refused(here, "prod"))
+        await until(lambda: refused(here, "prod"), 20)
         assert set(await refused(here, "prod")) == {"openalgo"}
         await buy(here, "prod", "one", "SIM001")
-        await here.until_all_ended(20)
+        await here.until_all_ended(30)
         await let_in(here)
 
         async def well() -> bool:
             return not await refused(here, "prod") and not await refused(here, "dev")
 
-        await until(well, 15)
+        await until(well, 20)
 
 
 @pytest.mark.req("ORD-16")
@@ -106,12 +111,27 @@ async def test_where_all_execute_only_those_that_may_send_claim(
     database_url: str, tmp_path: Path
 ) -> None:
     async with world(database_url, tmp_path) as here:
-        await let_in(here, "dev")
+        await let_in(here, "prod", "dev")
         await start(here)
-        await until(lambda: refused(here, "prod"))
-        for n in range(1, 6):
-            await buy(here, "prod", f"s{n}", f"SIM{n:03d}")
+        await here.until_active("dev", 30)
+        here["dev"].pause()
+        await buy(here, "prod", "s0", "SIM010")
         await here.until_all_ended(30)
-        senders = await here.rows("SELECT DISTINCT instance FROM order_attempts")
-        assert senders == [{"instance": "dev"}]
-        assert list(executions_by_order(await here.ledger()).values()) == [1] * 5
+        await let_in(here, "dev")
+        await until(lambda: refused(here, "prod"), 20)
+        for n in range(1, 4):
+            await buy(here, "prod", f"s{n}", f"SIM{n:03d}")
+
+        async def decided() -> bool:
+            rows = await here.rows("SELECT count(*) AS count FROM order_intents")
+            return bool(rows[0]["count"] == 4)
+
+        await until(decided, 20)
+        told = alarms(here, "prod")
+        await until(lambda: alarms(here, "prod") >= told + 2, 20)
+        assert len(await here.rows("SELECT FROM order_attempts")) == 1
+        here["dev"].resume()
+        await here.until_all_ended(30)
+        senders = await here.rows("SELECT instance FROM order_attempts ORDER BY claimed_at")
+        assert [row["instance"] for row in senders] == ["prod", "dev", "dev", "dev"]
+        assert list(executions_by_order(await here.ledger()).values()) == [1] * 4
