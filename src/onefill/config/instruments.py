@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -138,6 +138,26 @@ class SwitchSettings(Section):
     )
     margin_block_percent: Number = Field(
         default=Decimal(80), gt=0, description="Margin in use, of equity, that stops all entries."
+    )
+
+
+class QuoteSettings(Section):
+    """The market's price, asked of the broker before the portfolio engine enters (SIG-18).
+
+    Exits never wait for it.
+    """
+
+    ask: bool = Field(
+        default=True, description="Ask; without it, prices are compared with nothing."
+    )
+    within_ms: int = Field(
+        default=1_000, gt=0, description="How long an entry waits for the broker's answer."
+    )
+    max_age_ms: int = Field(default=2_000, gt=0, description="How long a price is good.")
+    missing: Literal["trade", "reject"] = Field(
+        default="trade",
+        description="What becomes of an entry for which the broker has no price in time: traded "
+        "with a warning, or rejected as no_quote.",
     )
 
 

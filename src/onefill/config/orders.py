@@ -49,6 +49,19 @@ class OrderSettings(Section):
         le=3600,
         description="How often brokers are asked whether they take orders from this instance.",
     )
+    poll_first_ms: int = Field(
+        default=5,
+        ge=1,
+        le=3_600_000,
+        description="How soon a new order at a broker is asked for its fills; the pauses double.",
+    )
+    poll_slowest_ms: int = Field(
+        default=1000,
+        ge=1,
+        le=3_600_000,
+        description="The longest pause between two questions for an order's fills; a broker's "
+        "stream, where there is one, tells of them at once.",
+    )
     reconcile_every_s: int = Field(
         default=300,
         ge=5,

@@ -104,10 +104,12 @@ class Switches:
     """Safety switches at decision time (SIG-18), in percent.
 
     divergence: of a signal's price from the market's, by which an entry is refused, or an exit
-    warned of. margin: of equity in use, at which entries are warned of, or refused.
+    warned of. margin: of equity in use, at which entries are warned of, or refused. needs_quote:
+    whether an entry is refused where the broker was asked for a price and had none.
     """
 
     market_hours: bool = False
+    needs_quote: bool = False
     base_divergence_percent: Decimal = Decimal(2)
     pyramid_divergence_percent: Decimal = Decimal(1)
     exit_divergence_percent: Decimal = Decimal(1)

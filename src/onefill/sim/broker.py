@@ -30,6 +30,7 @@ from onefill.core.report import (
     Outcome,
     Unknown,
 )
+from onefill.core.stream_words import StreamWord
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
 from onefill.sim.protections import Protection, Without
@@ -235,6 +236,9 @@ class SimBroker:
             )
             for report in reports
         ]
+
+    async def watch(self, hear: Callable[[StreamWord], None]) -> None:
+        """There is no stream: fills are polled for."""
 
     async def positions(self) -> Mapping[str, Decimal]:
         """Net quantity by symbol."""

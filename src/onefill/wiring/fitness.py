@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date, time
+from functools import partial
 
 from onefill.brokers.egress import egress_address
 from onefill.config.settings import Settings
@@ -11,32 +12,24 @@ from onefill.core.instrument import Rules
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving
 from onefill.node.fitness import Fitness, Login
-from onefill.node.state import NodeState
 from onefill.ports.broker import Broker
-from onefill.ports.clock import Clock
-from onefill.ports.peers import Peer
+from onefill.wiring.given import Given
+from onefill.wiring.leading import STALE_AFTER_S
 
 
 def build_fitness(
-    settings: Settings,
-    brokers: Iterable[Broker],
-    rules: Rules,
-    *,
-    state: NodeState,
-    elector: Elector,
-    giving: Giving,
-    others: Callable[[], Awaitable[Sequence[Peer]]],
-    clock: Clock,
+    given: Given, brokers: Iterable[Broker], elector: Elector, giving: Giving
 ) -> Fitness:
     """Asks all brokers, as often as the settings say."""
+    settings = given.settings
     return Fitness(
-        logins=[_login(settings, broker, rules) for broker in brokers],
-        state=state,
+        logins=[_login(settings, broker, given.rules) for broker in brokers],
+        state=given.state,
         elector=elector,
         giving=giving,
-        others=others,
-        address=egress_address(settings.egress_address, settings.egress_url, clock),
-        clock=clock,
+        others=partial(given.stores.instances.others, given.me, STALE_AFTER_S),
+        address=egress_address(settings.egress_address, settings.egress_url, given.clock),
+        clock=given.clock,
         every_s=settings.orders.may_send_every_s,
     )
 
