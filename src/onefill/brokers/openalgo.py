@@ -75,7 +75,13 @@ class OpenAlgoBroker:
         self._units = words.UnitConverter(account)
         self._meter = Meter(f"{self.name}/{account.account}", clock, rates)
         self._meter.rates = account.rates
-        self._http = Http(account.base_url, clock, account.http, self._meter)
+        self._http = Http(
+            account.base_url,
+            clock,
+            account.http,
+            self._meter,
+            source_address=account.source_address,
+        )
         self._capabilities = _capabilities(account.visibility_lag_ms, account.rates)
 
     @property
@@ -91,6 +97,16 @@ class OpenAlgoBroker:
             self._meter.rates = declared.rates
             self._capabilities = _capabilities(declared.lag_ms, declared.rates)
         await self._ask("funds")
+
+    async def refuses_us(self) -> str | None:
+        """Its own words where it takes neither our key, nor our address, nor the day's session."""
+        await self._http.start()
+        reply = await self._post("funds")
+        if words.data_of(reply) is not None:
+            return None
+        if reply.status in (401, 403):
+            return self._quote(reply)
+        raise self._unreadable(reply)
 
     async def close(self) -> None:
         """Let go of connections."""
