@@ -8,7 +8,15 @@ from datetime import datetime
 from decimal import Decimal
 
 from onefill.core.ids import ClientOrderId, client_order_id, deployment_of
-from onefill.core.intent import Chase, OrderIntent, OrderRequest, OrderType, Side, Verb
+from onefill.core.intent import (
+    SLICE_STRIDE,
+    Chase,
+    OrderIntent,
+    OrderRequest,
+    OrderType,
+    Side,
+    Verb,
+)
 from onefill.core.position import Leg, Position
 
 OPEN, CLOSE, TRADE = "open", "close", "trade"
@@ -144,21 +152,20 @@ def issue_rest(target: OrderIntent, cancel: OrderIntent) -> OrderIntent:
     remainders). Its source is the target, so that each is the remainder of one order.
     """
     name = target.client_order_id
+    n = cancel.n + target.slice * SLICE_STRIDE
     chase = target.chase or Chase()
     market = replace(
         target.order, quantity=target.remaining, order_type=OrderType.MARKET, price=None
     )
     return OrderIntent(
-        client_order_id=client_order_id(
-            deployment_of(name), name, target.leg, target.action, cancel.n
-        ),
+        client_order_id=client_order_id(deployment_of(name), name, target.leg, target.action, n),
         lane=target.lane,
         portfolio=target.portfolio,
         instrument=target.instrument,
         source=name,
         leg=target.leg,
         action=target.action,
-        n=cancel.n,
+        n=n,
         order=market,
         adds_exposure=False,
         signal_id=target.signal_id,

@@ -28,6 +28,7 @@ from onefill.core.position import PositionStatus, Rollover
 from onefill.core.protection import PROTECTED
 from onefill.core.report import Carried, NotPlaced, OrderReport, OrderStatus
 from onefill.core.signal import SignalKind
+from onefill.core.slicing import sliced
 
 GOLD = replace(RULES.instruments["GOLD_MINI"], protective_stop=True)
 GUARDED: Rules = replace(RULES, instruments={**RULES.instruments, "GOLD_MINI": GOLD})
@@ -273,6 +274,29 @@ def test_a_stop_that_filled_closes_the_position_by_its_fills() -> None:
     closed = position_of(desk.store)
     assert (closed.status, closed.reason) == (PositionStatus.CLOSED, PROTECTED)
     desk.store.check()
+
+
+@pytest.mark.req("PF-11", "ORD-15")
+def test_stops_in_slices_cover_what_is_held_and_each_follows() -> None:
+    desk = Desk()
+    (entry,) = desk.ready()
+    desk.claim(entry)
+    desk.fill(entry.client_order_id, 2 * LOT)
+    desk.hear(entry)
+    decision = go_on(desk.store.seen(), GUARDED)
+    assert decision is not None
+    cut = sliced(decision, desk.store.seen(), lambda _: d(LOT))
+    desk.run(*desk.store.write(cut).intents)
+    assert desk.go_on() == []
+    desk.send(SignalKind.MARKET_DATA, price=d(80000), atr=d(700))
+    for _ in range(2):
+        desk.run(*desk.ready())
+        desk.run(*desk.go_on())
+    stops = [i for i in desk.store.intents.values() if i.action == "stop"]
+    assert [(s.order.trigger_price, s.order.quantity) for s in stops] == [(d(78600), LOT)] * 2
+    desk.send(SignalKind.EXIT, reason="over")
+    assert [i.order.order_type for i in desk.ready()] == [OrderType.MARKET] * 2
+    assert {i.verb for i in desk.ready()} == {Verb.MODIFY}
 
 
 @pytest.mark.req("PF-11")

@@ -15,7 +15,7 @@ from decimal import ROUND_CEILING, Decimal
 from onefill.core.admission import opening_after
 from onefill.core.book import Decision, Situation, TimeBasis, joined
 from onefill.core.instrument import Instrument, Rules, Structure
-from onefill.core.intent import AT_BROKER, OrderIntent, OrderType, Side, Verb
+from onefill.core.intent import AT_BROKER, SLICE_STRIDE, OrderIntent, OrderType, Side, Verb
 from onefill.core.issue import STOP, Cause, issue_cancel, issue_conditional, issue_modify
 from onefill.core.money import ZERO
 from onefill.core.position import Position, PositionStatus
@@ -89,9 +89,10 @@ def _keep(position: Position, instrument: Instrument, situation: Situation, rule
     opens = opening_after(position.instrument, situation, rules)
     if opens is not None:
         return _Kept(position=_looked_at(position, opens))
-    if not stops:
-        return _place(position, held, instrument, situation, rules)
-    return _adjust(position, stops[0], held, instrument, situation)
+    lacking = held - sum((stop.remaining for stop in stops), ZERO)
+    if not stops or (len(stops) > 1 and lacking > 0):
+        return _place(position, lacking, instrument, situation, rules)
+    return _adjust(position, stops, lacking, instrument, situation)
 
 
 def _place(
@@ -119,28 +120,43 @@ def _place(
 
 def _adjust(
     position: Position,
-    stop: OrderIntent,
-    held: Decimal,
+    stops: Sequence[OrderIntent],
+    lacking: Decimal,
     instrument: Instrument,
     situation: Situation,
 ) -> _Kept:
-    """The stop as it should be: confirmed at the broker, for what is held, at the stop."""
-    now = situation.now
-    is_due = position.guard_at is not None and position.guard_at <= now
-    if stop.state not in AT_BROKER or _is_being_changed(stop, situation.intents):
-        if not is_due:
+    """The stops as they should be: confirmed at the broker, for what is held, at the stop.
+
+    There are several only where the exchange does not take all in one order; then one that is too
+    much is cancelled. One change at a time: the next comes when it is carried out.
+    """
+    now, live = situation.now, situation.intents
+    unsure = next(
+        (s for s in stops if s.state not in AT_BROKER or _is_being_changed(s, live)), None
+    )
+    if unsure is not None:
+        if position.guard_at is None or position.guard_at > now:
             return _Kept(position=_looked_at(position, position.guard_at or now + WITHIN))
-        return _Kept(position=_looked_at(position, now + TELL_AGAIN), alarms=(_unconfirmed(stop),))
-    trigger, quantity = _trigger(position, instrument), held + stop.filled_quantity
-    if (stop.order.trigger_price, stop.order.quantity) == (trigger, quantity):
+        again = _looked_at(position, now + TELL_AGAIN)
+        return _Kept(position=again, alarms=(_unconfirmed(unsure),))
+    trigger = _trigger(position, instrument)
+    wrong = next((stop for stop in stops if stop.order.trigger_price != trigger), None)
+    if wrong is None and lacking == 0:
         return _Kept(position=_looked_at(position, None))
-    guards = position.guards + 1
-    if guards - stop.n > CHANGES_MAX:  # its end brings the next one at once
+    stop, guards = wrong or stops[-1], position.guards + 1
+    is_too_much = len(stops) > 1 and lacking < 0
+    if is_too_much or guards - _n_of(stop) > CHANGES_MAX:  # its end brings the next one at once
         after = replace(position, guards=guards, guard_at=None)
         return _Kept(position=after, intents=(issue_cancel(stop, guards),))
-    after = replace(position, guards=guards, guard_at=now + WITHIN)
+    quantity = stop.order.quantity + (lacking if len(stops) == 1 else ZERO)
     change = issue_modify(stop, guards, quantity=quantity, trigger_price=trigger)
+    after = replace(position, guards=guards, guard_at=now + WITHIN)
     return _Kept(position=after, intents=(change,))
+
+
+def _n_of(stop: OrderIntent) -> int:
+    """The count of guards that it was placed with; slices of one order share it."""
+    return stop.n - stop.slice * SLICE_STRIDE
 
 
 def _whole_lots(position: Position) -> Decimal:
