@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +35,7 @@ from onefill.node.instance import Executing
 from onefill.node.leadership import Leadership
 from onefill.node.logs import LogContext
 from onefill.node.reconciling import Reconciling
+from onefill.node.safety import Safety
 from onefill.node.split_brain import SplitBrainCheck
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
@@ -47,7 +47,7 @@ from onefill.ports.hints import Inbox, Topic
 from onefill.ports.lease import Holder
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
-from onefill.ports.witness import Witness, Witnessed
+from onefill.ports.witness import Witness
 from onefill.wiring.accounts import accounts_of, broker_of_signal
 from onefill.wiring.jobs import build_runner
 from onefill.wiring.stores import Stores
@@ -72,6 +72,7 @@ class Given:
     ended: Topic[tuple[int, SignalStatus, str | None]]
     messages: Messages
     witness: Witness
+    safety: Safety
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,7 @@ def build_executing(given: Given) -> Executing:
         state=state,
         every_s=settings.orders.reconcile_every_s,
         covered=decider.sweep_now,
+        safety=given.safety,
     )
     work = _work(
         given, loops, reconciler, reconciling, [broker.name for broker in brokers.values()]
@@ -137,7 +139,8 @@ def build_executing(given: Given) -> Executing:
     )
     elector = _elector(given, leadership)
     giving = _giving(given, elector, leadership)
-    leadership.connect(fenced=elector.fenced, check=_check(given, giving))
+    leadership.connect(fenced=elector.fenced, check=_check(given))
+    given.safety.connect(leadership.resumed)
     return Executing(
         elector=elector,
         leadership=leadership,
@@ -206,17 +209,13 @@ def _work(
     )
 
 
-def _check(given: Given, giving: Giving) -> Callable[[Epoch], None]:
+def _check(given: Given) -> Callable[[Epoch], None]:
     """After each renewal: the witness of epochs."""
-    abdicating: set[asyncio.Task[None]] = set()
-
-    def abdicate(seen: Witnessed) -> None:
-        task = asyncio.create_task(giving.abdicate(), name="abdication")
-        abdicating.add(task)
-        task.add_done_callback(abdicating.discard)
-
     check = SplitBrainCheck(
-        witness=given.witness, me=given.me.instance, metrics=given.metrics, ahead=abdicate
+        witness=given.witness,
+        me=given.me.instance,
+        metrics=given.metrics,
+        ahead=given.safety.witness_ahead,
     )
     return check.renewed
 

@@ -32,6 +32,7 @@ from onefill.node.instance import Executing, Instance, Parts
 from onefill.node.logs import LogContext, set_up_logs
 from onefill.node.pulse import Pulse
 from onefill.node.reconciling import Reconciling
+from onefill.node.safety import Safety
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
 from onefill.ports import failpoints
@@ -145,6 +146,7 @@ class _Builder:
             carriers.append(self.redis.messages)
         self.messages = EveryWay(carriers)
         self.witness: Witness = self.redis.witness if self.redis else NoWitness()
+        self.safety = Safety(losses=self.stores.authority, state=self.state, metrics=self.metrics)
         self.port: int | None = None
         self.reconciling: Reconciling | None = None
 
@@ -229,6 +231,7 @@ class _Builder:
                 ended=self.ended,
                 messages=self.messages,
                 witness=self.witness,
+                safety=self.safety,
             )
         )
 
@@ -255,7 +258,7 @@ class _Builder:
             state=self.state,
             metrics=self.metrics,
             clock=self.clock,
-            look=self.stores.trading.now,
+            look=self.safety.look,
             beat=self._beat,
             measure=self._measure,
             sync=self.sync,
@@ -264,7 +267,7 @@ class _Builder:
 
     async def _prepare(self) -> None:
         await migrate(self.url)
-        await self.stores.trading.now()
+        await self.safety.look()
         await self.stores.pool.open()
         if self.settings.role.executes:
             await asyncio.to_thread(_read_calendars, self.rules)

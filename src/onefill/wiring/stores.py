@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from onefill.config.settings import Settings
 from onefill.core.parse import read
 from onefill.core.signal_time import Zones
+from onefill.disk.memory import DiskMemory
 from onefill.ports.clock import RealClock, jitter
 from onefill.ports.lease import Holder
 from onefill.ports.messages import Messages
+from onefill.postgres.authority import PostgresAuthority
 from onefill.postgres.connection import Connecting, Held, Surroundings, open_views
 from onefill.postgres.controls import PostgresControls
 from onefill.postgres.handover import PostgresHandovers
@@ -20,6 +22,7 @@ from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.messages import PostgresMessages
+from onefill.postgres.migrate import migrate
 from onefill.postgres.recovery import PostgresRecoveryStore
 from onefill.postgres.rollovers import MustRoll, PostgresRollovers
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
@@ -72,6 +75,7 @@ class Stores:
     views: PostgresViews
     controls: PostgresControls
     jobs: PostgresJobs
+    authority: PostgresAuthority
     rollovers: PostgresRollovers
     watch: PostgresWatch
     closing: list[Any] = field(default_factory=list)
@@ -94,13 +98,22 @@ def build_stores(
     must_roll: MustRoll,
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
-    connecting = Connecting(url=url, holder=me)
+    unwatched = Connecting(url=url, holder=me)
     around = Surroundings(clock, jitter)
+    history = LeadershipHistory(Held(unwatched, around), clock, hostname)
+    authority = PostgresAuthority(
+        unwatched,
+        Held(unwatched, around),
+        DiskMemory(settings.data, clock),
+        history,
+        doubtful_ms=settings.brokers.binance.recv_window_ms,
+        migrate=partial(migrate, url),
+    )
+    connecting = replace(unwatched, inspect=authority.inspect)
 
     def held(greeting: str = "") -> Held:
         return Held(connecting, around, greeting)
 
-    history = LeadershipHistory(held(), clock, hostname)
     terms = Terms(
         read=partial(read, zones=zones),
         initial_capital=settings.initial_capital,
@@ -123,12 +136,14 @@ def build_stores(
         pool=pool,
         views=PostgresViews(pool),
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
+        authority=authority,
         jobs=PostgresJobs(held(), me.instance, _retention(settings)),
         rollovers=PostgresRollovers(held(), must_roll),
         watch=PostgresWatch(held(), me.instance),
     )
     stores.closing = [
         stores.signal_log,
+        stores.authority,
         stores.trading,
         stores.leases,
         stores.recovery,
