@@ -47,7 +47,9 @@ async def until_held(here: World, lots: int) -> None:
     """Wait until our book holds so many."""
 
     async def held() -> bool:
-        query = "SELECT coalesce(sum(bought_quantity - sold_quantity), 0) AS lots FROM position_legs"
+        query = (
+            "SELECT coalesce(sum(bought_quantity - sold_quantity), 0) AS lots FROM position_legs"
+        )
         (row,) = await here.rows(query)
         return int(row["lots"]) == lots
 

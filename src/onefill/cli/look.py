@@ -227,6 +227,10 @@ def _worries(who: dict[str, Any]) -> Iterator[str]:
     if who.get("paused"):
         by = escaped(who.get("paused_by"))
         yield f"[yellow]Trading is paused by {by}; `onefill resume` ends that.[/]"
+    if who.get("loss"):
+        since, found = who["loss"]["noticed_at"], escaped(who["loss"]["found"])
+        yield f"[bold red]SAFE since {since}: {found}.[/]"
+        yield "Nothing is sent; see `onefill reconcile --last`, or `onefill end-safe`."
     if who.get("spooled"):
         yield f"[bold red]{who['spooled']} signals wait in the spool for the database.[/]"
     for name in ("in_doubt", "quarantined"):

@@ -21,7 +21,7 @@ from onefill.ports.lease import LEADER, Holder
 from onefill.postgres.connection import Connecting, Held, Row
 from onefill.postgres.faults import translated
 from onefill.postgres.history import LeadershipHistory
-from onefill.postgres.losses import DOUBT_AGAIN, END, IS_QUIET, OPEN, PUT_IN_DOUBT
+from onefill.postgres.losses import DOUBT_AGAIN, END, IS_QUIET, OPEN, PUT_IN_DOUBT, loss_row
 
 ENDED_BY = "authority_lost"
 _LOCK_KEY = 0x0F112
@@ -99,7 +99,7 @@ class PostgresAuthority:
         """Look how far the store has come, and remember it; the loss that is open, if any."""
         await self._look(self._held.read)
         rows = await self._held.read(OPEN)
-        return _loss_row(rows[0]) if rows else None
+        return loss_row(rows[0]) if rows else None
 
     async def witness_ahead(self, above: Epoch) -> None:
         """Enter SAFE: the witness has seen an epoch that the store has not."""
@@ -192,12 +192,3 @@ def _witnessed(seen: Landmark, above: Epoch) -> Loss | None:
     if seen.epoch >= above:
         return None
     return Loss(kind=LossKind.WITNESS_AHEAD, above=above, is_news=True)
-
-
-def _loss_row(row: Row) -> LossRow:
-    return LossRow(
-        noticed_at=row["noticed_at"],
-        noticed_by=row["noticed_by"],
-        kind=row["kind"],
-        found=row["found"],
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onefill.core.ids import ClientOrderId
-from onefill.postgres.connection import Transaction
+from onefill.ports.authority import LossRow
+from onefill.postgres.connection import Row, Transaction
 
 OPEN = """
 SELECT noticed_at, noticed_by, kind, found FROM authority_losses
@@ -17,10 +18,10 @@ _LAST = "(SELECT * FROM authority_losses ORDER BY id DESC LIMIT 1)"
 def is_old(noticed_at: str) -> str:
     """SQL: whether signal `s` may have been executed in the history that was lost.
 
-    Five seconds for clocks that differ: what is doubted for nothing costs a look-up.
+    A second for clocks that differ: what is doubted for nothing costs a look-up.
     """
     return f"""(s.received_at < {noticed_at}
-    OR s.signal_time < {noticed_at} + interval '5 seconds')"""
+    OR s.signal_time < {noticed_at} + interval '1 second')"""
 
 
 _IS_OLD = is_old("lost.noticed_at")
@@ -51,7 +52,7 @@ SELECT NOT EXISTS (SELECT FROM order_intents WHERE state IN ('SENDING', 'IN_DOUB
 
 END = """
 UPDATE authority_losses SET ended_at = clock_timestamp(), ended_by = $1, note = $2
-WHERE ended_at IS NULL RETURNING id"""
+WHERE ended_at IS NULL RETURNING noticed_at, noticed_by, kind, found"""
 
 _DOUBT_THESE = f"""
 UPDATE order_intents i {_DOUBTED}
@@ -60,6 +61,16 @@ WHERE i.client_order_id = ANY($1) AND i.state = 'NEW'
   AND (lost.ended_at IS NULL
        OR EXISTS (SELECT FROM signal_log s WHERE s.id = i.signal_id AND {_IS_OLD}))
 RETURNING i.client_order_id"""
+
+
+def loss_row(row: Row) -> LossRow:
+    """As people see it."""
+    return LossRow(
+        noticed_at=row["noticed_at"],
+        noticed_by=row["noticed_by"],
+        kind=row["kind"],
+        found=row["found"],
+    )
 
 
 async def doubt_old(transaction: Transaction, names: Sequence[str]) -> set[ClientOrderId]:

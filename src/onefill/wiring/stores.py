@@ -98,17 +98,10 @@ def build_stores(
     must_roll: MustRoll,
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
-    unwatched = Connecting(url=url, holder=me)
     around = Surroundings(clock, jitter)
+    unwatched = Connecting(url=url, holder=me)
     history = LeadershipHistory(Held(unwatched, around), clock, hostname)
-    authority = PostgresAuthority(
-        unwatched,
-        Held(unwatched, around),
-        DiskMemory(settings.data, clock),
-        history,
-        doubtful_ms=settings.brokers.binance.recv_window_ms,
-        migrate=partial(migrate, url),
-    )
+    authority = _authority(unwatched, around, settings, history)
     connecting = replace(unwatched, inspect=authority.inspect)
 
     def held(greeting: str = "") -> Held:
@@ -120,8 +113,7 @@ def build_stores(
         live=live,
         limits=limits_of(settings),
     )
-    pool = LatePool(connecting)
-    vigil = PostgresVigil(connecting, clock)
+    pool, vigil = LatePool(connecting), PostgresVigil(connecting, clock)
     stores = Stores(
         connecting=connecting,
         signal_log=PostgresSignalLog(held(DATABASE_SQL), held(), me.instance),
@@ -157,6 +149,20 @@ def build_stores(
         history,
     ]
     return stores
+
+
+def _authority(
+    connecting: Connecting, around: Surroundings, settings: Settings, history: LeadershipHistory
+) -> PostgresAuthority:
+    """Remembers how far the database had come, and sees each new connection to it."""
+    return PostgresAuthority(
+        connecting,
+        Held(connecting, around),
+        DiskMemory(settings.data, around.clock),
+        history,
+        doubtful_ms=settings.brokers.binance.recv_window_ms,
+        migrate=partial(migrate, connecting.url),
+    )
 
 
 def _retention(settings: Settings) -> Retention:
