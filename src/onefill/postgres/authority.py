@@ -22,14 +22,18 @@ from onefill.postgres.connection import Connecting, Held, Row
 from onefill.postgres.faults import translated
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.losses import DOUBT_AGAIN, END, IS_QUIET, OPEN, PUT_IN_DOUBT, loss_row
+from onefill.postgres.migrate import MIGRATING
 
 ENDED_BY = "authority_lost"
 _LOCK_KEY = 0x0F112
 
 # The timeline of the last checkpoint would be the old one for a while after a promotion. A restored
 # dump has the server's identity, but other tables.
-_IDENTITY = """
-SELECT pg_is_in_recovery() AS is_replica, to_regclass('authority_losses') IS NOT NULL AS is_ready,
+_IDENTITY = f"""
+SELECT pg_is_in_recovery() AS is_replica,
+       to_regclass('authority_losses') IS NOT NULL AND NOT EXISTS (
+           SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND classid = 0
+             AND objid = {MIGRATING} AND granted) AS is_ready,
        concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
                  CASE WHEN NOT pg_is_in_recovery()
                       THEN left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) END,

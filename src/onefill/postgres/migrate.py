@@ -12,7 +12,8 @@ import asyncpg
 from onefill.core.errors import OnefillError
 from onefill.postgres.faults import translated
 
-_LOCK_KEY = 0x0F111
+MIGRATING = 0x0F111
+"""The advisory lock of whoever migrates, from the first file to the last."""
 _TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     name       text PRIMARY KEY,
@@ -63,7 +64,7 @@ async def migrate(url: str, migrations: tuple[Migration, ...] | None = None) -> 
     connection = await _connect(url)
     try:
         with translated(committing=True):
-            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
+            await connection.execute("SELECT pg_advisory_lock($1)", MIGRATING)
             await connection.execute(_TABLE)
             todo = _pending(wanted, await _applied(connection))
             for migration in todo:
