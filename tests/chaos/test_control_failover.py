@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from chaos.test_control_takeover import BOTH_MODES, judge
+from chaos.test_control_takeover import BOTH_MODES
 from chaos.world import World, direct, send_until_accepted, world
 from onefill.ports.failpoints import Failpoint
 from support import until
@@ -50,7 +50,7 @@ async def test_a_paused_leader_is_succeeded_when_its_lease_ends_and_then_steps_d
         await until(follows)
         async with aiohttp.ClientSession() as session:
             await send_until_accepted(session, here["prod"].url, direct("one", "SIM001"))
-        await judge(here, 1)
+        await here.judge(signals=1)
 
 
 @pytest.mark.req("CTL-1", "CTL-6", "ORD-3")
@@ -73,7 +73,7 @@ async def test_a_pause_inside_a_transaction_or_before_a_send_doubles_nothing(
             await send_until_accepted(session, here["dev"].url, direct("two", "SIM001"))
             await here.until_all_ended(20)  # the paused one holds nobody up
             here["prod"].resume()
-        await judge(here, 2)
+        await here.judge(signals=2)
 
 
 @pytest.mark.req("CTL-1", "CTL-18")
@@ -131,7 +131,7 @@ async def test_three_share_sixty_busy_lanes_while_leaders_and_others_are_killed_
         await asyncio.sleep(PAUSED_S)
         here[idle].resume()
         await sending
-        await judge(here, lanes * rounds)
+        await here.judge(signals=lanes * rounds)
         took = await here.rows("SELECT DISTINCT processed_by_instance AS name FROM signal_log")
         assert len(took) > 1
 

@@ -109,7 +109,7 @@ async def copied(here: World, server: PostgresServer, bodies: Sequence[bytes]) -
     await until_held(here, 2)
     await here.until_all_ended(40)
     await asyncio.to_thread(here["prod"].stop)
-    await here.run("prod", ONEFILL_FAILPOINT="decide_after_commit")
+    await here.run("prod", ONEFILL_FAILPOINT="claim_before_commit")
     await send(here, "prod", [direct("unsent", "SIM005")])
     await here["prod"].ended()
     await here.run("prod", ONEFILL_ROLE="intake")
@@ -161,7 +161,7 @@ async def test_orders_of_a_lost_history_are_found_at_the_broker_and_never_sent_a
         await until_held(here, 4)
         await until_over(here)
         await trades_on(here, 8)
-        assert all(here[name].logged("SAFE - The database lost commits") for name in NAMES)
+        assert any(here[name].logged("SAFE - The database lost commits") for name in NAMES)
 
 
 @pytest.mark.req("CTL-8", "ORD-7")

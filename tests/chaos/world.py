@@ -15,6 +15,7 @@ import aiohttp
 import asyncpg
 
 import support
+from chaos.judge import Evidence, judge
 from chaos.processes import Server
 
 SECRET = "chaos-secret-4f1d"
@@ -69,6 +70,25 @@ class World:
             return bool((await self.status(name))["is_active"])
 
         await support.until(active, seconds)
+
+    async def judge(self, seconds: float = 30, **expected: Any) -> Evidence:
+        """Let everything come to rest, and have it judged; see chaos.judge."""
+        await self.until_all_ended(seconds)
+        await self.until_told()
+        return await judge(self.database_url, self.venue.url, **expected)
+
+    async def until_told(self) -> None:
+        """Wait until the history, which is written beside the way, has come to its end."""
+
+        async def told() -> bool:
+            (seen,) = await self.rows(
+                "SELECT max(h.epoch) = max(l.epoch) "
+                "AND bool_and(h.released_at IS NOT NULL OR h.epoch = l.epoch) AS whole "
+                "FROM leadership_history h JOIN leases l USING (resource)"
+            )
+            return bool(seen["whole"])
+
+        await support.until(told)
 
     async def reigns(self) -> list[dict[str, Any]]:
         """Who led, in order, as the history has it."""
@@ -149,6 +169,7 @@ async def world(
         "ONEFILL_OPERATOR_TOKEN": OPERATOR,
         "ONEFILL_RATE_LIMIT": "off",
         "ONEFILL_MARKET_HOURS": "off",
+        "ONEFILL_QUOTES__ASK": "false",
         "ONEFILL_LOG_FORMAT": "json",
         "ONEFILL_ACTIVE_BY_DEFAULT": "true",
         "ONEFILL_BROKERS__BINANCE__RECV_WINDOW_MS": "1000",

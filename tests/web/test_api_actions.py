@@ -24,10 +24,31 @@ async def test_a_pause_is_durable_and_tells_who_when_from_where(pool: Any, opera
         "10.0.0.9",
         "trading.pause",
     )
-    assert row["details"] == {"note": "holiday", "changed": True}
+    assert row["details"] == {"note": "holiday", "changed": True, "exits": False}
     assert (await operator.post("/api/trading/resume")).json()["paused"] is False
     assert await pool.fetchval("SELECT value FROM settings WHERE key = 'trading_paused'") == "false"
     assert (await operator.get("/api/status")).json()["paused"] is False
+
+
+@pytest.mark.req("CTL-9", "SIG-18")
+async def test_exits_rest_only_when_a_person_says_so_and_until_one_says_otherwise(
+    operator: Any,
+) -> None:
+    async def shown() -> tuple[bool, bool]:
+        status = (await operator.get("/api/status")).json()
+        return status["paused"], status["exits_paused"]
+
+    assert await shown() == (False, False)
+    everything = (await operator.post("/api/trading/pause", json={"exits": True})).json()
+    assert (everything["paused"], everything["exits_paused"]) == (True, True)
+    assert await shown() == (True, True)
+    entries = (await operator.post("/api/trading/pause")).json()
+    assert (entries["exits_paused"], entries["changed"]) == (False, True)
+    assert await shown() == (True, False)
+    await operator.post("/api/trading/pause", json={"exits": True})
+    resumed = (await operator.post("/api/trading/resume")).json()
+    assert (resumed["paused"], resumed["exits_paused"], resumed["changed"]) == (False, False, True)
+    assert await shown() == (False, False)
 
 
 @pytest.mark.req("SIG-18")

@@ -226,7 +226,8 @@ def _worries(who: dict[str, Any]) -> Iterator[str]:
     """What a person must know first."""
     if who.get("paused"):
         by = escaped(who.get("paused_by"))
-        yield f"[yellow]Trading is paused by {by}; `onefill resume` ends that.[/]"
+        too = " [bold red]with its exits and stops[/]" if who.get("exits_paused") else ""
+        yield f"[yellow]Trading is paused{too} by {by}; `onefill resume` ends that.[/]"
     if who.get("loss"):
         since, found = who["loss"]["noticed_at"], escaped(who["loss"]["found"])
         yield f"[bold red]SAFE since {since}: {found}.[/]"

@@ -25,6 +25,11 @@ class LeaseSettings(Section):
         description="Without a successful renewal for so long the holder stops acting by itself; "
         "less than the ttl, so that it has stopped before another may start.",
     )
+    flap_damping: bool = Field(
+        default=True,
+        description="Let the lease last longer (twice, at most four times) after each third "
+        "takeover within an hour whose old holder proved alive.",
+    )
 
 
 class TakeoverSettings(Section):

@@ -8,12 +8,13 @@ from onefill.core.errors import Bug
 
 
 class InstanceState(enum.StrEnum):
-    """CTL-9. ACTIVE means able to act; nothing else does."""
+    """CTL-9. ACTIVE means able to act; so does PAUSED, and nothing else."""
 
     STANDBY = "STANDBY"
     CANDIDATE = "CANDIDATE"  # asks for control, and proves that it is ready for it
     RECONCILING = "RECONCILING"  # holds the lease, and reads its way in
     ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"  # able to act, but a person stopped new exposure, or exits too
     DRAINING = "DRAINING"  # starts nothing more, and finishes what it sent
     FENCED = "FENCED"  # was succeeded while it still acted; what it tries is refused
     SAFE = "SAFE"  # the authority lost commits: nothing new until a person or the brokers explain
@@ -28,12 +29,17 @@ class ControlEvent(enum.Enum):
     ELECTED = "the lease is this instance's"
     ABLE = "the book is whole, the loops run"
     BOOK_BROKEN = "the stored book breaks its promises"
+    PAUSED = "a person paused trading"
+    RESUMED = "trading is not paused, or not any more"
     STEP_DOWN = "control is to be handed on"
     LOST = "the lease is over: handed on, run out, or somebody else's"
     REFUSED = "a guarded write was refused: somebody else leads"
     HISTORY_LOST = "the authority is not what it was"
     EXPLAINED = "every difference is explained, or a person said so"
 
+
+ABLE = frozenset({InstanceState.ACTIVE, InstanceState.PAUSED})
+"""Where an instance acts: while paused, on exits and stops."""
 
 S, E = InstanceState, ControlEvent
 
@@ -47,9 +53,11 @@ _TABLE: dict[tuple[InstanceState, ControlEvent], InstanceState] = {
     (S.DRAINING, E.ELECTED): S.RECONCILING,
     (S.RECONCILING, E.ABLE): S.ACTIVE,
     (S.RECONCILING, E.BOOK_BROKEN): S.HALTED,
-    **{(s, E.STEP_DOWN): S.DRAINING for s in (S.RECONCILING, S.ACTIVE, S.HALTED)},
+    (S.ACTIVE, E.PAUSED): S.PAUSED,
+    (S.PAUSED, E.RESUMED): S.ACTIVE,
+    **{(s, E.STEP_DOWN): S.DRAINING for s in (S.RECONCILING, S.ACTIVE, S.PAUSED, S.HALTED)},
     **{(s, E.LOST): S.STANDBY for s in S if s is not S.SAFE},
-    **{(s, E.REFUSED): S.FENCED for s in (S.RECONCILING, S.ACTIVE, S.DRAINING, S.HALTED)},
+    **{(s, E.REFUSED): S.FENCED for s in (S.RECONCILING, S.ACTIVE, S.PAUSED, S.DRAINING, S.HALTED)},
     **{(s, E.HISTORY_LOST): S.SAFE for s in S},
     (S.SAFE, E.EXPLAINED): S.STANDBY,
 }

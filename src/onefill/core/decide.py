@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from onefill.core.book import Decision, Situation, refuse
+from onefill.core.book import WAIT, Decision, Situation, refuse
 from onefill.core.direct.decide import decide as decide_direct
 from onefill.core.instrument import Rules
 from onefill.core.portfolio.decide import decide as decide_portfolio
@@ -13,8 +13,14 @@ from onefill.core.signal import Engine, LoggedSignal
 
 
 def decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
-    """The decision on one signal, by the rules of its engine; pure."""
-    return _told_of_expiry(logged, _decide(logged, situation, rules))
+    """The decision on one signal, by the rules of its engine; pure.
+
+    While exits are paused too, what would send an order waits; what is refused is refused.
+    """
+    decision = _decide(logged, situation, rules)
+    if situation.exits_paused and decision.intents:
+        return WAIT
+    return _told_of_expiry(logged, decision)
 
 
 def _decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:

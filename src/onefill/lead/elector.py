@@ -86,7 +86,7 @@ class Elector:
         self.heir = heir
         self._store = store
         self._me = me
-        self._timing = timing
+        self._timing = self._timing_next = timing
         self._clock = clock
         self._vigil = vigil
         self._others = others
@@ -120,12 +120,17 @@ class Elector:
             self._state = Following()
         self._poked.set()
 
+    def retime(self, timing: LeaseTiming) -> None:
+        """Keep these times from the next step on: what is asked now is judged by the old ones."""
+        self._timing_next = timing
+
     async def run(self) -> None:
         """Follow, take, renew, until cancelled."""
         self._up_since_ms = self._clock.boottime_ms()
         try:
             while True:
                 await self._wait(wake_at_ms(self._state) - self._clock.boottime_ms())
+                self._timing = self._timing_next
                 event: Event = Lost() if self._lost else Tick()
                 self._lost = False
                 await self._handle(event)

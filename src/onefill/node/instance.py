@@ -46,7 +46,8 @@ class Server(Protocol):
 class Executing:
     """What an instance that executes has besides: the right to lead, and its terms.
 
-    always: whether it works without leading too (active-active).
+    always: whether it works without leading too (active-active). beside: loops that nothing waits
+    for.
     """
 
     elector: Elector
@@ -58,6 +59,7 @@ class Executing:
     work: Work
     always: bool
     reconciling: Reconciling
+    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,7 @@ class Instance:
                 executing.elector.run(),
                 executing.leadership.watch(),
                 executing.giving.run(),
+                *(run() for run in executing.beside),
                 *([executing.work.run(None)] if executing.always else []),
                 *(self._start_broker(broker) for broker in executing.brokers),
             ]

@@ -44,13 +44,22 @@ class Leadership:
         self._clock = clock
         self._check: Callable[[Epoch], None] = lambda epoch: None
         self._fenced: Callable[[], None] = lambda: None
+        self._survived: Callable[[Epoch], None] = lambda epoch: None
         self._current: asyncio.Task[None] | None = None
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def connect(self, *, fenced: Callable[[], None], check: Callable[[Epoch], None]) -> None:
-        """fenced: to be told of a refused guarded write. check: of each renewal."""
+    def connect(
+        self,
+        *,
+        fenced: Callable[[], None],
+        check: Callable[[Epoch], None],
+        survived: Callable[[Epoch], None] = lambda epoch: None,
+    ) -> None:
+        """fenced: to be told of a refused guarded write. check: of each renewal. survived: of an
+        epoch that ended against our will, and that we outlived."""
         self._fenced = fenced
         self._check = check
+        self._survived = survived
 
     # What the elector says (lead.elector.Watcher) ----------------------------------------------
 
@@ -70,6 +79,7 @@ class Leadership:
         log.critical("LOST LEADERSHIP - Stopped processing signals", epoch=epoch, reason=reason)
         self._show(0, epoch)
         self._end(ControlEvent.LOST)
+        self._survived(epoch)
 
     def synced(self, latency_ms: float, *, is_good: bool) -> None:
         """The lease store was asked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from onefill.core.control import ControlEvent, InstanceState, next_state
+from onefill.core.control import ABLE, ControlEvent, InstanceState, next_state
 from onefill.core.ids import Epoch
 from onefill.ports.authority import LossRow
 from onefill.ports.hints import Topic
@@ -43,7 +43,7 @@ class NodeState:
     @property
     def is_active(self) -> bool:
         """Whether this instance can act now."""
-        return self.state is InstanceState.ACTIVE
+        return self.state in ABLE
 
     def move(self, event: ControlEvent) -> None:
         """The only way to change the state (CTL-9)."""

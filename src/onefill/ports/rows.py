@@ -316,9 +316,10 @@ class MissedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What a person must know first."""
+    """What a person must know first. paused: new exposure is. exits_paused: exits as well."""
 
     paused: bool
+    exits_paused: bool
     paused_by: str | None
     paused_at: datetime | None
     in_doubt: int

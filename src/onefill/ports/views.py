@@ -175,9 +175,13 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingSwitch:
-    """The kill switch after an action. by, at: who moved it last. changed: this action did."""
+    """The kill switch after an action. exits_paused: exits and stops rest as well.
+
+    by, at: who moved it last. changed: this action did.
+    """
 
     paused: bool
+    exits_paused: bool
     by: str
     at: datetime
     changed: bool
@@ -218,8 +222,9 @@ class Controls(Protocol):
     """What operators do. Each action leaves a row in the audit log, in the same commit; each
     may be repeated safely. All raise CommitUnknown when the store was lost on the way."""
 
-    async def pause(self, by: Actor, note: str) -> TradingSwitch:
-        """No entry is taken anywhere, from this commit on; exits and stops go on (SIG-18)."""
+    async def pause(self, by: Actor, note: str, *, exits: bool) -> TradingSwitch:
+        """No entry is taken anywhere, from this commit on; exits and stops go on (SIG-18), or
+        rest as well: nothing at all is sent then, until somebody resumes (CTL-9)."""
         ...
 
     async def resume(self, by: Actor, note: str) -> TradingSwitch:

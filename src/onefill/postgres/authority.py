@@ -22,18 +22,14 @@ from onefill.postgres.connection import Connecting, Held, Row
 from onefill.postgres.faults import translated
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.losses import DOUBT_AGAIN, END, IS_QUIET, OPEN, PUT_IN_DOUBT, loss_row
-from onefill.postgres.migrate import MIGRATING
 
 ENDED_BY = "authority_lost"
 _LOCK_KEY = 0x0F112
 
 # The timeline of the last checkpoint would be the old one for a while after a promotion. A restored
 # dump has the server's identity, but other tables.
-_IDENTITY = f"""
+_IDENTITY = """
 SELECT pg_is_in_recovery() AS is_replica,
-       to_regclass('authority_losses') IS NOT NULL AND NOT EXISTS (
-           SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND classid = 0
-             AND objid = {MIGRATING} AND granted) AS is_ready,
        concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
                  CASE WHEN NOT pg_is_in_recovery()
                       THEN left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) END,
@@ -70,8 +66,8 @@ class PostgresAuthority:
     """Watches over the store for one instance.
 
     connecting: without a watch of its own. held: for what is asked again and again.
-    doubtful_ms: for how long after its signing a broker may take a request. migrate: makes the
-    tables, where the database has none.
+    doubtful_ms: for how long after its signing a broker may take a request. migrate: brings
+    the tables of a database that was not seen before up to date.
     """
 
     def __init__(
@@ -90,6 +86,7 @@ class PostgresAuthority:
         self._history = history
         self._doubtful_ms = doubtful_ms
         self._migrate = migrate
+        self._migrated: str | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def inspect(self, connection: Any) -> None:
@@ -139,9 +136,11 @@ class PostgresAuthority:
         [row] = await fetch(_IDENTITY)
         if row["is_replica"]:
             raise StoreUnavailable("PostgreSQL is a replica, or still recovering.")
-        if not row["is_ready"]:
+        if row["identity"] != self._migrated:
+            # Perhaps an older one, or an empty one: then its tables come first.
             await self._migrate()
             [row] = await fetch(_IDENTITY)
+            self._migrated = row["identity"]
         [far] = await fetch(_SIGHT)
         landmark = Landmark(
             identity=row["identity"],

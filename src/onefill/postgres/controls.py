@@ -25,7 +25,7 @@ from onefill.postgres import losses, rulings
 from onefill.postgres.books import Teller
 from onefill.postgres.operator_actions import close_position, move_capital
 from onefill.postgres.sessions import writing
-from onefill.postgres.settings import TRADING_PAUSED
+from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 
 # A repeated pause keeps the first one's time and name: that is since when nothing trades.
 _SWITCH = """
@@ -35,7 +35,16 @@ SET value = excluded.value, changed_by = excluded.changed_by, changed_at = clock
 WHERE settings.value <> excluded.value
 RETURNING key
 """
-_SWITCHED = "SELECT value = 'true' AS paused, changed_by, changed_at FROM settings WHERE key = $1"
+_SWITCH_OFF = """
+UPDATE settings SET value = 'false', changed_by = $2, changed_at = clock_timestamp()
+WHERE key = $1 AND value <> 'false' RETURNING key
+"""
+_SWITCHED = f"""
+SELECT {is_on(TRADING_PAUSED)} AS paused, {is_on(EXITS_PAUSED)} AS exits_paused,
+       changed_by, changed_at
+FROM settings WHERE key IN ('{TRADING_PAUSED}', '{EXITS_PAUSED}')
+ORDER BY changed_at DESC LIMIT 1
+"""
 _ACCEPT = """
 INSERT INTO accepted_orders (broker, account, broker_order_id, accepted_by, note)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"""
@@ -74,13 +83,25 @@ class PostgresControls:
             details = json.dumps({"instance": instance})
             await connection.execute(_AUDIT, by.name, by.address, action, details)
 
-    async def pause(self, by: Actor, note: str) -> TradingSwitch:
-        """No entry is taken anywhere, from this commit on; exits and stops go on."""
-        return await self._switch(True, by, note)
+    async def pause(self, by: Actor, note: str, *, exits: bool) -> TradingSwitch:
+        """No entry is taken anywhere, from this commit on; exits go on, or rest as well."""
+        async with writing(self._pool) as connection:
+            entries = await connection.fetchval(_SWITCH, TRADING_PAUSED, "true", by.name)
+            if exits:
+                others = await connection.fetchval(_SWITCH, EXITS_PAUSED, "true", by.name)
+            else:
+                others = await connection.fetchval(_SWITCH_OFF, EXITS_PAUSED, by.name)
+            changed = (entries or others) is not None
+            details = {"note": note, "changed": changed, "exits": exits}
+            return await _switched(connection, by, "trading.pause", details)
 
     async def resume(self, by: Actor, note: str) -> TradingSwitch:
         """Trade again."""
-        return await self._switch(False, by, note)
+        async with writing(self._pool) as connection:
+            others = await connection.fetchval(_SWITCH_OFF, EXITS_PAUSED, by.name)
+            entries = await connection.fetchval(_SWITCH, TRADING_PAUSED, "false", by.name)
+            details = {"note": note, "changed": (entries or others) is not None}
+            return await _switched(connection, by, "trading.resume", details)
 
     async def end_safe(self, note: str, by: Actor) -> tuple[LossRow, ...]:
         """Trade again after lost commits, on a person's word."""
@@ -217,20 +238,6 @@ class PostgresControls:
         )
         return _known(record)
 
-    async def _switch(self, paused: bool, by: Actor, note: str) -> TradingSwitch:
-        value = "true" if paused else "false"
-        async with writing(self._pool) as connection:
-            changed = await connection.fetchval(_SWITCH, TRADING_PAUSED, value, by.name) is not None
-            record = await connection.fetchrow(_SWITCHED, TRADING_PAUSED)
-            action = "trading.pause" if paused else "trading.resume"
-            await _audit(connection, by, action, {"note": note, "changed": changed})
-        return TradingSwitch(
-            paused=record["paused"],
-            by=record["changed_by"],
-            at=record["changed_at"],
-            changed=changed,
-        )
-
 
 def _refusal(
     present: PortfolioSettings | None, wanted: PortfolioSettings, *, is_live: bool
@@ -276,6 +283,21 @@ def _facts(settings: PortfolioSettings | None) -> Mapping[str, str | None] | Non
         "time_basis": settings.time_basis.value,
         "initial_capital": None if capital is None else plain(capital),
     }
+
+
+async def _switched(
+    connection: Any, by: Actor, action: str, details: Mapping[str, object]
+) -> TradingSwitch:
+    """How the switch stands now, with the action's line in the audit log."""
+    await _audit(connection, by, action, details)
+    record = await connection.fetchrow(_SWITCHED)
+    return TradingSwitch(
+        paused=record["paused"],
+        exits_paused=record["exits_paused"],
+        by=record["changed_by"],
+        at=record["changed_at"],
+        changed=bool(details["changed"]),
+    )
 
 
 async def _audit(connection: Any, by: Actor, action: str, details: Mapping[str, object]) -> None:

@@ -33,6 +33,21 @@ VALUES ($1, $2, $3, $4, $5, 'election', $6, $7)
 ON CONFLICT (resource, epoch) DO UPDATE
 SET released_at = coalesce(h.released_at, EXCLUDED.released_at),
     end_reason = coalesce(h.end_reason, EXCLUDED.end_reason)"""
+# Whoever takes an epoch ends the one before. Where it died before it could write that, its
+# successor's beginning is the end.
+_FORGOTTEN = """
+UPDATE leadership_history h SET (released_at, end_reason) = (
+    SELECT n.became_at, n.reason FROM leadership_history n
+    WHERE n.resource = h.resource AND n.epoch > h.epoch ORDER BY n.epoch LIMIT 1)
+WHERE resource = $1 AND epoch < $2::bigint - 1 AND released_at IS NULL"""
+_SURVIVED = """
+UPDATE leadership_history SET survived_at = coalesce(survived_at, clock_timestamp())
+WHERE resource = $1 AND epoch = $2 AND boot = $3"""
+_WRONG_TAKEOVERS = """
+SELECT count(*) AS takeovers FROM leadership_history h
+JOIN leadership_history n ON n.resource = h.resource AND n.epoch = h.epoch + 1
+WHERE h.resource = $1 AND h.survived_at IS NOT NULL AND h.end_reason = 'failover'
+  AND h.released_at > clock_timestamp() - $2 * interval '1 second' AND n.boot <> h.boot"""
 _BETWEEN = """
 SELECT resource, epoch, instance, boot, hostname, became_at, released_at, reason, end_reason
 FROM leadership_history
@@ -57,6 +72,7 @@ class LeadershipHistory:
         """Somebody leads since then."""
         facts = (resource, epoch, holder.instance, holder.boot, self._hostname)
         self._add(_BECAME, (*facts, at, reason))
+        self._add(_FORGOTTEN, (resource, epoch))
 
     def ended(
         self,
@@ -71,6 +87,16 @@ class LeadershipHistory:
         """That epoch is over since then; by default since now."""
         facts = (resource, epoch, holder.instance, holder.boot, became_at)
         self._add(_ENDED, (*facts, at or self._clock.wall(), reason))
+
+    def survived(self, resource: str, epoch: Epoch, holder: Holder) -> None:
+        """That holder lives, and has found that this epoch of its is over (CTL-4)."""
+        self._add(_SURVIVED, (resource, epoch, holder.boot))
+
+    async def wrong_takeovers(self, resource: str, within_s: float) -> int:
+        """How many takeovers within this time hit a holder that was alive. Those by hand, and
+        those of holders that were never heard of again, don't count. Raises StoreUnavailable."""
+        (row,) = await self._held.read(_WRONG_TAKEOVERS, resource, within_s)
+        return int(row["takeovers"])
 
     async def between(self, resource: str, start: datetime, end: datetime) -> list[Row]:
         """The intervals of leadership that touch this time, in order."""

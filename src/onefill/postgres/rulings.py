@@ -19,9 +19,8 @@ from onefill.core.ruling import (
 )
 from onefill.core.settlement import settle
 from onefill.core.signal import SignalStatus
+from onefill.ports.planning import PositionChange, SignalNews
 from onefill.postgres.books import (
-    PositionChange,
-    SignalNews,
     Teller,
     live_positions,
     positions_by_id,
@@ -30,14 +29,13 @@ from onefill.postgres.books import (
 )
 from onefill.postgres.connection import Row, Transaction
 from onefill.postgres.rows import INTENT, INTENT_READ, intent_of
-from onefill.postgres.settings import TRADING_PAUSED
+from onefill.postgres.settings import TRADING_PAUSED, is_on
 from onefill.postgres.settle import settle_group
 
 # The lane first, then its orders: as everybody locks them.
 _LOCK_LANE = f"""
 SELECT lane, blocked, clock_timestamp() AS now,
-       coalesce((SELECT value = 'true' FROM settings WHERE key = '{TRADING_PAUSED}'), false)
-           AS paused
+       {is_on(TRADING_PAUSED)} AS paused
 FROM lanes WHERE lane = (SELECT lane FROM order_intents WHERE client_order_id = $1)
 FOR NO KEY UPDATE"""
 _LOCK_ORDERS = f"""

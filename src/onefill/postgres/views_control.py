@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from onefill.ports.paging import id_cursor, page_of, read_json
 from onefill.ports.rows import (
     AuditRow,
     BlockedLane,
@@ -14,8 +15,8 @@ from onefill.ports.rows import (
     Standing,
 )
 from onefill.ports.views import Page, Window
-from onefill.postgres.paging import Where, id_cursor, newest, page_of, read_json
-from onefill.postgres.settings import TRADING_PAUSED
+from onefill.postgres.paging import Where, newest
+from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 from onefill.postgres.vigil import session_has_ended
 
 # A leader that stopped beating, or whose session ended, is shown as crashed, never as leader
@@ -52,7 +53,9 @@ _RECONCILIATION = """
 SELECT id, at, instance, epoch, trigger, clean, report
 FROM reconciliations ORDER BY id DESC LIMIT 1
 """
-_PAUSED = "SELECT value = 'true' AS paused, changed_by, changed_at FROM settings WHERE key = $1"
+_PAUSED = f"""
+SELECT value = 'true' AS paused, {is_on(EXITS_PAUSED)} AS exits_paused, changed_by, changed_at
+FROM settings WHERE key = '{TRADING_PAUSED}'"""
 _STUCK = """
 SELECT (SELECT count(*) FROM order_intents
         WHERE state IN ('SENDING', 'IN_DOUBT')
@@ -108,12 +111,13 @@ async def missed(connection: Any, window: Window) -> Page[MissedRow]:
 async def standing(connection: Any) -> Standing:
     """Pause, doubts, blocked lanes, what is missed; an order past its `send_by` without outcome is
     in doubt."""
-    paused = await connection.fetchrow(_PAUSED, TRADING_PAUSED)
+    paused = await connection.fetchrow(_PAUSED)
     stuck = await connection.fetchrow(_STUCK)
     blocked = await connection.fetch(_BLOCKED)
     lacking = await connection.fetch(f"{_MISSED} WHERE cleared_at IS NULL ORDER BY id")
     return Standing(
         paused=paused is not None and paused["paused"],
+        exits_paused=paused is not None and paused["exits_paused"],
         paused_by=paused["changed_by"] if paused and paused["paused"] else None,
         paused_at=paused["changed_at"] if paused and paused["paused"] else None,
         in_doubt=stuck["in_doubt"],

@@ -10,6 +10,7 @@ import msgspec
 
 from onefill.core.errors import invariant
 from onefill.core.money import ZERO
+from onefill.venue.algos import Algos
 from onefill.venue.instruments import instrument_of
 from onefill.venue.matching import signed
 from onefill.venue.orders import FIRST_ID, Entry, Execution, Order, Ticket
@@ -56,6 +57,7 @@ class Book:
         self._by_holder: defaultdict[Holder, list[Order]] = defaultdict(list)
         self._trades: defaultdict[Holder, list[Execution]] = defaultdict(list)
         self._open: defaultdict[str, dict[int, Order]] = defaultdict(dict)
+        self.algos = Algos()
 
     @property
     def next_order_id(self) -> int:
@@ -71,6 +73,8 @@ class Book:
         """Take in an entry of the ledger, new or read back."""
         for order in entry.orders:
             self._keep(order)
+        for algo in entry.algos:
+            self.algos.keep(algo)
         for execution in entry.executions:
             invariant(
                 execution.execution_id == self.next_execution_id,

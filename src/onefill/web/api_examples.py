@@ -255,7 +255,13 @@ NODE = NodeStatus(
 )
 LEADER = LeaderRow(instance="prod", epoch=7, remaining_ms=1010, url="http://10.0.0.5:8095")
 STANDING = Standing(
-    paused=False, paused_by=None, paused_at=None, in_doubt=0, quarantined=0, blocked_lanes=()
+    paused=False,
+    exits_paused=False,
+    paused_by=None,
+    paused_at=None,
+    in_doubt=0,
+    quarantined=0,
+    blocked_lanes=(),
 )
 _INSTANCE = InstanceRow(
     instance="prod",
@@ -361,8 +367,8 @@ LOSS = LossRow(
     kind="lower_position",
     found="the database's log ends before a place that was durable in it",
 )
-PAUSED = TradingSwitch(paused=True, by="operator", at=_AT, changed=True)
-RESUMED = TradingSwitch(paused=False, by="operator", at=_LATER, changed=True)
+PAUSED = TradingSwitch(paused=True, exits_paused=False, by="operator", at=_AT, changed=True)
+RESUMED = TradingSwitch(paused=False, exits_paused=False, by="operator", at=_LATER, changed=True)
 AUDIT: Page[AuditRow] = Page(
     items=(
         AuditRow(
@@ -371,7 +377,7 @@ AUDIT: Page[AuditRow] = Page(
             actor="operator",
             address="10.0.0.9",
             action="trading.pause",
-            details={"note": "exchange maintenance", "changed": True},
+            details={"note": "exchange maintenance", "changed": True, "exits": False},
         ),
     ),
     next_cursor=None,

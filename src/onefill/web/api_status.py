@@ -52,6 +52,7 @@ class Status:
     leader: str | None
     leader_url: str | None
     paused: bool | None
+    exits_paused: bool | None
     paused_by: str | None
     paused_at: datetime | None
     in_doubt: int | None
@@ -78,6 +79,7 @@ def _status(node: NodeStatus, seen: tuple[LeaderRow | None, Standing] | None) ->
         leader=leader.instance if leader else None,
         leader_url=leader.url if leader else None,
         paused=standing.paused if standing else None,
+        exits_paused=standing.exits_paused if standing else None,
         paused_by=standing.paused_by if standing else None,
         paused_at=standing.paused_at if standing else None,
         in_doubt=standing.in_doubt if standing else None,

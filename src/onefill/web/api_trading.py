@@ -24,7 +24,14 @@ class Note(BaseModel):
     note: Annotated[str, Field(max_length=500)] = ""
 
 
+class Pause(Note):
+    """What rests, and why. exits: nothing at all is sent, not even exits and stops."""
+
+    exits: bool = False
+
+
 Why = Annotated[Note | None, Body(examples=[{"note": "exchange maintenance"}])]
+What = Annotated[Pause | None, Body(examples=[{"note": "exchange maintenance", "exits": False}])]
 
 
 @router.post(
@@ -33,9 +40,10 @@ Why = Annotated[Note | None, Body(examples=[{"note": "exchange maintenance"}])]
     response_model=TradingSwitch,
     responses=documented(examples.PAUSED, 403, 422),
 )
-async def pause(desk: AtDesk, by: By, why: Why = None) -> Response:
+async def pause(desk: AtDesk, by: By, what: What = None) -> Response:
     """Works on any instance, and again. Durable: a restart stays paused."""
-    return answer(await desk.controls.pause(by, why.note if why else ""))
+    wanted = what or Pause()
+    return answer(await desk.controls.pause(by, wanted.note, exits=wanted.exits))
 
 
 @router.post(

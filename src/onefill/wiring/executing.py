@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from onefill.brokers.registry import build_brokers
+from onefill.brokers.registry import BrokerKey, build_brokers
 from onefill.config.settings import Mode, Settings
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
@@ -18,15 +19,20 @@ from onefill.core.intent import OrderIntent
 from onefill.core.lease import LeaseTiming
 from onefill.core.settlement import settle
 from onefill.core.signal import SignalStatus
+from onefill.core.slicing import MostOf, deciding_in_slices, going_on_in_slices
 from onefill.core.succession import Heir
 from onefill.flow.afterlook import Afterlook
+from onefill.flow.chaser import Chaser
 from onefill.flow.decider import Decider
 from onefill.flow.escalation import Escalation
 from onefill.flow.executor import Executor
+from onefill.flow.listener import Listener
+from onefill.flow.market import Market, QuoteTiming
 from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
 from onefill.flow.settler import Settler
 from onefill.flow.tracker import Tracker
+from onefill.lead.damping import Damping
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving, Stepping
 from onefill.lead.takeover import Surface, Takeover
@@ -39,14 +45,15 @@ from onefill.node.safety import Safety
 from onefill.node.split_brain import SplitBrainCheck
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
-from onefill.node.term import SharedTerm, SoleTerm, Watcher
+from onefill.node.term import SharedTerm, SoleTerm, Term, Watcher
 from onefill.node.work import Work, only_where_covered
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock
 from onefill.ports.hints import Inbox, Topic
-from onefill.ports.lease import Holder
+from onefill.ports.lease import LEADER, Holder
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
+from onefill.ports.trading import Decide
 from onefill.ports.witness import Witness
 from onefill.wiring.accounts import accounts_of, broker_of_signal
 from onefill.wiring.jobs import build_runner
@@ -98,7 +105,7 @@ def heir_of(settings: Settings, instance: str) -> Heir:
 def build_executing(given: Given) -> Executing:
     """The trade path, and the right to walk it."""
     settings, trading = given.settings, given.stores.trading
-    brokers = build_brokers(accounts_of(settings), given.clock, known=trading.known_orders)
+    brokers = _brokers(given)
     hub = Hub(lanes=given.lanes, ended=given.ended, metrics=given.metrics, clock=given.clock)
     settler = Settler(store=trading, settle=settle, hand_on=hub.settled, clock=given.clock)
     common: dict[str, Any] = {
@@ -107,40 +114,36 @@ def build_executing(given: Given) -> Executing:
         "tell": settler.tell,
         "clock": given.clock,
     }
-    executor = Executor(**common)
+    chaser = _chaser(given, common["broker_of"])
+    executor = Executor(**common, priced=chaser.priced, rates=given.stores.rates)
     is_shared = settings.mode is Mode.ACTIVE_ACTIVE
     state = given.state
-    tracker = Tracker(**common, sees_all=lambda: not is_shared or state.epoch is not None)
+    tracker = Tracker(
+        **common,
+        sees_all=lambda: not is_shared or state.epoch is not None,
+        first_poll_ms=settings.orders.poll_first_ms,
+        slowest_poll_ms=settings.orders.poll_slowest_ms,
+    )
     resolver = Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s)
-    hub.connect(executor, tracker)
-    decider = _decider(given, hub, executor)
+    hub.connect(executor, tracker, chaser)
+    decider = _decider(given, hub, executor, chaser, brokers)
     loops = Loops(hub=hub, decider=decider, executor=executor, tracker=tracker, settler=settler)
     reconciler = _reconciler(given, settler, list(brokers.values()))
-    reconciling = Reconciling(
-        reconciler=reconciler,
-        state=state,
-        every_s=settings.orders.reconcile_every_s,
-        covered=decider.sweep_now,
-        safety=given.safety,
-    )
+    reconciling = _reconciling(given, reconciler, decider)
     work = _work(
         given, loops, reconciler, reconciling, [broker.name for broker in brokers.values()]
     )
     kind = SharedTerm if is_shared else SoleTerm
     jobs = build_runner(given.stores, settings, given.rules, given.clock, decider.sweep_now)
-    term = kind(state, work, resolver, _watchers(given, common), jobs)
-    leadership = Leadership(
-        term=term,
-        state=state,
-        metrics=given.metrics,
-        sync=given.sync,
-        log_context=given.context,
-        clock=given.clock,
-    )
+    term = kind(state, work, resolver, (chaser, *_watchers(given, common)), jobs)
+    leadership = _leadership(given, term)
     elector = _elector(given, leadership)
     giving = _giving(given, elector, leadership)
-    leadership.connect(fenced=elector.fenced, check=_check(given))
-    given.safety.connect(leadership.resumed)
+    leadership.connect(
+        fenced=elector.fenced,
+        check=_check(given),
+        survived=lambda epoch: given.stores.history.survived(LEADER, epoch, given.me),
+    )
     return Executing(
         elector=elector,
         leadership=leadership,
@@ -151,20 +154,109 @@ def build_executing(given: Given) -> Executing:
         work=work,
         always=is_shared,
         reconciling=reconciling,
+        beside=(_listener(given, brokers, loops, reconciling).run, *_beside(given, elector)),
     )
 
 
-def _decider(given: Given, hub: Hub, executor: Executor) -> Decider:
-    rules = given.rules
-    covered = only_where_covered(partial(decide, rules=rules), given.state, broker_of_signal(rules))
+def _listener(
+    given: Given, brokers: dict[BrokerKey, Broker], loops: Loops, reconciling: Reconciling
+) -> Listener:
+    return Listener(
+        store=given.stores.trading,
+        brokers=list(brokers.values()),
+        tell=loops.settler.tell,
+        hurry=loops.tracker.hurry,
+        stirred=reconciling.soon,
+        clock=given.clock,
+    )
+
+
+def _chaser(given: Given, broker_of: Callable[[OrderIntent], Broker | None]) -> Chaser:
+    return Chaser(
+        store=given.stores.trading,
+        broker_of=broker_of,
+        rules=given.rules,
+        lanes=given.lanes,
+        clock=given.clock,
+    )
+
+
+def _brokers(given: Given) -> dict[BrokerKey, Broker]:
+    stores = given.stores
+    accounts = accounts_of(given.settings)
+    return build_brokers(
+        accounts, given.clock, known=stores.trading.known_orders, rates=stores.rates
+    )
+
+
+def _leadership(given: Given, term: Term) -> Leadership:
+    leadership = Leadership(
+        term=term,
+        state=given.state,
+        metrics=given.metrics,
+        sync=given.sync,
+        log_context=given.context,
+        clock=given.clock,
+    )
+    given.safety.connect(leadership.resumed)
+    return leadership
+
+
+def _most_of(rules: Rules, brokers: Mapping[BrokerKey, Broker]) -> MostOf:
+    """The largest order: as the broker says, and as the instrument is configured (ORD-15)."""
+
+    def most_of(intent: OrderIntent) -> Decimal | None:
+        broker, known = _broker_of(brokers, intent), rules.instruments.get(intent.instrument)
+        said = broker.largest(intent.order) if broker is not None else None
+        freeze = known.freeze_quantity if known is not None else None
+        return min((Decimal(most) for most in (said, freeze) if most is not None), default=None)
+
+    return most_of
+
+
+def _decider(
+    given: Given,
+    hub: Hub,
+    executor: Executor,
+    chaser: Chaser,
+    brokers: Mapping[BrokerKey, Broker],
+) -> Decider:
+    rules, most_of = given.rules, _most_of(given.rules, brokers)
+    by_rules = _knowing_the_market(given, brokers)(partial(decide, rules=rules))
+    covered = only_where_covered(by_rules, given.state, broker_of_signal(rules))
     return Decider(
         store=given.stores.trading,
         lanes=given.lanes,
-        decide=hub.timing(covered),
-        exits=partial(go_on, rules=rules),
+        decide=hub.timing(deciding_in_slices(covered, most_of)),
+        exits=chaser.informed(going_on_in_slices(partial(go_on, rules=rules), most_of)),
         offer=executor.offer,
         ended=given.ended,
         clock=given.clock,
+    )
+
+
+def _knowing_the_market(
+    given: Given, brokers: Mapping[BrokerKey, Broker]
+) -> Callable[[Decide], Decide]:
+    quotes = given.settings.quotes
+    market = Market(
+        broker_of=lambda name, account: brokers.get((name, account)),
+        rules=given.rules,
+        wake=lambda lane: given.lanes.add([lane]),
+        timing=QuoteTiming(within_s=quotes.within_ms / 1000, max_age_s=quotes.max_age_ms / 1000),
+        metrics=given.metrics,
+        clock=given.clock,
+    )
+    return market.knowing if quotes.ask else lambda decide: decide
+
+
+def _reconciling(given: Given, reconciler: Reconciler, decider: Decider) -> Reconciling:
+    return Reconciling(
+        reconciler=reconciler,
+        state=given.state,
+        every_s=given.settings.orders.reconcile_every_s,
+        covered=decider.sweep_now,
+        safety=given.safety,
     )
 
 
@@ -220,18 +312,34 @@ def _check(given: Given) -> Callable[[Epoch], None]:
     return check.renewed
 
 
+def _beside(given: Given, elector: Elector) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+    if not given.settings.lease.flap_damping:
+        return ()
+    damping = Damping(
+        elector=elector,
+        timing=_lease_timing(given.settings),
+        wrong_takeovers=partial(given.stores.history.wrong_takeovers, LEADER),
+        clock=given.clock,
+    )
+    return (damping.run,)
+
+
+def _lease_timing(settings: Settings) -> LeaseTiming:
+    lease = settings.lease
+    return LeaseTiming(
+        ttl_ms=lease.ttl_ms,
+        renew_every_ms=lease.renew_every_ms,
+        call_timeout_ms=lease.call_timeout_ms,
+        give_up_ms=lease.give_up_ms,
+    )
+
+
 def _elector(given: Given, leadership: Leadership) -> Elector:
-    lease = given.settings.lease
     return Elector(
         store=given.stores.leases,
         me=given.me,
         heir=heir_of(given.settings, given.me.instance),
-        timing=LeaseTiming(
-            ttl_ms=lease.ttl_ms,
-            renew_every_ms=lease.renew_every_ms,
-            call_timeout_ms=lease.call_timeout_ms,
-            give_up_ms=lease.give_up_ms,
-        ),
+        timing=_lease_timing(given.settings),
         clock=given.clock,
         vigil=given.stores.vigil,
         others=partial(given.stores.instances.others, given.me, STALE_AFTER_S),
@@ -281,5 +389,5 @@ def _giving(given: Given, elector: Elector, leadership: Leadership) -> Giving:
     )
 
 
-def _broker_of(brokers: dict[tuple[str, str], Broker], intent: OrderIntent) -> Broker | None:
+def _broker_of(brokers: Mapping[BrokerKey, Broker], intent: OrderIntent) -> Broker | None:
     return brokers.get((intent.order.broker, intent.order.account))

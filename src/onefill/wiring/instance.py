@@ -15,6 +15,7 @@ import structlog
 from onefill import __version__
 from onefill.config.rules import rules_of
 from onefill.config.settings import Settings
+from onefill.core.control import ControlEvent
 from onefill.core.errors import OnefillError
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
@@ -41,8 +42,8 @@ from onefill.ports.hints import Inbox, Topic
 from onefill.ports.lease import Holder
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
+from onefill.ports.peers import Presence
 from onefill.ports.witness import NoWitness, Witness
-from onefill.postgres.heartbeat import Presence
 from onefill.postgres.migrate import migrate
 from onefill.web.app import Application
 from onefill.web.server import WebServer
@@ -258,7 +259,7 @@ class _Builder:
             state=self.state,
             metrics=self.metrics,
             clock=self.clock,
-            look=self.safety.look,
+            look=self._look,
             beat=self._beat,
             measure=self._measure,
             sync=self.sync,
@@ -275,6 +276,12 @@ class _Builder:
     def _listening(self, port: int) -> None:
         self.port = port
         log.info("instance.listening", host=self.settings.host, port=port)
+
+    async def _look(self) -> None:
+        """Whether the database answers and is what it was, and whether a person paused trading."""
+        await self.safety.look()
+        paused = await self.stores.trading.is_paused()
+        self.state.move(ControlEvent.PAUSED if paused else ControlEvent.RESUMED)
 
     async def _beat(self) -> None:
         presence = Presence(

@@ -23,6 +23,7 @@ from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.messages import PostgresMessages
 from onefill.postgres.migrate import migrate
+from onefill.postgres.rates import PostgresRates
 from onefill.postgres.recovery import PostgresRecoveryStore
 from onefill.postgres.rollovers import MustRoll, PostgresRollovers
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
@@ -77,6 +78,7 @@ class Stores:
     jobs: PostgresJobs
     authority: PostgresAuthority
     rollovers: PostgresRollovers
+    rates: PostgresRates
     watch: PostgresWatch
     closing: list[Any] = field(default_factory=list)
 
@@ -99,7 +101,7 @@ def build_stores(
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
     around = Surroundings(clock, jitter)
-    unwatched = Connecting(url=url, holder=me)
+    unwatched = Connecting(url=url, holder=me, pooled=settings.database.pooled)
     history = LeadershipHistory(Held(unwatched, around), clock, hostname)
     authority = _authority(unwatched, around, settings, history)
     connecting = replace(unwatched, inspect=authority.inspect)
@@ -131,9 +133,23 @@ def build_stores(
         authority=authority,
         jobs=PostgresJobs(held(), me.instance, _retention(settings)),
         rollovers=PostgresRollovers(held(), must_roll),
+        rates=PostgresRates(held()),
         watch=PostgresWatch(held(), me.instance),
     )
-    stores.closing = [
+    stores.closing = [*_closing(stores), pool, history]
+    return stores
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        payloads_days=float(settings.jobs.payloads_days),
+        instances_s=float(settings.jobs.archive_after_s),
+    )
+
+
+def _closing(stores: Stores) -> list[Any]:
+    """Those with a connection of their own, in the order in which they let go."""
+    return [
         stores.signal_log,
         stores.authority,
         stores.trading,
@@ -144,11 +160,9 @@ def build_stores(
         stores.handovers,
         stores.messages,
         stores.rollovers,
+        stores.rates,
         stores.watch,
-        pool,
-        history,
     ]
-    return stores
 
 
 def _authority(
@@ -162,11 +176,4 @@ def _authority(
         history,
         doubtful_ms=settings.brokers.binance.recv_window_ms,
         migrate=partial(migrate, connecting.url),
-    )
-
-
-def _retention(settings: Settings) -> Retention:
-    return Retention(
-        payloads_days=float(settings.jobs.payloads_days),
-        instances_s=float(settings.jobs.archive_after_s),
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onefill.core.control import ControlEvent, InstanceState, events_of, next_state
+from onefill.core.control import ABLE, ControlEvent, InstanceState, events_of, next_state
 from onefill.core.errors import Bug
 from onefill.core.handover import (
     HandoverTiming,
@@ -39,8 +39,18 @@ def test_an_instance_is_active_only_between_an_election_and_the_loss(
     for event in events:
         state = next_state(state, event)
         elected = (elected or event is ELECTED) and event is not LOST
-        if state is InstanceState.ACTIVE:
+        if state in ABLE:
             assert elected
+
+
+@pytest.mark.req("CTL-9")
+def test_a_pause_is_shown_only_by_who_is_able_to_act_and_ends_where_it_began() -> None:
+    for state in InstanceState:
+        paused = next_state(state, ControlEvent.PAUSED)
+        assert paused is (InstanceState.PAUSED if state in ABLE else state)
+        assert next_state(paused, ControlEvent.RESUMED) is (
+            InstanceState.ACTIVE if state in ABLE else state
+        )
 
 
 @pytest.mark.req("CTL-8")

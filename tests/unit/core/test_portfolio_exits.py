@@ -4,7 +4,8 @@ from datetime import timedelta
 import pytest
 
 from makers import NOW, RULES, Store, d, filled, logged, only, portfolio_signal, report, situation
-from onefill.core.book import Decision
+from onefill.core import going_on
+from onefill.core.book import WAIT, Decision
 from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
 from onefill.core.intent import IntentState, OrderIntent, Side
@@ -127,6 +128,20 @@ def test_neither_a_pause_nor_a_block_nor_age_stops_an_exit() -> None:
     store = bought()
     seen = store.seen(paused=True, blocked="unequal_legs", now=NOW + timedelta(days=1))
     assert len(decide(logged(EXIT, 2), seen, RULES).intents) == 2
+
+
+@pytest.mark.req("CTL-9", "SIG-18")
+def test_while_exits_are_paused_too_an_exit_waits_and_a_begun_one_does_not_go_on() -> None:
+    store = bought()
+    still = store.seen(paused=True, exits_paused=True)
+    assert decide(logged(EXIT, 2), still, RULES) is WAIT
+    leaving = leave(store)
+    store.claim(*leaving.intents)
+    for intent in leaving.intents:
+        store.word(intent, NotPlaced(code="no", message="no"))
+    later = NOW + timedelta(minutes=5)
+    assert going_on.go_on(store.seen(now=later, paused=True), RULES) is not None
+    assert going_on.go_on(store.seen(now=later, paused=True, exits_paused=True), RULES) is None
 
 
 @pytest.mark.req("PF-12", "SIG-12")

@@ -42,10 +42,10 @@ async def test_it_writes_once_a_second_and_a_new_epoch_at_once(tmp_path: Path) -
         memory.remember(further(number))
     assert read(tmp_path / NAME) == HERE
     memory.remember(replace(further(50), epoch=Epoch(9)))
-    await until(lambda: read(tmp_path / NAME) == memory.landmark)
+    await until(lambda: read(tmp_path / NAME) == memory.landmark, 30)
     await clock.advance(1)
     memory.remember(replace(further(51), epoch=Epoch(9)))
-    await until(lambda: read(tmp_path / NAME) == memory.landmark)
+    await until(lambda: read(tmp_path / NAME) == memory.landmark, 30)
 
 
 @pytest.mark.req("CTL-8")
