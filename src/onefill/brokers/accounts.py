@@ -22,6 +22,17 @@ _RECV_WINDOW_MS_MAX = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolTerms:
+    """How a symbol is traded on margin; None leaves it as it is at the venue.
+
+    leverage: times; margin: `ISOLATED` or `CROSSED`.
+    """
+
+    leverage: int | None = None
+    margin: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BinanceAccount:
     """A login at Binance USD-M futures, or at the paper venue's dialect of it.
 
@@ -29,7 +40,7 @@ class BinanceAccount:
     an order may wait for its socket. visibility_lag_ms: how long after its expiry an order may
     still appear (live only: the paper venue declares its own). margin_ms: added to it.
     stream_url: the user stream's address without its key; empty is beside base_url.
-    prolong_key_every_s: a key of the stream is good for an hour.
+    prolong_key_every_s: a key of the stream is good for an hour. symbols: terms to set at start.
     """
 
     base_url: str
@@ -44,6 +55,7 @@ class BinanceAccount:
     resync_every_s: float = 60.0
     stream_url: str = ""
     prolong_key_every_s: float = 1_500.0
+    symbols: Mapping[str, SymbolTerms] = field(default_factory=dict)
     http: HttpLimits = field(default_factory=HttpLimits)
 
     @property

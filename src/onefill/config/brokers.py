@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 from pydantic import Field, SecretStr
 
 from onefill.config.orders import PAPER_ACCOUNT
@@ -30,6 +33,22 @@ class BrokerSettings(Section):
     )
 
 
+class SymbolSettings(Section):
+    """How one symbol is traded on margin at Binance."""
+
+    leverage: int = Field(
+        default=0,
+        ge=0,
+        le=125,
+        description="Set at each start; 0 leaves it as it is there.",
+    )
+    margin: Literal["", "isolated", "crossed"] = Field(
+        default="",
+        description="Set at each start; empty leaves it as it is there. Binance changes it only "
+        "while nothing is held or open.",
+    )
+
+
 class BinanceSettings(BrokerSettings):
     """Binance USD-M futures."""
 
@@ -45,6 +64,9 @@ class BinanceSettings(BrokerSettings):
         pattern=r"^(wss?://\S+)?$",
         description="Where Binance pushes what happens to orders, without the key; empty is its "
         "own address, or the paper venue's. Without it fills are polled for.",
+    )
+    symbols: Mapping[str, SymbolSettings] = Field(
+        default_factory=dict, description="Leverage and margin mode by symbol."
     )
 
 

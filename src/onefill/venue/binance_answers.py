@@ -9,7 +9,7 @@ from onefill.core.money import ZERO, plain
 from onefill.venue.book import Position
 from onefill.venue.faults import FaultKind
 from onefill.venue.instruments import BINANCE_SYMBOLS, Instrument
-from onefill.venue.orders import Execution, Kind, Order, Refusal, Side
+from onefill.venue.orders import Execution, Kind, Order, Refusal, Side, Terms
 from onefill.venue.wire import Reply, answer
 
 FUNDS = Decimal(1_000_000_000)
@@ -42,6 +42,13 @@ MESSAGES = {
     -4006: "Price less than or equal to zero.",
     -4014: "Price not increased by tick size.",
     -4015: "Client order id is not valid.",
+    -4028: "Leverage is not valid.",
+    -4046: "No need to change margin type.",
+    -4047: "Margin type cannot be changed if there exists open orders.",
+    -4048: "Margin type cannot be changed if there exists position.",
+    -4059: "No need to change position side.",
+    -4067: "Position side cannot be changed if there exists open orders.",
+    -4068: "Position side cannot be changed if there exists position.",
     -4061: "Order's position side does not match user's setting.",
     -4116: "ClientOrderId is duplicated.",
     -4120: "Order type not supported for this endpoint. Please use the Algo Order API endpoints.",
@@ -171,7 +178,7 @@ def _trade_row(trade: Execution) -> dict[str, object]:
     }
 
 
-def position_row(symbol: str, position: Position, mark: Decimal, now_ms: int) -> dict[str, object]:
+def position_row(terms: Terms, position: Position, mark: Decimal, now_ms: int) -> dict[str, object]:
     """A position as positionRisk shows it."""
     notional = mark * position.quantity
     entry_price = plain(position.entry_price.quantize(_STEP))
@@ -184,7 +191,7 @@ def position_row(symbol: str, position: Position, mark: Decimal, now_ms: int) ->
         "0",
     )
     return {
-        "symbol": symbol,
+        "symbol": terms.symbol,
         "positionSide": "BOTH",
         "positionAmt": plain(position.quantity),
         "entryPrice": entry_price,
@@ -192,8 +199,8 @@ def position_row(symbol: str, position: Position, mark: Decimal, now_ms: int) ->
         "markPrice": plain(mark),
         "unRealizedProfit": plain(position.gain_at(mark).quantize(_STEP)),
         **nothing,
-        "leverage": str(LEVERAGE),
-        "marginType": "cross",
+        "leverage": str(terms.leverage),
+        "marginType": "isolated" if terms.isolated else "cross",
         "marginAsset": "USDT",
         "isAutoAddMargin": "false",
         "maxNotionalValue": plain(FUNDS),

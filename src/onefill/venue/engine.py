@@ -24,6 +24,7 @@ from onefill.venue.orders import (
     Refusal,
     Side,
     Status,
+    Terms,
     Ticket,
 )
 
@@ -164,6 +165,10 @@ class Engine:
         for algo in self.book.algos.waiting_on(source):
             if is_reached(algo, self._price_of(algo)):
                 self._trigger(algo)
+
+    def set_terms(self, terms: Terms) -> None:
+        """Set on which terms an account trades, for good."""
+        self._commit(Entry(terms=[terms]))
 
     def shift_clock(self, offset_ms: int) -> None:
         """Set the offset of the venue's clock for good."""

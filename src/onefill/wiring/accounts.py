@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
+from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount, SymbolTerms
 from onefill.brokers.meter import Rates
 from onefill.brokers.registry import Account
-from onefill.config.brokers import BrokerSettings
+from onefill.config.brokers import BrokerSettings, SymbolSettings
 from onefill.config.settings import Settings
 from onefill.core.instrument import Rules
 from onefill.core.limits import LimitBook, Limits
@@ -63,6 +63,8 @@ def _binance(settings: Settings) -> BinanceAccount:
         "live": given.live,
         "recv_window_ms": given.recv_window_ms,
         "send_within_ms": settings.orders.send_within_ms,
+        # The environment's names come in lower case; Binance's symbols have none.
+        "symbols": {name.upper(): _terms(terms) for name, terms in given.symbols.items()},
         "stream_url": (given.stream_url or BINANCE_STREAM) if given.live else "",
     }
     if given.live:
@@ -89,6 +91,10 @@ def _openalgo(settings: Settings) -> OpenAlgoAccount:
 
 def _a_second(most: int) -> tuple[RateWindow, ...]:
     return (RateWindow(most=most, window_ms=1_000),) if most else ()
+
+
+def _terms(given: SymbolSettings) -> SymbolTerms:
+    return SymbolTerms(leverage=given.leverage or None, margin=given.margin.upper() or None)
 
 
 def _base_url(given: BrokerSettings, settings: Settings) -> str:

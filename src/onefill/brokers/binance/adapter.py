@@ -30,6 +30,7 @@ from onefill.brokers.binance.rules import (
 )
 from onefill.brokers.binance.shelves import ORDER, Shelves
 from onefill.brokers.binance.stream import UserStream
+from onefill.brokers.binance.terms import check_mode, set_terms
 from onefill.brokers.binance.wire import Wire
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import KnownOrders, nothing_known
@@ -120,7 +121,8 @@ class BinanceBroker:
             self._capabilities = capabilities_of(await read_declaration(http), self._login)
         await self._wire.time.sync()
         await self._learn_rules()
-        await self._check_mode()
+        await check_mode(self._wire, self.account)
+        await set_terms(self._wire, self._login.symbols)
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._wire.time.keep(), name="binance clock")
 
@@ -143,16 +145,6 @@ class BinanceBroker:
         self._rules = rules_of(listing)
         self._meter.rates = rates_of(listing.rate_limits)
         self._ruled_ms = now_ms
-
-    async def _check_mode(self) -> None:
-        """Refuse hedge mode: there each side is a position of its own, and none is ever net."""
-        reply = await self._wire.ask("/fapi/v1/positionSide/dual")
-        if self._wire.read(reply, words.mode_decoder).dual_side_position:
-            raise BrokerUnavailable(
-                "the account is in hedge mode",
-                remedy="Switch it to one-way mode at Binance (flat, without open orders).",
-                account=self.account,
-            )
 
     # Placing
 

@@ -19,8 +19,10 @@ from onefill.core.report import NotPlaced, OrderReport, OrderStatus
 
 WEIGHTS = {
     "/fapi/v1/openOrders": 40,
+    "/fapi/v1/openAlgoOrders": 40,
     "/fapi/v1/positionSide/dual": 30,
     "/fapi/v1/allOrders": 5,
+    "/fapi/v1/allAlgoOrders": 5,
     "/fapi/v3/positionRisk": 5,
     "/fapi/v3/balance": 5,
     "/fapi/v1/ticker/bookTicker": 5,
