@@ -201,7 +201,9 @@ class Settings(Section):
         default=8095, ge=0, le=65_535, description="The port to listen on; 0 is any free."
     )
     data: Path = Field(
-        default=Path("data"), description="The directory for the embedded database and local files."
+        default=Path("data"),
+        description="The directory for the embedded database and local files; it outlives the "
+        "process, and each instance has its own.",
     )
     venue_url: str = Field(
         default="http://127.0.0.1:9100",

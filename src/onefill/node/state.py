@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from onefill.core.control import ABLE, ControlEvent, InstanceState, next_state
 from onefill.core.ids import Epoch
+from onefill.ports.authority import LossRow
 from onefill.ports.hints import Topic
 
 
@@ -20,6 +21,7 @@ class NodeState:
     broken: promises that the stored book breaks, as found at the last start of a term.
     brokers_away: brokers that were not reached yet since the start.
     refused: brokers that take no orders from this instance, and why (ORD-16).
+    loss: that the database lost commits, while that is not explained: then the state is SAFE.
     spooled: how many signals wait in the local spool.
     changed: told after each change of state.
     """
@@ -36,6 +38,7 @@ class NodeState:
     database_up: bool = False
     redis_up: bool | None = None
     redis_leader: str | None = None
+    loss: LossRow | None = None
     spooled: Callable[[], int] = lambda: 0
     changed: Topic[InstanceState] = field(default_factory=Topic)
 

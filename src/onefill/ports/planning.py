@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -99,6 +99,11 @@ class Plan:
             again=tuple(self.again),
             alarms=tuple(self.alarms),
         )
+
+    def put_in_doubt(self, names: Iterable[ClientOrderId]) -> None:
+        """These are not to be sent before they were looked up."""
+        for name in names:
+            self.intents[name] = replace(self.intents[name], state=IntentState.IN_DOUBT)
 
     def take(self, decision: Decision) -> None:
         """Add one decision. Raises nothing: a decision is checked by the database, as a whole."""

@@ -86,6 +86,7 @@ def build_trading(given: Given) -> Trading:
         state=given.state,
         every_s=settings.orders.reconcile_every_s,
         covered=decider.sweep_now,
+        safety=given.safety,
     )
     names = [broker.name for broker in brokers.values()]
     return Trading(

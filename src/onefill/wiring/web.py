@@ -153,6 +153,7 @@ def node_status(settings: Settings, state: NodeState) -> NodeStatus:
         redis_connected=state.redis_up,
         redis_leader=state.redis_leader,
         spooled=state.spooled(),
+        loss=state.loss,
     )
 
 
