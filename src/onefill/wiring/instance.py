@@ -47,7 +47,8 @@ from onefill.postgres.migrate import migrate
 from onefill.web.app import Application
 from onefill.web.server import WebServer
 from onefill.wiring.accounts import live_accounts
-from onefill.wiring.executing import Given, build_executing, heir_of
+from onefill.wiring.executing import build_executing
+from onefill.wiring.given import Given, heir_of
 from onefill.wiring.messages import EveryWay
 from onefill.wiring.redis import RedisParts, build_redis
 from onefill.wiring.stores import Stores, build_stores
