@@ -208,6 +208,16 @@ class Settings(Section):
         pattern=r"^https?://\S+$",
         description="The paper venue, where all that is not live trades.",
     )
+    egress_address: str = Field(
+        default="",
+        description="The address by which this instance is seen from outside; empty asks "
+        "egress_url.",
+    )
+    egress_url: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="A service that answers with its caller's address, as plain text.",
+    )
     webhook_secret: SecretStr = Field(
         default=NOTHING,
         description="The secret that an alert must carry; without any, only this machine may send.",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from urllib.parse import parse_qs
 
 from onefill.core.money import ZERO, plain
+from onefill.venue.access import Doorkeeper
 from onefill.venue.clock import VenueClock, iso
 from onefill.venue.dialect_openalgo import OpenAlgoDialect
 from onefill.venue.engine import Engine
@@ -32,8 +33,10 @@ class Control:
         openalgo: OpenAlgoDialect,
         *,
         turnstile: Turnstile,
+        doorkeeper: Doorkeeper,
     ) -> None:
         self._turnstile = turnstile
+        self._doorkeeper = doorkeeper
         self._options = options
         self._engine = engine
         self._clock = clock
@@ -51,6 +54,8 @@ class Control:
             ("POST", "/settings"): self._set,
             ("GET", "/rates"): self._list_rates,
             ("POST", "/rates"): self._set_rates,
+            ("POST", "/access"): self._set_access,
+            ("GET", "/address"): lambda request: Reply(200, request.caller.encode()),
         }
 
     def _health(self, _: Request) -> Reply:
@@ -119,6 +124,10 @@ class Control:
     def _clear_faults(self, _: Request) -> Reply:
         self._faults.clear()
         return answer({"status": "ok", "faults": 0})
+
+    def _set_access(self, request: Request) -> Reply:
+        complaint = self._doorkeeper.set(request.json() or {})
+        return _wrong(complaint) if complaint is not None else answer({"status": "ok"})
 
     def _list_rates(self, _: Request) -> Reply:
         return answer({"rates": self._turnstile.report()})

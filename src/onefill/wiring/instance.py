@@ -8,6 +8,7 @@ import gc
 import signal
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -261,7 +262,7 @@ class _Builder:
             beat=self._beat,
             measure=self._measure,
             sync=self.sync,
-            shown=lambda: (self.state.state, self.stores.vigil.key),
+            shown=lambda: (self.state.state, self.stores.vigil.key, dict(self.state.refused)),
         )
 
     async def _prepare(self) -> None:
@@ -290,7 +291,7 @@ class _Builder:
             port=self.port,
             url=f"http://{self.settings.host}:{self.port}",
             session_key=self.stores.vigil.key,
-            heir=heir_of(self.settings, self.me.instance),
+            heir=replace(heir_of(self.settings, self.me.instance), may_send=not self.state.refused),
             executes=self.settings.role.executes,
         )
         await self.stores.instances.beat(self.me, presence)

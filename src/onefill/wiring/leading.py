@@ -95,6 +95,8 @@ def _takeover(given: Given, elector: Elector, work: Work) -> Takeover:
     state = given.state
 
     async def prove() -> str | None:
+        if state.refused:
+            return f"this instance may not send: {next(iter(state.refused.values()))}"
         if state.brokers_away:
             return f"this instance does not reach {', '.join(sorted(state.brokers_away))}"
         if not await work.is_whole():
