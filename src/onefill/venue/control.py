@@ -14,7 +14,7 @@ from onefill.venue.engine import Engine
 from onefill.venue.faults import Faults, read_fault
 from onefill.venue.instruments import BINANCE, OPENALGO, source_of
 from onefill.venue.options import VenueOptions
-from onefill.venue.orders import FIRST_ID, Execution, Order
+from onefill.venue.orders import FIRST_ID, Execution, Order, PositionSide
 from onefill.venue.rates import Turnstile, read_rates
 from onefill.venue.wire import Reply, Request, answer, decimal_of, integer_of
 
@@ -97,8 +97,13 @@ class Control:
 
     def _positions(self, _: Request) -> Reply:
         rows = [
-            {"account": account, "symbol": symbol, "quantity": plain(position.quantity)}
-            for (account, symbol), position in self._engine.book.positions.items()
+            {
+                "account": account,
+                "symbol": symbol,
+                **({} if side is PositionSide.BOTH else {"position_side": str(side)}),
+                "quantity": plain(position.quantity),
+            }
+            for (account, symbol, side), position in self._engine.book.positions.items()
             if position.quantity
         ]
         return answer({"positions": rows})
