@@ -29,6 +29,10 @@ class Traffic:
         self.sent = 0
         self.acknowledged: set[int] = set()
 
+    def send_to(self, *names: str) -> None:
+        """Offer alerts to these from now on."""
+        self._names = names
+
     def stop(self) -> None:
         """Begin no more."""
         self._over.set()
