@@ -142,19 +142,21 @@ async def test_a_wall_clock_that_steps_an_hour_changes_nothing_about_who_leads(
     faked = {
         "LD_PRELOAD": fake_clock(),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
+        "NO_FAKE_STAT": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     async with world(database_url, tmp_path, ONEFILL_MODE="active-standby") as here:
-        await here.run("prod", **faked)
+        here.start(**faked)
+        await here.instance.up(120)
         await here.run("dev", ONEFILL_ACTIVE_BY_DEFAULT="false")
         await here.until_active("prod")
         async with traffic(here, "dev", a_second=10) as sender:
             await asyncio.sleep(1)
             clock.write_text(f"{step}\n")
-            await asyncio.sleep(3)
+            await asyncio.sleep(4)
             clock.write_text("+0\n")
-            await asyncio.sleep(2)
+            await asyncio.sleep(3)
             assert (await here.status("prod"))["is_active"]
             assert (await here.ask("dev", "/api/ginie/take-control", {}))[0] == 202
             await here.until_active("dev")
