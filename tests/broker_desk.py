@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from broker_support import PaperVenue, intent_for, paper_venues
 from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
 from onefill.brokers.registry import Account, build_brokers
 from onefill.core.ids import ClientOrderId
-from onefill.core.intent import OrderIntent
-from onefill.core.report import Absent, Found, LookUp, Outcome
+from onefill.core.intent import IntentState, OrderIntent, OrderType
+from onefill.core.report import Absent, Found, LookUp, Outcome, Placed
 from onefill.ports.broker import Broker, Prepared
 from onefill.ports.clock import RealClock
 from support import until
@@ -82,6 +83,15 @@ async def desk(
     name, broker_class = request.param
     async with desk_at(paper_venues(broker_class), name) as desk:
         yield desk
+
+
+async def resting(desk: Desk) -> OrderIntent:
+    """A limit order far from the market, as the store has it once it was accepted."""
+    intent = desk.intent(order_type=OrderType.LIMIT, price=Decimal(1))
+    _, outcome = await desk.place(intent)
+    assert isinstance(outcome, Placed)
+    number = outcome.report.broker_order_id
+    return replace(intent, state=IntentState.ACKED, broker_order_id=number)
 
 
 everywhere = pytest.mark.parametrize("desk", TARGETS, indirect=True, ids="-".join)

@@ -159,10 +159,17 @@ def paper_venues(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         each.close()
 
 
-def http_reply(status: int, body: bytes | dict[str, Any] | list[Any]) -> bytes:
-    """The bytes of an HTTP reply."""
+def http_reply(
+    status: int, body: bytes | dict[str, Any] | list[Any], retry_after_s: int = 0
+) -> bytes:
+    """The bytes of an HTTP reply; one that says `too much` wants no pause unless told."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n%b" % (status, len(content), content)
+    return b"HTTP/1.1 %d Whatever\r\nRetry-After: %d\r\nContent-Length: %d\r\n\r\n%b" % (
+        status,
+        retry_after_s,
+        len(content),
+        content,
+    )
 
 
 def address_of(listener: socket.socket) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -13,8 +13,7 @@ import pytest
 from memory_leases import MemoryLeaseStore
 from onefill.ports.clock import RealClock
 from onefill.ports.lease import Holder, LeaseStore
-from onefill.redis.connection import RedisConnection
-from onefill.redis.lease import RedisLeaseStore
+from redis_authority import RedisAuthority
 from redis_servers import redis_server_of
 from trading_support import PostgresAuthority, holder
 
@@ -45,30 +44,6 @@ class MemoryAuthority:
 
     async def now(self) -> datetime:
         return self._clock.wall()
-
-
-class RedisAuthority:
-    """Each instance has connections of its own."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connections: list[RedisConnection] = []
-
-    def _connection(self) -> RedisConnection:
-        connection = RedisConnection(self._url, RealClock(), call_timeout_ms=5_000)
-        self._connections.append(connection)
-        return connection
-
-    def leases(self, me: Holder) -> RedisLeaseStore:
-        return RedisLeaseStore(self._connection())
-
-    async def now(self) -> datetime:
-        seconds, microseconds = map(int, await self._connection().call("TIME"))
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
-
-    async def close(self) -> None:
-        for connection in self._connections:
-            await connection.close()
 
 
 class PostgresLeases(PostgresAuthority):

@@ -35,25 +35,38 @@ async def severed(url: str) -> AsyncIterator[Line]:
     socket_path = f"{unquote(parse_qs(parts.query)['host'][0])}/.s.PGSQL.5432"
     line = Line("")
 
+    serving: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(serve(reader, writer))
+        serving.add(task)
+        task.add_done_callback(serving.discard)
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_unix_connection(socket_path)
         asked = asyncio.Event()
         back = asyncio.create_task(_back(line, asked, server_reader, writer))
-        with contextlib.suppress(OSError):
-            await _forth(line, asked, reader, server_writer)
-        if not asked.is_set():
-            server_writer.close()
-        await back
-        for end in (writer, server_writer):
-            end.close()
+        try:
+            with contextlib.suppress(OSError):
+                await _forth(line, asked, reader, server_writer)
+            if not asked.is_set():
+                server_writer.close()
+            await back
+        finally:
+            back.cancel()
+            for end in (writer, server_writer):
+                end.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     line.url = f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?sslmode=disable"
     try:
         yield line
     finally:
         server.close()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
 async def _forth(

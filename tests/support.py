@@ -54,7 +54,7 @@ def require(tool: str) -> str:
     Where CI=true it fails instead: a suite that skips silently protects nothing.
     """
     beside = str(Path(sys.executable).parent)
-    found = shutil.which(tool) or shutil.which(tool, path=beside)
+    found = shutil.which(tool) or shutil.which(tool, path=f"{beside}:/usr/sbin")
     if found is None and os.environ.get("CI") == "true":
         pytest.fail(f"{tool} is not installed, and CI has to have it")
     if found is None:

@@ -20,6 +20,7 @@ from onefill.core.limits import LimitBook
 from onefill.core.report import OrderReport, OrderStatus, Placed, Trade
 from onefill.core.settlement import Told
 from onefill.core.signal import Engine, LoggedSignal, Signal, SignalKind, fingerprint
+from onefill.core.slicing import MostOf, deciding_in_slices
 from onefill.ports.clock import RealClock
 from onefill.ports.lease import Holder, LeaseStore
 from onefill.ports.signal_log import Logged, NewSignal, SignalLog
@@ -62,6 +63,10 @@ class Authority(Protocol):
 
     async def pause(self, paused: bool, *, exits: bool = False) -> None:
         """Pause trading, or exits as well, or resume."""
+        ...
+
+    async def lose_signals(self) -> None:
+        """Lose all signals behind everybody's back."""
         ...
 
     async def close(self) -> None:
@@ -117,6 +122,10 @@ class PostgresAuthority:
             "true" if paused else "false",
             "true" if exits else "false",
         )
+
+    async def lose_signals(self) -> None:
+        """Lose all signals behind everybody's back."""
+        await self.rows("TRUNCATE signal_log CASCADE")
 
     async def rows(self, sql: str, *arguments: object) -> list[dict[str, object]]:
         """What a table holds."""
@@ -257,6 +266,10 @@ def claim_of(intent: OrderIntent, now: datetime, attempt: int = 1) -> Claim:
         expires_at=None,
         send_within_ms=5_000,
         request_hash=b"\0" * 32,
+        quantity=intent.order.quantity,
+        order_type=intent.order.order_type,
+        price=intent.order.price,
+        chase=intent.chase,
     )
 
 
@@ -279,7 +292,7 @@ def filled(intent: OrderIntent, price: int = 100, quantity: Decimal | None = Non
 
 
 async def decide_lanes(
-    store: TradingStore, epoch: Epoch, lanes: Sequence[Lane]
+    store: TradingStore, epoch: Epoch, lanes: Sequence[Lane], most_of: MostOf = lambda _: None
 ) -> tuple[OrderIntent, ...]:
-    """Decide with the product's rules; the intents that may be claimed at once."""
-    return (await store.decide(epoch, lanes, decide, exits)).intents
+    """Decide with the product's rules; the intents, as their exchanges take them."""
+    return (await store.decide(epoch, lanes, deciding_in_slices(decide, most_of), exits)).intents

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,6 @@ import pytest
 from chaos.world import World, direct, executions_by_order, send_until_accepted, world
 
 STREAMS = 4
-
-
-@pytest.fixture
-def own_server(postgres_server: Any, tmp_path: Path) -> Iterator[Any]:
-    """A server that no other test stands on."""
-    server = type(postgres_server)(tmp_path / "postgres")
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.mark.req("OPS-3", "SIG-2", "ORD-3", "Q-1")

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from onefill.embedded import binaries
+from redis_authority import RedisAuthority
+from redis_servers import KINDS as REDIS_KINDS
+from redis_servers import redis_server_of
 from trading_desk import Desk
-from trading_support import PostgresAuthority, holder, lead
+from trading_support import Authority, PostgresAuthority, holder, lead
 
 OLDER = Path("/usr/lib/postgresql/15/bin")
 
@@ -30,26 +33,29 @@ def older_postgres_server(postgres_server: Any) -> Iterator[Any]:
         server.stop()
 
 
-@pytest.fixture(params=["postgres-18", "postgres-15"])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A fresh database on each version of PostgreSQL."""
+@pytest.fixture(params=["postgres-18", "postgres-15", *REDIS_KINDS])
+async def authority(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Authority]:
+    """An empty store of each kind that promises the trade path."""
+    if request.param in REDIS_KINDS:
+        with redis_server_of(request.param, tmp_path_factory.mktemp("redis")) as redis_server:
+            await redis_server.up()
+            redis = RedisAuthority(redis_server.url)
+            yield redis
+            await redis.close()
+        return
     older = request.param == "postgres-15"
     server = request.getfixturevalue("older_postgres_server" if older else "postgres_server")
     name = server.create_database()
-    yield server.url_of(name)
+    postgres = PostgresAuthority(server.url_of(name))
+    yield postgres
+    await postgres.close()
     server.drop_database(name)
 
 
 @pytest.fixture
-async def authority(database_url: str) -> AsyncIterator[PostgresAuthority]:
-    """The store under test. Other implementations join as further parameters."""
-    postgres = PostgresAuthority(database_url)
-    yield postgres
-    await postgres.close()
-
-
-@pytest.fixture
-async def desk(authority: PostgresAuthority) -> Desk:
+async def desk(authority: Authority) -> Desk:
     """An instance that leads."""
     me = holder("a")
     return Desk(authority, authority.trading(me), await lead(authority, me))

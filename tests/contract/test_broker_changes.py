@@ -7,25 +7,16 @@ from decimal import Decimal
 
 import pytest
 
-from broker_desk import Desk, desk, everywhere
+from broker_desk import Desk, desk, everywhere, resting
 from broker_support import in_doubt, paper_venues
 from onefill.core.changes import is_carried_out
-from onefill.core.intent import IntentState, OrderIntent, OrderType
+from onefill.core.intent import OrderIntent
 from onefill.core.issue import issue_cancel, issue_modify
 from onefill.core.report import Carried, Found, NotPlaced, OrderStatus, Outcome, Placed, Unknown
 
 __all__ = ["desk", "paper_venues"]
 
 HALF = {"binance": Decimal(1), "openalgo": Decimal(60)}
-
-
-async def resting(desk: Desk) -> OrderIntent:
-    """A limit order far from the market, as the store has it once it was accepted."""
-    intent = desk.intent(order_type=OrderType.LIMIT, price=Decimal(1))
-    _, outcome = await desk.place(intent)
-    assert isinstance(outcome, Placed)
-    number = outcome.report.broker_order_id
-    return replace(intent, state=IntentState.ACKED, broker_order_id=number)
 
 
 async def send(desk: Desk, change: OrderIntent) -> Outcome:

@@ -11,7 +11,7 @@ from broker_desk import FINDS_BY_ID, NAMELESS, TARGETS, WINDOW_MS, Desk, desk, e
 from broker_support import in_doubt, paper_venues
 from onefill.brokers.binance import BinanceBroker
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderType, Side
+from onefill.core.intent import OrderType
 from onefill.core.report import (
     Absent,
     Found,
@@ -21,7 +21,6 @@ from onefill.core.report import (
     Placed,
     Unknown,
 )
-from onefill.ports.broker import OrderClass
 from support import until
 
 __all__ = ["desk", "paper_venues"]
@@ -47,16 +46,6 @@ async def test_a_market_order_is_placed_once_and_its_fill_is_reported_exactly(de
     if desk.broker.capabilities.reports_fills_on_placing:
         assert outcome.report == report
     assert (await desk.broker.positions())[intent.order.symbol] > 0
-
-
-@pytest.mark.req("ORD-6")
-@everywhere
-async def test_the_declared_class_is_how_the_venue_treats_a_repeated_id(desk: Desk) -> None:
-    intent = desk.intent()
-    await desk.place(intent)
-    await desk.place(replace(intent, attempt=1))
-    is_unique = desk.broker.capabilities.order_class is OrderClass.A
-    assert desk.venue.executions(intent) == (1 if is_unique else 2)
 
 
 @pytest.mark.req("ORD-7")
@@ -260,16 +249,6 @@ async def test_a_book_without_fills_and_prices_is_completed_by_the_trade_book(
     else:
         assert (report.status, report.filled_quantity) == (OrderStatus.FILLED, Decimal(30))
         assert report.filled_value > 0
-
-
-@pytest.mark.req("ORD-12")
-@pytest.mark.parametrize("desk", [("binance", "B")], indirect=True, ids="-".join)
-async def test_reducing_what_is_not_there_is_refused(desk: Desk) -> None:
-    _, outcome = await desk.place(
-        desk.intent(symbol="SIM099", side=Side.SELL, quantity=Decimal(1), reduce_only=True)
-    )
-    assert isinstance(outcome, NotPlaced)
-    assert (outcome.code, outcome.retry) == ("-2022", False)
 
 
 @pytest.mark.req("ORD-7")

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 import pytest
 
-from onefill.core.book import WAIT, Decision, Situation
+from onefill.core.book import WAIT, ChaseStep, Decision, Situation
 from onefill.core.errors import Bug, Fenced
 from onefill.core.ids import Lane
-from onefill.core.intent import IntentState
-from onefill.core.report import NotPlaced, Unknown
+from onefill.core.intent import Chase, IntentState, OrderType
+from onefill.core.report import NotPlaced, OrderReport, OrderStatus, Placed, Unknown
 from onefill.core.settlement import Told, settle
 from onefill.core.signal import LoggedSignal, SignalStatus
 from support import until
@@ -338,3 +338,35 @@ async def test_nothing_of_an_epoch_that_was_taken_or_given_away_commits(
         await leases.transfer("leader", epoch, old, new, ttl_ms=TTL_MS, reason="takeover")
     with pytest.raises(Fenced):
         await decide_lanes(trading, epoch, [Lane("main/BTCUSDT")])
+
+
+@pytest.mark.req("ORD-3", "PF-22")
+async def test_an_order_is_sent_for_what_the_store_wants_now_or_not_at_all(desk: Desk) -> None:
+    intent = await desk.order()
+    more = replace(intent, order=replace(intent.order, quantity=intent.order.quantity + 1))
+    assert await desk.claim(more) == ["taken"]
+    assert await desk.claim(intent) == ["claimed"]
+
+
+@pytest.mark.req("PF-22")
+async def test_an_order_that_follows_its_price_keeps_where_it_stands(desk: Desk) -> None:
+    intent = await desk.order()
+    limit = replace(intent.order, order_type=OrderType.LIMIT, price=Decimal(100))
+    priced = replace(intent, order=limit, chase=Chase(first_price=Decimal(100), steps_max=3))
+    assert await desk.claim(priced) == ["claimed"]
+    (sent,) = await desk.store.nameless(9)
+    assert (sent.order.order_type, sent.order.price) == (OrderType.LIMIT, 100)
+    assert sent.chase is not None
+    assert (sent.chase.first_price, sent.chase.steps_max, sent.chase.step) == (100, 3, 0)
+    assert sent.chase.since is not None
+    open_order = OrderReport(broker_order_id="7", status=OrderStatus.OPEN)
+    word = Told(client_order_id=intent.client_order_id, attempt=1, word=Placed(report=open_order))
+    await desk.store.settle([word], settle)
+    assert [order.client_order_id for order in await desk.store.chased(9)] == [
+        intent.client_order_id
+    ]
+    step = ChaseStep(client_order_id=intent.client_order_id, step=2)
+    decision = Decision(status=SignalStatus.DECIDED, chased=(step,))
+    await desk.store.decide(desk.epoch, [intent.lane], decide, lambda situation: decision)
+    (stepped,) = await desk.store.chased(9)
+    assert stepped.chase == replace(sent.chase, step=2)

@@ -14,10 +14,11 @@ import pytest
 from onefill.core.ids import Lane
 from onefill.core.signal import Signal
 from onefill.embedded.server import EmbeddedPostgres
-from onefill.flow.intake import Intake, IntakeUnavailable, Taken
+from onefill.flow.intake import Intake, Taken
 from onefill.ports.clock import RealClock
 from onefill.ports.gossip import Gossip
 from onefill.ports.hints import Inbox
+from onefill.ports.intake import IntakeUnavailable
 from onefill.ports.metrics import Metrics
 from onefill.postgres.migrate import migrate
 from onefill.redis.connection import RedisConnection

@@ -235,7 +235,9 @@ async def test_binance_shows_positions_funds_and_prices(start: Start) -> None:
     assert risk["unRealizedProfit"] == "8"
     assert len((await venue.binance("GET", "v2/positionRisk")).json()) == 102
     (balance,) = (await venue.binance("GET", "v2/balance")).json()
-    assert Decimal(balance["availableBalance"]) >= 1_000_000_000
+    assert Decimal(balance["balance"]) == 1_000_000_000
+    bound = Decimal(4 * 102) / 20
+    assert Decimal(balance["availableBalance"]) == 1_000_000_000 + 8 - bound
     account = (await venue.binance("GET", "v3/account")).json()
     assert account["totalUnrealizedProfit"] == "8"
     information = await venue.get("/fapi/v1/exchangeInfo")

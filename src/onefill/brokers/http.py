@@ -6,8 +6,10 @@ have left. Nothing here reads a status or a body; that is each broker's own busi
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -15,12 +17,14 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import BytesPayload
 from yarl import URL
 
+from onefill.brokers.meter import Meter
 from onefill.core.errors import BrokerUnavailable, OnefillError, invariant
 from onefill.core.report import NotSent, Unknown
 from onefill.ports.broker import Prepared
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
 
+_HEARTBEAT_S = 15.0
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "onefill"}
 
 
@@ -97,7 +101,10 @@ class Http:
     Both ways out (`send_once`, `ask`) meet in `_exchange`.
     """
 
-    def __init__(self, base_url: str, clock: Clock, limits: HttpLimits) -> None:
+    def __init__(
+        self, base_url: str, clock: Clock, limits: HttpLimits, meter: Meter | None = None
+    ) -> None:
+        self.meter = meter or Meter(base_url, clock)
         self.base_url = base_url.rstrip("/")
         self._clock = clock
         self._limits = limits
@@ -111,6 +118,8 @@ class Http:
             limit=self._limits.connections_max,
             keepalive_timeout=self._limits.idle_s,
             ttl_dns_cache=60,
+            # The machine's own, whatever else is installed: aiohttp would pick another one.
+            resolver=aiohttp.ThreadedResolver(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -132,6 +141,8 @@ class Http:
         NotSent is a proof: no byte was written. Everything else that goes wrong is Unknown.
         Source: ORD-3, ORD-5.
         """
+        if self.meter.is_held:
+            return NotSent(detail="the broker told the account to wait, meanwhile")
         deadline_ms = prepared.anchored_ms + prepared.send_within_ms
         gate = _Gate(self._clock, deadline_ms)
         wait_s = (deadline_ms - self._clock.boottime_ms()) / 1_000
@@ -155,17 +166,39 @@ class Http:
     ) -> Reply:
         """Ask something that changes nothing and may be repeated.
 
-        target: path and query, percent-encoded. Raises BrokerUnavailable without an answer.
+        target: path and query, percent-encoded. Raises BrokerUnavailable without an answer, and
+        where the broker's rate limit leaves no room.
         """
+        path = target.partition("?")[0]
+        await self.meter.admit(path)
         timeout = aiohttp.ClientTimeout(total=self._limits.reply_within_ms / 1_000)
         payload = BytesPayload(body) if body is not None else None
         try:
             return await self._exchange(method, self.base_url + target, headers, payload, timeout)
         except Exception as error:
-            path = target.partition("?")[0]
             raise BrokerUnavailable(
                 asked=f"{method} {self.base_url}{path}", cause=_describe(error)
             ) from None
+
+    @contextlib.asynccontextmanager
+    async def listen(self, url: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket that notices by its own pings when the other side is gone.
+
+        Raises BrokerUnavailable where it can't be had. The URL may hold a key: no error quotes it.
+        """
+        if self._session is None:
+            raise BrokerUnavailable("the connections to this broker are closed")
+        try:
+            async with asyncio.timeout(self._limits.reply_within_ms / 1_000):
+                socket = await self._session.ws_connect(
+                    url, heartbeat=_HEARTBEAT_S, max_msg_size=self._limits.reply_bytes_max
+                )
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise BrokerUnavailable("no stream", cause=_describe(error)) from None
+        try:
+            yield socket
+        finally:
+            await socket.close()
 
     async def _exchange(
         self,
@@ -188,6 +221,7 @@ class Http:
             allow_redirects=False,
         ) as response:
             content = await _read(response, self._limits.reply_bytes_max)
+            await self.meter.heed(response.status, response.headers)
             return Reply(response.status, response.headers, content)
 
 

@@ -8,8 +8,9 @@ is read, so that a lost answer can be traced to the one order that was not there
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -18,11 +19,12 @@ from onefill.brokers import openalgo_words as words
 from onefill.brokers.accounts import OpenAlgoAccount
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
+from onefill.brokers.meter import Meter, Rates
 from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, Verb
+from onefill.core.intent import OrderIntent, OrderRequest, Verb
 from onefill.core.money import plain
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
@@ -38,8 +40,10 @@ from onefill.core.report import (
     Placed,
     Unknown,
 )
+from onefill.core.stream_words import StreamWord
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
+from onefill.ports.rates import RateStore
 
 _SERVICES = {
     Verb.PLACE: "/api/v1/placeorder",
@@ -57,7 +61,11 @@ class OpenAlgoBroker:
     name = "openalgo"
 
     def __init__(
-        self, account: OpenAlgoAccount, clock: Clock, known: KnownOrders = nothing_known
+        self,
+        account: OpenAlgoAccount,
+        clock: Clock,
+        known: KnownOrders = nothing_known,
+        rates: RateStore | None = None,
     ) -> None:
         self.account = account.account
         self.is_paper = not account.live
@@ -65,19 +73,23 @@ class OpenAlgoBroker:
         self._clock = clock
         self._known = known
         self._units = words.UnitConverter(account)
-        self._http = Http(account.base_url, clock, account.http)
-        self._capabilities = _capabilities(account.visibility_lag_ms)
+        self._meter = Meter(f"{self.name}/{account.account}", clock, rates)
+        self._meter.rates = account.rates
+        self._http = Http(account.base_url, clock, account.http, self._meter)
+        self._capabilities = _capabilities(account.visibility_lag_ms, account.rates)
 
     @property
     def capabilities(self) -> Capabilities:
-        """Class C always; the lag is the paper venue's own, once started."""
+        """Class C always; the lag is the paper venue's own, once started; fills as it shows."""
         return self._capabilities
 
     async def start(self) -> None:
         """Learn the paper venue's lag, and that the key is good. Raises BrokerUnavailable."""
         await self._http.start()
         if self.is_paper:
-            self._capabilities = _capabilities((await read_declaration(self._http)).lag_ms)
+            declared = await read_declaration(self._http)
+            self._meter.rates = declared.rates
+            self._capabilities = _capabilities(declared.lag_ms, declared.rates)
         await self._ask("funds")
 
     async def close(self) -> None:
@@ -85,6 +97,10 @@ class OpenAlgoBroker:
         await self._http.close()
 
     # Placing
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """It does not say; the instrument's configuration does."""
+        return None
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Read which like orders are there already, and build the request.
@@ -107,6 +123,7 @@ class OpenAlgoBroker:
             send_within_ms=self._login.send_within_ms,
             request_hash=hashlib.sha256(b"POST " + url.encode() + b"\n" + body).digest(),
             witnessed=witnessed,
+            order_rates=self._capabilities.order_rates,
         )
 
     async def send(self, prepared: Prepared) -> Outcome:
@@ -185,6 +202,9 @@ class OpenAlgoBroker:
         except BrokerUnavailable as error:
             return NoAnswer(detail=str(error))
 
+    async def watch(self, hear: Callable[[StreamWord], None]) -> None:
+        """There is no stream: fills are polled for."""
+
     async def positions(self) -> Mapping[str, Decimal]:
         """Net units by symbol, signed; only what is not flat. Raises BrokerUnavailable."""
         reply = await self._ask("positionbook")
@@ -222,6 +242,7 @@ class OpenAlgoBroker:
         reply = await self._post("orderstatus", strategy=_ASKER, orderid=broker_order_id)
         row = words.row_of(words.data_of(reply), self._units)
         if row is not None and row.broker_order_id == broker_order_id:
+            self._note_fills([row])
             return Found(report=await self._report(row))
         if reply.status == 404:
             return Absent(conclusive=False, detail=self._quote(reply))
@@ -242,7 +263,13 @@ class OpenAlgoBroker:
         rows = words.rows_of(words.data_of(reply), self._units)
         if rows is None:
             raise self._unreadable(reply)
+        self._note_fills(rows)
         return rows
+
+    def _note_fills(self, rows: Sequence[words.Row]) -> None:
+        """Some brokers behind it never say how much is filled; one such row tells."""
+        if any(row.filled_quantity is None for row in rows):
+            self._capabilities = replace(self._capabilities, states_fills=False)
 
     # The wire
 
@@ -263,7 +290,7 @@ class OpenAlgoBroker:
         return excerpt(reply, self._login.api_key)
 
 
-def _capabilities(lag_ms: int) -> Capabilities:
+def _capabilities(lag_ms: int, rates: Rates) -> Capabilities:
     return Capabilities(
         order_class=OrderClass.C,
         visibility_lag_ms=lag_ms,
@@ -271,7 +298,9 @@ def _capabilities(lag_ms: int) -> Capabilities:
         retention_s=None,
         finds_by_client_id=False,
         reports_fills_on_placing=False,
+        states_fills=True,
         native_reduce_only=False,
         modifications_max=25,
         definite_refusals=frozenset(f"HTTP {rule.status} {rule.says}" for rule in words.DEFINITE),
+        order_rates=rates.orders,
     )

@@ -228,6 +228,7 @@ def report_of(row: Row, trades: Traded | None) -> OrderReport:
         message=row.word if is_complete else f"{row.word}, fills not stated yet",
         quantity=row.quantity,
         price=row.price,
+        states_fills=row.filled_quantity is not None,
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import msgspec
 
 from onefill.brokers.http import Http
+from onefill.brokers.meter import RateRow, Rates, rates_of
 from onefill.brokers.outcome import json_of
 from onefill.core.errors import BrokerUnavailable
 from onefill.ports.broker import OrderClass
@@ -12,10 +15,11 @@ from onefill.ports.broker import OrderClass
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A venue's class, and how late an order may appear in its look-ups."""
+    """A venue's class, how late an order may appear in its look-ups, and OpenAlgo's rates."""
 
     order_class: OrderClass
     lag_ms: int
+    rates: Rates = field(default_factory=Rates)
 
 
 async def read_declaration(http: Http) -> Declaration:
@@ -25,10 +29,19 @@ async def read_declaration(http: Http) -> Declaration:
     order_class = value.get("class") if isinstance(value, dict) else None
     lag_ms = value.get("lag_ms") if isinstance(value, dict) else None
     if order_class in list(OrderClass) and isinstance(lag_ms, int) and lag_ms >= 0:
-        return Declaration(OrderClass(order_class), lag_ms)
+        return Declaration(OrderClass(order_class), lag_ms, _rates_of(value))
     raise BrokerUnavailable(
         "this is not the paper venue",
         remedy="Start `onefill exchange` and name its address; a live account needs `live = true`.",
         address=http.base_url,
         status=reply.status,
     )
+
+
+def _rates_of(value: object) -> Rates:
+    said = value.get("rates") if isinstance(value, dict) else None
+    rows = said.get("openalgo", []) if isinstance(said, dict) else []
+    try:
+        return rates_of(msgspec.convert(rows, list[RateRow]))
+    except msgspec.ValidationError:
+        return Rates()

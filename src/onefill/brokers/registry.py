@@ -11,6 +11,7 @@ from onefill.brokers.openalgo import OpenAlgoBroker
 from onefill.core.errors import ConfigurationError
 from onefill.ports.broker import Broker
 from onefill.ports.clock import Clock
+from onefill.ports.rates import RateStore
 
 Account = BinanceAccount | OpenAlgoAccount
 BrokerKey = tuple[str, str]
@@ -23,16 +24,20 @@ def paper_accounts(venue_url: str) -> tuple[Account, ...]:
 
 
 def build_brokers(
-    accounts: Iterable[Account], clock: Clock, known: KnownOrders = nothing_known
+    accounts: Iterable[Account],
+    clock: Clock,
+    known: KnownOrders = nothing_known,
+    rates: RateStore | None = None,
 ) -> dict[BrokerKey, Broker]:
     """An adapter for each account, not started yet.
 
     known: the store's answer to which broker order ids are whose (`TradingStore.known_orders`).
+    rates: where what accounts may ask and order is counted for all instances.
     Raises ConfigurationError when two accounts have one name at one broker.
     """
     brokers: dict[BrokerKey, Broker] = {}
     for account in accounts:
-        broker = _adapter(account, clock, known)
+        broker = _adapter(account, clock, known, rates)
         key = (broker.name, broker.account)
         if key in brokers:
             raise ConfigurationError(
@@ -42,9 +47,9 @@ def build_brokers(
     return brokers
 
 
-def _adapter(account: Account, clock: Clock, known: KnownOrders) -> Broker:
+def _adapter(account: Account, clock: Clock, known: KnownOrders, rates: RateStore | None) -> Broker:
     match account:
         case BinanceAccount():
-            return BinanceBroker(account, clock, known)
+            return BinanceBroker(account, clock, known, rates)
         case OpenAlgoAccount():
-            return OpenAlgoBroker(account, clock, known)
+            return OpenAlgoBroker(account, clock, known, rates)

@@ -59,8 +59,8 @@ async def _examine(settings: Settings) -> list[Finding]:
     from onefill.ports.clock import RealClock
 
     clock = RealClock()
-    url = settings.database.url.get_secret_value()
-    found = [finding async for finding in database(url, clock)]
+    url, pooled = settings.database.url.get_secret_value(), settings.database.pooled
+    found = [finding async for finding in database(url, clock, pooled)]
     found += [finding async for finding in redis(settings, clock)]
     return [*found, *venues(settings, clock), *secrecy(settings), *machine(settings)]
 

@@ -29,6 +29,9 @@ def exchange(
     ] = None,
     bars: Annotated[Path | None, typer.Option(help="CSV of bars that drives the prices.")] = None,
     bar_ms: Annotated[int, typer.Option(min=1, help="ms between two bars or steps.")] = 1000,
+    rates: Annotated[
+        bool, typer.Option("--rates", help="Turn away what is above the real brokers' rates.")
+    ] = False,
 ) -> None:
     """Run the paper venue, which speaks Binance's and OpenAlgo's dialects.
 
@@ -58,5 +61,6 @@ def exchange(
             seed=seed,
             bars=bars,
             bar_ms=bar_ms,
+            rates=rates,
         )
     )

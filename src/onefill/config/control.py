@@ -46,3 +46,14 @@ class TakeoverSettings(Section):
         ge=100,
         description="When the holder has not handed over after so long, control is taken.",
     )
+
+
+class SpoolSettings(Section):
+    """Signals that come while the database is away. Source: SIG-16."""
+
+    bytes_max: int = Field(
+        default=64 * 1024 * 1024,
+        ge=16 * 1024,
+        description="How much of the data directory signals may take that wait for the database; "
+        "they are answered with 503 in any case.",
+    )

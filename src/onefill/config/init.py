@@ -60,7 +60,8 @@ def _entry(key: Key) -> Iterator[str]:
         variable = key.environment.replace(FREE, name.upper())
         yield f'# {name} = "${{{variable}}}"'
     elif key.path[0] == "instruments":
-        yield f"# {name} = {_of_instrument(name)}"
+        is_plain = key.path[-2] == FREE
+        yield f"# {name} = {_of_instrument(name) if is_plain else written(key.default)}"
     else:
         yield f"# {name} = {written(key.default)}"
 

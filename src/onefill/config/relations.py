@@ -136,6 +136,13 @@ def _instruments(settings: Settings) -> Iterator[Problem]:
                 "is missing, and onefill does not know the instrument",
                 f"Add it to [instruments.{name}], or mend the instrument's name.",
             )
+    for name, block in settings.instruments.items():
+        if block.chase.step % block.chase.tick != 0:
+            yield Problem(
+                f"instruments.{name}.chase.step, instruments.{name}.chase.tick",
+                "prices between two ticks are refused",
+                "Let the step be a multiple of the tick.",
+            )
 
 
 def _tokens(settings: Settings) -> Iterator[Problem]:

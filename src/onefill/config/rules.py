@@ -10,7 +10,7 @@ from onefill.config.holidays import Holidays
 from onefill.config.instruments import InstrumentSettings
 from onefill.config.settings import BROKERS, Settings
 from onefill.core.defaults import INSTRUMENTS
-from onefill.core.instrument import Caps, Instrument, Rules, Switches
+from onefill.core.instrument import Caps, ChaseLimits, Instrument, Rules, Switches
 from onefill.core.signal import SignalKind
 
 
@@ -20,7 +20,11 @@ def rules_of(settings: Settings) -> Rules:
         deployment=settings.deployment,
         instruments=instruments_of(settings),
         caps=Caps(**dict(settings.caps)),
-        switches=Switches(market_hours=settings.market_hours, **dict(settings.switches)),
+        switches=Switches(
+            market_hours=settings.market_hours,
+            needs_quote=settings.quotes.missing == "reject",
+            **dict(settings.switches),
+        ),
         equity_base=settings.equity_base,
         peel_off=settings.peel_off,
         max_age_s=settings.max_age_s,
@@ -67,4 +71,5 @@ def _given(block: InstrumentSettings) -> dict[str, Any]:
     given: dict[str, Any] = {name: value for name, value in block if value is not None}
     if block.units_per_lot is not None:
         given["units_per_lot"] = tuple((entry.since, entry.units) for entry in block.units_per_lot)
+    given["chase"] = ChaseLimits(**dict(block.chase)) if block.chase.step > 0 else None
     return given

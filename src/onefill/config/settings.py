@@ -16,18 +16,19 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from onefill.config.control import LeaseSettings, TakeoverSettings
+from onefill.config.brokers import BrokerSettings, BrokersSettings
+from onefill.config.control import LeaseSettings, SpoolSettings, TakeoverSettings
 from onefill.config.instruments import (
     CapsSettings,
     InstrumentSettings,
     MaxAgeSettings,
+    QuoteSettings,
     SwitchSettings,
 )
-from onefill.config.orders import PAPER_ACCOUNT, LimitSettings, OrderSettings
-from onefill.config.section import Number, Section
+from onefill.config.orders import LimitSettings, OrderSettings
+from onefill.config.section import NOTHING, Number, Section
 from onefill.core.instrument import EquityBase
 
-NOTHING = SecretStr("")
 BROKERS = ("binance", "openalgo")
 
 
@@ -71,6 +72,11 @@ class DatabaseSettings(Section):
         description="PostgreSQL, as postgresql://user:password@host:port/database; empty starts "
         "the embedded one under the data directory.",
     )
+    pooled: bool = Field(
+        default=False,
+        description="A transaction pooler (PgBouncer) stands before it: nothing is kept in a "
+        "session then, so that a dead leader is noticed only when its lease runs out.",
+    )
 
 
 class RedisSettings(Section):
@@ -81,47 +87,6 @@ class RedisSettings(Section):
         description="Redis or Valkey, as redis://, rediss:// or unix://, for messages between "
         "instances, hints and a witness of epochs; empty is database-only mode.",
     )
-
-
-class BrokerSettings(Section):
-    """One broker's login."""
-
-    live: bool = Field(
-        default=False,
-        description="Trade real money here; the strategy must be live as well. False is paper.",
-    )
-    base_url: str = Field(
-        default="",
-        description="The broker's address; empty is the paper venue, or the broker's own.",
-    )
-    api_key: SecretStr = Field(
-        default=NOTHING, description="The key of the account; needed for live."
-    )
-    api_secret: SecretStr = Field(default=NOTHING, description="The secret that signs requests.")
-    account: str = Field(
-        default=PAPER_ACCOUNT,
-        min_length=1,
-        description="The account's name in onefill's records; paper and live never share one.",
-    )
-
-
-class BinanceSettings(BrokerSettings):
-    """Binance USD-M futures."""
-
-    recv_window_ms: int = Field(
-        default=5000,
-        ge=100,
-        le=60_000,
-        description="For how long Binance takes a signed request; an order in doubt is looked up "
-        "only after it.",
-    )
-
-
-class BrokersSettings(Section):
-    """The brokers that this version knows."""
-
-    binance: BinanceSettings = BinanceSettings()
-    openalgo: BrokerSettings = BrokerSettings()
 
 
 class StrategySettings(Section):
@@ -310,11 +275,13 @@ class Settings(Section):
     redis: RedisSettings = RedisSettings()
     lease: LeaseSettings = LeaseSettings()
     takeover: TakeoverSettings = TakeoverSettings()
+    spool: SpoolSettings = SpoolSettings()
     orders: OrderSettings = OrderSettings()
     brokers: BrokersSettings = BrokersSettings()
     jobs: JobSettings = JobSettings()
     caps: CapsSettings = CapsSettings()
     switches: SwitchSettings = SwitchSettings()
+    quotes: QuoteSettings = QuoteSettings()
     max_age_by_type_s: MaxAgeSettings = MaxAgeSettings()
     strategies: Mapping[str, StrategySettings] = Field(
         default_factory=dict, description="Settings by portfolio."

@@ -12,6 +12,7 @@ from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import OrderIntent
 from onefill.core.money import ZERO
 from onefill.core.position import Position, PositionStatus
+from onefill.core.quote import Quote
 from onefill.core.refusal import Refusal
 from onefill.core.signal import Signal, SignalKind, SignalStatus
 
@@ -82,6 +83,14 @@ class SignalChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChaseStep:
+    """How far a chased order has come: so many of its steps are decided."""
+
+    client_order_id: ClientOrderId
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """All that one decision may look at, for one lane at one moment.
 
@@ -91,7 +100,8 @@ class Situation:
     paused: whether a person stopped new exposure. exits_paused: exits as well.
     last_decided: the newest signal time that was decided in the lane. marks: the newest decided
     signal of each kind and slot there. market_price: what the instrument trades at now, where
-    that is known. heard_at: the time of the signal under decision.
+    that is known; market_asked: whether the broker was asked for it. heard_at: the time of the
+    signal under decision. quotes: the market of orders that follow their price, where known.
     """
 
     now: datetime
@@ -105,7 +115,9 @@ class Situation:
     last_decided: datetime | None = None
     marks: tuple[Mark, ...] = ()
     market_price: Decimal | None = None
+    market_asked: bool = False
     heard_at: datetime | None = None
+    quotes: Mapping[ClientOrderId, Quote] = field(default_factory=dict)
 
     @property
     def market_time(self) -> datetime:
@@ -188,9 +200,10 @@ class Decision:
     status: DECIDED when work follows (intents, or an exit that waits for fills in doubt), else an
     end status. numbers: figures that explain the decision, as plain decimal strings, kept with
     the signal. withdraw: NEW intents that must not be sent any more (they end EXPIRED; one that
-    is NEW no longer voids the whole decision). signals: others that this decision ends. alarms:
-    what a person shall be told of. wait: not now (an order of this lane must settle first):
-    nothing else is written, and the signal is decided again when the lane changes.
+    is NEW no longer voids the whole decision). signals: others that this decision ends. chased:
+    steps taken of orders that follow their price. alarms: what a person shall be told of. wait: not
+    now (an order of this lane must settle first): only positions and intents are written, and the
+    signal is decided again when the lane changes.
     """
 
     status: SignalStatus
@@ -200,6 +213,7 @@ class Decision:
     intents: tuple[OrderIntent, ...] = ()
     withdraw: tuple[ClientOrderId, ...] = ()
     signals: tuple[SignalChange, ...] = ()
+    chased: tuple[ChaseStep, ...] = ()
     alarms: tuple[str, ...] = ()
     wait: bool = False
 
@@ -218,6 +232,7 @@ def joined(first: Decision, second: Decision) -> Decision:
         intents=first.intents + second.intents,
         withdraw=first.withdraw + second.withdraw,
         signals=first.signals + second.signals,
+        chased=first.chased + second.chased,
         alarms=first.alarms + second.alarms,
     )
 

@@ -106,13 +106,14 @@ def _issue_exit(
 def _cancels(position: Position, mine: Sequence[OrderIntent]) -> tuple[OrderIntent, ...]:
     """Cancels for what rests at the broker: it would open anew, or hold back what is to be sold.
 
-    Once one is carried out, the exit goes on at once with what that order no longer covers.
+    The exit's own orders may rest too, where they follow their price. Once one is carried out, the
+    exit goes on at once with what that order no longer covers.
     """
     targeted = {intent.target for intent in mine}
     return tuple(
         issue_cancel(intent, position.exits + 1, position.exit_signal_id)
         for intent in mine
-        if intent.rests and intent.client_order_id not in targeted
+        if intent.rests and intent.action != CLOSE and intent.client_order_id not in targeted
     )
 
 

@@ -26,6 +26,22 @@ class ExpiryRule(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChaseLimits:
+    """How orders follow their price instead of paying whatever is asked (PF-22).
+
+    From the middle of the market the limit moves one `step` (in points, a multiple of the `tick`)
+    each `every_s`, at most `steps_max` times, and never so far that one lot costs more than
+    `cost_max` rupees above the middle. Then what is left is bought or sold at market.
+    """
+
+    step: Decimal
+    tick: Decimal
+    cost_max: Decimal
+    every_s: Decimal = Decimal("1.5")
+    steps_max: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
     """One tradable thing of the portfolio engine.
 
@@ -35,6 +51,8 @@ class Instrument:
     given date or later; a position keeps what it was opened with. The point value belongs to the
     newest entry. strike_step, strike_tie: nearest strike, and the
     multiple that wins a tie. rollover_days: calendar days before expiry at which to roll.
+    chase: None sends all orders at market.
+    freeze_quantity: broker units above which the exchange takes no order (ORD-15).
     bar_minutes: the length of its senders' bars, at each of whose closes a signal is expected
     (SIG-21); 0: nothing is expected.
     """
@@ -56,6 +74,8 @@ class Instrument:
     strike_step: int = 500
     strike_tie: int = 1000
     rollover_days: int = 7
+    chase: ChaseLimits | None = None
+    freeze_quantity: int | None = None
     bar_minutes: Decimal = Decimal(0)
 
     def units_on(self, day: date) -> int:
@@ -84,10 +104,12 @@ class Switches:
     """Safety switches at decision time (SIG-18), in percent.
 
     divergence: of a signal's price from the market's, by which an entry is refused, or an exit
-    warned of. margin: of equity in use, at which entries are warned of, or refused.
+    warned of. margin: of equity in use, at which entries are warned of, or refused. needs_quote:
+    whether an entry is refused where the broker was asked for a price and had none.
     """
 
     market_hours: bool = False
+    needs_quote: bool = False
     base_divergence_percent: Decimal = Decimal(2)
     pyramid_divergence_percent: Decimal = Decimal(1)
     exit_divergence_percent: Decimal = Decimal(1)

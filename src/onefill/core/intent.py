@@ -11,6 +11,9 @@ from onefill.core.errors import invariant
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.money import ZERO
 
+SLICE_STRIDE = 1_000_000
+"""What n goes up by from one slice of an order to the next; no action is repeated so often."""
+
 
 class Side(enum.StrEnum):
     """Which way an order trades."""
@@ -193,11 +196,28 @@ class OrderRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chase:
+    """How far an order has come that follows its price (PF-22).
+
+    first_price: its limit when it was sent; None: it was sent at market, and is chased only if it
+    rests there. since: when it was claimed. step: the latest one taken, by the time that passed;
+    steps_max: how often its price may move. round: how many orders it is the remainder of.
+    """
+
+    first_price: Decimal | None = None
+    since: datetime | None = None
+    step: int = 0
+    steps_max: int = 0
+    round: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderIntent:
     """One broker action as the store holds it.
 
     source: what caused it (a signal's fingerprint in hex, or a position's id); with leg, action
-    and n it is unique and makes the client order id. adds_exposure: whether it may enlarge a
+    and n it is unique and makes the client order id. n: the how manieth time, and above
+    SLICE_STRIDE which slice of it. adds_exposure: whether it may enlarge a
     position (then it expires at `valid_until`, and waits while its lane has an order in doubt).
     after: the intent that must be FILLED (or DONE) before this one may be claimed; it is withdrawn
     when that one ends dead. target, target_order_id: of a cancel or a change, the order that it
@@ -206,6 +226,7 @@ class OrderIntent:
     expires_at: when the venue stops accepting the current attempt (None: never).
     witnessed: ids of like orders that the broker's book showed before the current attempt.
     filled_value: Σ quantity·price of what is filled, in the broker's unit.
+    chase: of orders that follow their price; set when they are claimed.
     """
 
     client_order_id: ClientOrderId
@@ -235,6 +256,12 @@ class OrderIntent:
     filled_quantity: Decimal = ZERO
     filled_value: Decimal = ZERO
     reason: str | None = None
+    chase: Chase | None = None
+
+    @property
+    def slice(self) -> int:
+        """Which part of an order that is too large for its exchange; 0 is the first, or all."""
+        return (self.n - 1) // SLICE_STRIDE
 
     @property
     def is_live(self) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from onefill.core.ids import ClientOrderId, client_order_id, deployment_of
-from onefill.core.intent import OrderIntent, OrderRequest, OrderType, Side, Verb
+from onefill.core.intent import Chase, OrderIntent, OrderRequest, OrderType, Side, Verb
 from onefill.core.position import Leg, Position
 
 OPEN, CLOSE, TRADE = "open", "close", "trade"
@@ -122,6 +122,37 @@ def issue_modify(
         trigger_price=order.trigger_price if trigger_price is None else trigger_price,
     )
     return _change(target, Verb.MODIFY, n, wanted, signal_id)
+
+
+def issue_rest(target: OrderIntent, cancel: OrderIntent) -> OrderIntent:
+    """A NEW intent for what a cancel will leave of its target, at market.
+
+    Sent only once the cancel is carried out, and then for what is confirmed to be left (core/
+    remainders). Its source is the target, so that each is the remainder of one order.
+    """
+    name = target.client_order_id
+    chase = target.chase or Chase()
+    market = replace(
+        target.order, quantity=target.remaining, order_type=OrderType.MARKET, price=None
+    )
+    return OrderIntent(
+        client_order_id=client_order_id(
+            deployment_of(name), name, target.leg, target.action, cancel.n
+        ),
+        lane=target.lane,
+        portfolio=target.portfolio,
+        instrument=target.instrument,
+        source=name,
+        leg=target.leg,
+        action=target.action,
+        n=cancel.n,
+        order=market,
+        adds_exposure=False,
+        signal_id=target.signal_id,
+        position_id=target.position_id,
+        after=cancel.client_order_id,
+        chase=Chase(round=chase.round + 1),
+    )
 
 
 def _change(

@@ -45,7 +45,8 @@ class OrderReport:
     filled_quantity and filled_value (Σ quantity·price) are cumulative: a later report says at
     least as much, so that repeats and reordering change nothing and a gap heals itself (ORD-10).
     quantity, price, trigger_price: what is asked now, where the broker says (price None: at
-    market; trigger_price None: it waits for nothing).
+    market; trigger_price None: it waits for nothing). states_fills: whether the broker itself says
+    how much is filled; else it is added up from what it lists of trades, which may come late.
     """
 
     broker_order_id: str
@@ -58,6 +59,7 @@ class OrderReport:
     quantity: Decimal | None = None
     price: Decimal | None = None
     trigger_price: Decimal | None = None
+    states_fills: bool = True
     trades: tuple[Trade, ...] = ()
 
     @property

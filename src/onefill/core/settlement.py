@@ -18,6 +18,7 @@ from onefill.core.intent import DEAD, IntentEvent, IntentState, OrderIntent, Ver
 from onefill.core.issue import CLOSE
 from onefill.core.position import Position, PositionStatus
 from onefill.core.refusal import Refusal
+from onefill.core.remainders import NOT_COUNTED, NOTHING_LEFT, reduced, rests_of, withdrawn
 from onefill.core.report import Carried, OrderReport, Placed
 from onefill.core.signal import SignalStatus
 from onefill.core.standing import PREDECESSOR, position_standing, signal_standing
@@ -88,6 +89,7 @@ def settle(books: LaneBooks, told: Sequence[Told]) -> Settlement:
     )
     for word in told:
         _take_word(working, word)
+    working.intents.update(reduced(working.intents))
     _withdraw_vain(working, frozenset(word.client_order_id for word in told))
     _stand_positions(working)
     _tell_short_exits(working, books)
@@ -123,9 +125,23 @@ def _carry_out(books: _Books, change: OrderIntent, report: OrderReport) -> None:
         client_order_id=target.client_order_id, attempt=target.attempt, word=Placed(report=report)
     )
     _take_heard(books, hear(target, word))
+    if change.verb is Verb.CANCEL and not report.states_fills:
+        _drop_rests(books, target)
     position = books.positions.get(target.position_id) if target.position_id is not None else None
     if position is not None and position.status is PositionStatus.CLOSING:
         books.positions[position.id] = replace(position, next_exit_at=None)
+
+
+def _drop_rests(books: _Books, target: OrderIntent) -> None:
+    """Nothing is sent for what is left of an order where nobody says how much that is."""
+    for rest in tuple(rests_of(target, books.intents.values())):
+        if rest.state is IntentState.NEW:
+            books.intents[rest.client_order_id] = withdrawn(rest, NOT_COUNTED)
+            name = target.client_order_id
+            books.alarms.append(
+                f"{rest.lane}: the broker does not say what is filled of order {name}: "
+                "what is left is not sent at market"
+            )
 
 
 def _book(books: _Books, heard: Heard) -> None:
@@ -188,6 +204,8 @@ def _tell_short_exits(working: _Books, books: LaneBooks) -> None:
     for before in books.intents:
         after = working.intents[before.client_order_id]
         own = not (after.reason or "").startswith(PREDECESSOR)
+        if (after.reason == NOTHING_LEFT) or any(rests_of(after, working.intents.values())):
+            continue
         if after.action == CLOSE and before.is_live and after.state in DEAD and own:
             alarm = f"{after.lane}: exit order {after.client_order_id} ended {after.state}"
             working.alarms.append(f"{alarm} ({after.reason}): it will be issued again")

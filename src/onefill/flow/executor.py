@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
 from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
 from onefill.core.ids import ClientOrderId, Epoch
-from onefill.core.intent import ACCOMPLISHED, OrderIntent
+from onefill.core.intent import ACCOMPLISHED, IntentState, OrderIntent
+from onefill.core.rates import Urgency
 from onefill.core.report import Unknown
 from onefill.core.settlement import Told
 from onefill.flow.backoff import Backoff
@@ -17,6 +18,7 @@ from onefill.ports.broker import Broker, Prepared
 from onefill.ports.claims import claim_of
 from onefill.ports.clock import Clock
 from onefill.ports.hints import Inbox
+from onefill.ports.rates import RateStore, urgently
 from onefill.ports.trading import Claim, TradingStore
 
 SWEEP_EVERY_MS = 1000
@@ -27,6 +29,13 @@ MAKERS_OWN_MS = 1000
 log = structlog.get_logger()
 
 BrokerOf = Callable[[OrderIntent], Broker | None]
+Pricing = Callable[[OrderIntent], Awaitable[OrderIntent]]
+"""The order with the price that it is to be sent with."""
+
+
+async def as_decided(intent: OrderIntent) -> OrderIntent:
+    """No price of its own: the order as it is."""
+    return intent
 
 
 class Executor:
@@ -43,12 +52,16 @@ class Executor:
         broker_of: BrokerOf,
         tell: Callable[[Told], None],
         clock: Clock,
+        priced: Pricing = as_decided,
+        rates: RateStore | None = None,
         in_flight_max: int = 128,
     ) -> None:
+        self._priced = priced
         self._store = store
         self._broker_of = broker_of
         self._tell = tell
         self._clock = clock
+        self._rates = rates
         self._free = in_flight_max
         self._offered: dict[ClientOrderId, OrderIntent] = {}
         self._todo: Inbox[ClientOrderId] = Inbox()
@@ -74,11 +87,22 @@ class Executor:
 
     def settled(self, intents: Sequence[OrderIntent]) -> None:
         """Take note of changed intents: what waited for a filled one may go now."""
+        self._renew([intent for intent in intents if intent.state is IntentState.NEW])
         for intent in intents:
             if intent.state in ACCOMPLISHED:
                 self._queue(self._held.pop(intent.client_order_id, ()))
             elif not intent.is_live:
                 self._held.pop(intent.client_order_id, None)
+
+    def _renew(self, intents: Sequence[OrderIntent]) -> None:
+        """What is held and changed: from now on it waits for another one, or for less."""
+        for intent in intents:
+            for waiting in self._held.values():
+                kept = [w for w in waiting if w.client_order_id != intent.client_order_id]
+                if len(kept) < len(waiting) and intent.after is not None:
+                    waiting[:] = kept
+                    self._held.setdefault(intent.after, []).append(intent)
+                    break
 
     def _queue(self, intents: Sequence[OrderIntent]) -> None:
         for intent in intents:
@@ -127,7 +151,7 @@ class Executor:
                 log.warning("executor.store_unavailable", error=str(error))
                 await backoff.wait()
             if await self._todo.wait(SWEEP_EVERY_MS / 1000):
-                self._start_preparing(self._todo.take(self._free))
+                await self._prepare_some()
 
     def _fresh(self, intents: Sequence[OrderIntent]) -> list[OrderIntent]:
         return [i for i in intents if not self._is_here(i.client_order_id)]
@@ -135,11 +159,45 @@ class Executor:
     def _is_here(self, name: ClientOrderId) -> bool:
         return name in self._offered or name in self._ready
 
-    def _start_preparing(self, names: Sequence[ClientOrderId]) -> None:
-        for name in names:
-            intent = self._offered.get(name)
-            if intent is None:
-                continue
+    async def _prepare_some(self) -> None:
+        """Start what there is a place for, and what its account has room for (ORD-11).
+
+        The rest is forgotten, and comes again with the sweep: exits before entries.
+        """
+        names = self._todo.take(self._free)
+        group = [self._offered[name] for name in names if name in self._offered]
+        chosen = []
+        for broker, theirs in self._by_broker(group):
+            admitted = await self._admitted(broker, theirs)
+            chosen += [intent for intent, goes in zip(theirs, admitted, strict=True) if goes]
+            for intent, goes in zip(theirs, admitted, strict=True):
+                if not goes:
+                    self._offered.pop(intent.client_order_id, None)
+        self._start_preparing(chosen)
+
+    def _by_broker(
+        self, intents: Sequence[OrderIntent]
+    ) -> Sequence[tuple[Broker | None, list[OrderIntent]]]:
+        groups: dict[tuple[str, str], list[OrderIntent]] = {}
+        for intent in intents:
+            key = (intent.order.broker, intent.order.account)
+            groups.setdefault(key, []).append(intent)
+        return [(self._broker_of(group[0]), group) for group in groups.values()]
+
+    async def _admitted(self, broker: Broker | None, intents: Sequence[OrderIntent]) -> list[bool]:
+        """Which of these the account has room for now; the claim counts again, exactly."""
+        windows = broker.capabilities.order_rates if broker is not None else ()
+        if self._rates is None or broker is None or not windows:
+            return [True] * len(intents)
+        try:
+            room = await self._rates.room(f"{broker.name}/{broker.account}", windows)
+        except StoreUnavailable as error:
+            log.warning("executor.store_unavailable", error=str(error))
+            return [False] * len(intents)
+        return room.admitted([intent.adds_exposure for intent in intents])
+
+    def _start_preparing(self, intents: Sequence[OrderIntent]) -> None:
+        for intent in intents:
             self._take_slot()
             task = asyncio.create_task(self._prepare(intent))
             self._preparing.add(task)
@@ -152,7 +210,8 @@ class Executor:
             if broker is None:
                 log.error("executor.no_broker", broker=intent.order.broker)
             else:
-                prepared = await broker.prepare(intent)
+                with urgently(_urgency_of(intent)):
+                    prepared = await broker.prepare(await self._priced(intent))
         except OnefillError as error:
             # Nothing was claimed, so nothing is in doubt: the sweep brings it again.
             log.warning("executor.not_prepared", intent=intent.client_order_id, error=str(error))
@@ -210,7 +269,8 @@ class Executor:
         broker = self._broker_of(intent)
         try:
             assert broker is not None
-            outcome = await broker.send(prepared)
+            with urgently(Urgency.FIRST):
+                outcome = await broker.send(prepared)
         except Exception as error:  # whatever it was, the order may be out there
             log.exception("executor.send_failed", intent=intent.client_order_id)
             outcome = Unknown(detail=f"{type(error).__name__}: {error}")
@@ -228,3 +288,7 @@ class Executor:
     def _release(self) -> None:
         self._free += 1
         self._slot_freed.set()
+
+
+def _urgency_of(intent: OrderIntent) -> Urgency:
+    return Urgency.NORMAL if intent.adds_exposure else Urgency.FIRST

@@ -15,13 +15,14 @@ from itertools import islice
 
 import structlog
 
-from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
+from onefill.core.errors import CommitUnknown, StoreUnavailable
 from onefill.core.ids import Lane
 from onefill.core.signal import Signal, fingerprint
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.gossip import Gossip, Silence
 from onefill.ports.hints import Inbox
+from onefill.ports.intake import IntakeUnavailable, SignalUnloggable
 from onefill.ports.metrics import Metrics
 from onefill.ports.signal_log import Logged, NewSignal, SignalLog, Unloggable
 
@@ -35,12 +36,6 @@ COUNTS_A_GROUP = 1_000
 REMEMBERED_MAX = 50_000
 
 log = structlog.get_logger()
-
-
-class IntakeUnavailable(OnefillError):
-    """The signal is not known to be durable."""
-
-    remedy = "Send the same alert again; if it was logged after all, it is seen as a duplicate."
 
 
 class DuplicateLayer(enum.StrEnum):
@@ -132,7 +127,7 @@ class Intake:
         self._idle = asyncio.Event()
         self._idle.set()
         self._duplicates: Counter[int] = Counter()
-        self._is_open = True
+        self._is_open = False
 
     async def take_in(self, signal: Signal, payload: str) -> Taken:
         """Return once the signal is durable. payload: its JSON text, without the secret.
@@ -144,7 +139,7 @@ class Intake:
         if known is not None:
             return self._duplicate(known, identity, DuplicateLayer.MEMORY)
         if not self._is_open:
-            raise IntakeUnavailable("this instance is stopping")
+            raise IntakeUnavailable("this instance is starting or stopping")
         pending = self._in_flight.get(identity)
         if pending is None:
             database = self._log.database
@@ -157,6 +152,7 @@ class Intake:
 
     async def run(self) -> None:
         """Log what is taken in, until cancelled."""
+        self._is_open = True
         try:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._flush_groups())
@@ -250,7 +246,7 @@ class Intake:
         for pending, row in zip(group, logged, strict=True):
             if isinstance(row, Unloggable):
                 log.error("intake.row_refused", lane=pending.new.lane, problem=row.problem)
-                self._refuse([pending], "the database refuses this signal")
+                self._refuse([pending], "the database refuses this signal", SignalUnloggable)
                 continue
             identity = pending.new.fingerprint
             if database is not None:
@@ -274,12 +270,17 @@ class Intake:
             layer = DuplicateLayer.IN_FLIGHT
             _resolve(waiter.future, self._duplicate(row.signal_id, identity, layer))
 
-    def _refuse(self, group: Iterable[_Pending], why: str) -> None:
+    def _refuse(
+        self,
+        group: Iterable[_Pending],
+        why: str,
+        error: type[IntakeUnavailable] = IntakeUnavailable,
+    ) -> None:
         refused = 0
         for pending in group:
             self._in_flight.pop(pending.new.fingerprint, None)
             for waiter in pending.waiters:
-                refused += _fail(waiter.future, why)
+                refused += _fail(waiter.future, error(why))
         if refused:
             log.warning("intake.unavailable", signals=refused, error=why)
         self._note_idle()
@@ -304,7 +305,8 @@ class Intake:
                 for pending in self._in_flight.values():
                     for waiter in pending.waiters:
                         if waiter.until_ms <= now_ms:
-                            _fail(waiter.future, "the database did not answer in time")
+                            late = IntakeUnavailable("the database did not answer in time")
+                            _fail(waiter.future, late)
 
     async def _count_now_and_then(self) -> None:
         while True:
@@ -353,8 +355,8 @@ def _resolve(future: asyncio.Future[Taken], taken: Taken) -> None:
         future.set_result(taken)
 
 
-def _fail(future: asyncio.Future[Taken], why: str) -> bool:
+def _fail(future: asyncio.Future[Taken], error: IntakeUnavailable) -> bool:
     if future.done():
         return False
-    future.set_exception(IntakeUnavailable(why))
+    future.set_exception(error)
     return True

@@ -12,6 +12,7 @@ from onefill.core.changes import is_carried_out, may_be_repeated
 from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.core.intent import IntentState, OrderIntent, Verb
+from onefill.core.rates import Urgency
 from onefill.core.report import (
     Absent,
     Carried,
@@ -30,6 +31,7 @@ from onefill.ports.broker import Broker, OrderClass
 from onefill.ports.claims import claim_of
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
+from onefill.ports.rates import urgently
 from onefill.ports.trading import TradingStore
 
 LOOK_EVERY_S = 0.25
@@ -83,7 +85,8 @@ class Resolver:
     ) -> None:
         """What fails for one order must not end the look-ups, or a send, of the others."""
         try:
-            await self._resolve(epoch, intent, rivals, now)
+            with urgently(Urgency.FIRST):
+                await self._resolve(epoch, intent, rivals, now)
         except StoreUnavailable as error:
             log.warning("resolver.not_resolved", intent=intent.client_order_id, error=str(error))
 

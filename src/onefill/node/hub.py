@@ -10,6 +10,7 @@ from onefill.core.book import Decision, Situation
 from onefill.core.ids import Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.signal import LoggedSignal, SignalStatus
+from onefill.flow.chaser import Chaser
 from onefill.flow.executor import Executor
 from onefill.flow.tracker import Tracker
 from onefill.ports.clock import Clock
@@ -37,9 +38,9 @@ class Hub:
         self._metrics = metrics
         self._clock = clock
         self._received: OrderedDict[int, datetime] = OrderedDict()
-        self._listeners: list[Executor | Tracker] = []
+        self._listeners: list[Executor | Tracker | Chaser] = []
 
-    def connect(self, *listeners: Executor | Tracker) -> None:
+    def connect(self, *listeners: Executor | Tracker | Chaser) -> None:
         """Tell these of settled intents from now on."""
         self._listeners += listeners
 

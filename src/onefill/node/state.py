@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from onefill.core.control import ABLE, ControlEvent, InstanceState, next_state
@@ -18,6 +19,7 @@ class NodeState:
     redis_up: None where no Redis is configured. redis_leader: whom it takes for the leader.
     broken: promises that the stored book breaks, as found at the last start of a term.
     brokers_away: brokers that were not reached yet since the start.
+    spooled: how many signals wait in the local spool.
     changed: told after each change of state.
     """
 
@@ -32,6 +34,7 @@ class NodeState:
     database_up: bool = False
     redis_up: bool | None = None
     redis_leader: str | None = None
+    spooled: Callable[[], int] = lambda: 0
     changed: Topic[InstanceState] = field(default_factory=Topic)
 
     @property

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from onefill.core.intent import OrderIntent
+from onefill.core.intent import OrderIntent, OrderRequest, OrderType
 from onefill.core.quote import Listing, Quote
+from onefill.core.rates import RateWindow
 from onefill.core.report import LookUp, OrderReport, Outcome
+from onefill.core.stream_words import StreamWord
 
 
 class OrderClass(enum.StrEnum):
@@ -31,7 +33,13 @@ class Capabilities:
     request_expiry_ms: how long a signed request stays valid; None: it never expires.
     retention_s: for how long client ids are remembered (class A).
     finds_by_client_id: whether a look-up by client order id exists.
+    states_fills: whether an order's own state says how much of it is filled; else no price is
+    chased here (PF-22). modifications_max: how often an order may be changed; None: any number.
     definite_refusals: codes that prove that an order was not placed.
+    order_rates: how many orders an account may send in a time; none is not known, or no limit.
+    conditional: order types that wait at the broker for their trigger price.
+    streams: whether the broker pushes what happens to orders; all brokers are polled besides.
+    changes_conditional: whether such an order can be changed; else it is cancelled and replaced.
     """
 
     order_class: OrderClass
@@ -40,9 +48,14 @@ class Capabilities:
     retention_s: int | None
     finds_by_client_id: bool
     reports_fills_on_placing: bool
+    states_fills: bool
     native_reduce_only: bool
     modifications_max: int | None
     definite_refusals: frozenset[str]
+    order_rates: tuple[RateWindow, ...] = ()
+    conditional: frozenset[OrderType] = frozenset()
+    changes_conditional: bool = False
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +65,7 @@ class Prepared:
     signed_at, expires_at are venue time; send_within_ms bounds the wait for the socket, counted
     on the boot-time clock from `anchored_ms`; request_hash is SHA-256 over what will be sent.
     refusal: why the broker would refuse it for certain; then `send` writes nothing.
+    order_rates: of the account, for the claim to keep.
     Headers and body hold credentials, so a repr leaves them out.
     """
 
@@ -68,6 +82,7 @@ class Prepared:
     request_hash: bytes
     witnessed: tuple[str, ...] = ()
     refusal: str | None = None
+    order_rates: tuple[RateWindow, ...] = ()
 
 
 class Broker(Protocol):
@@ -84,6 +99,10 @@ class Broker(Protocol):
 
     async def start(self) -> None:
         """Learn the venue's clock and capabilities. Raises BrokerUnavailable."""
+        ...
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """The largest quantity of such an order, as far as the broker says; None: no limit."""
         ...
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
@@ -103,6 +122,13 @@ class Broker(Protocol):
 
         rivals: other intents of the same account, symbol, side and quantity that have been sent
         and have no broker order id yet; a match might be one of them as well.
+        """
+        ...
+
+    async def watch(self, hear: Callable[[StreamWord], None]) -> None:
+        """Say what the broker's stream says, until cancelled; it is made again when it breaks.
+
+        A broker without one (`capabilities.streams`) returns at once. Source: ORD-10.
         """
         ...
 

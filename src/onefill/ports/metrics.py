@@ -95,6 +95,9 @@ class Metrics:
         )
         self.intents_in_doubt = Gauge("intents_in_doubt", "Orders sent whose outcome is unknown.")
         self.quarantined = Gauge("quarantined", "Orders that only a person can settle.")
+        self.quotes_missing = Counter(
+            "quotes_missing_total", "Prices that a broker did not give in time.", ("broker",)
+        )
         self.missed_signals = Gauge(
             "missed_signals", "Bars, numbers and positions that are missed now.", ("kind",)
         )
@@ -118,6 +121,9 @@ class Metrics:
             "heartbeat_age_seconds", "Since an instance was last heard.", ("instance",)
         )
         self.spool_signals = Gauge("spool_signals", "Signals that wait in the local spool.")
+        self.spooled = Counter(
+            "spooled_total", "Signals that the log could not take: kept, full, failed.", ("result",)
+        )
         self.database_up = Gauge("database_up", "1 while the database answers.")
         self.redis_up = Gauge("redis_up", "1 while Redis answers; absent where there is none.")
         self.loop_lag_seconds = Gauge("loop_lag_seconds", "How late the event loop runs.")

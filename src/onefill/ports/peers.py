@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from onefill.core.succession import Heir
@@ -18,8 +19,36 @@ class Peer:
     heir: Heir
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """What an instance tells of itself. state: of the control machine (CTL-9).
+
+    session_key: of the lock that shows its life. heir: whether and how it may come to lead.
+    """
+
+    state: str
+    is_leader: bool
+    version: str
+    started_at: datetime
+    hostname: str | None = None
+    port: int | None = None
+    url: str | None = None
+    last_signal_processed: datetime | None = None
+    session_key: int | None = None
+    heir: Heir
+    executes: bool = True
+
+
 class Peers(Protocol):
-    """Raises StoreUnavailable."""
+    """The registry of instances. Raises StoreUnavailable."""
+
+    async def beat(self, holder: Holder, presence: Presence) -> None:
+        """Say that it lives, and how it is."""
+        ...
+
+    async def leave(self, holder: Holder) -> None:
+        """Say that it has stopped by its own will."""
+        ...
 
     async def others(self, me: Holder, timeout_s: float) -> Sequence[Peer]:
         """Those besides me, heard of within that time, not known to be dead, that execute."""

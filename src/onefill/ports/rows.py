@@ -330,7 +330,8 @@ class Standing:
 class NodeStatus:
     """What an instance knows of itself without asking a store. is_active: able to act.
 
-    live: whether any order of this instance can reach real money. metrics: under the names of IF-5.
+    live: whether any order of this instance can reach real money. spooled: signals that wait in
+    its local spool. metrics: under the names of IF-5.
     """
 
     instance: str
@@ -343,4 +344,5 @@ class NodeStatus:
     live: bool
     redis_connected: bool | None = None
     redis_leader: str | None = None
+    spooled: int = 0
     metrics: Mapping[str, str | float | bool | None] = field(default_factory=dict)

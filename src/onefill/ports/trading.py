@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from onefill.core.book import Decision, Situation
 from onefill.core.ids import ClientOrderId, Epoch, Lane
-from onefill.core.intent import OrderIntent
+from onefill.core.intent import Chase, OrderIntent, OrderType
+from onefill.core.rates import RateWindow
 from onefill.core.settlement import LaneBooks, Settlement, Told
 from onefill.core.signal import LoggedSignal, Signal, SignalStatus
 
@@ -47,7 +49,8 @@ class Claim:
     Times are the venue's (signed_at, expires_at) and the database's clock's (send_by is counted
     from the claim: send_within_ms). hash: SHA-256 of the bytes to be sent. resend: the attempt
     before is in doubt and the broker is of class A, so the same id may be sent again; it never
-    expires, because its first attempt may still arrive.
+    expires, because its first attempt may still arrive. order_rates: what the broker takes from
+    the account (`broker/account`) in a time (ORD-11).
     """
 
     client_order_id: ClientOrderId
@@ -56,8 +59,14 @@ class Claim:
     expires_at: datetime | None
     send_within_ms: int
     request_hash: bytes
+    quantity: Decimal
+    order_type: OrderType = OrderType.MARKET
+    price: Decimal | None = None
+    chase: Chase | None = None
     witnessed: tuple[str, ...] = ()
     resend: bool = False
+    account: str = ""
+    order_rates: tuple[RateWindow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +106,7 @@ class TradingStore(Protocol):
         self, epoch: Epoch | None, claims: Sequence[Claim]
     ) -> Mapping[ClientOrderId, str]:
         """ORD-3. For each claim: `claimed`, or why not (`taken`, `expired`, `limited`, `paused`,
-        `waiting`).
+        `waiting`, `throttled`).
 
         Only what is `claimed` may be sent, once. `expired` and `limited` ones are EXPIRED in
         the same commit; the lanes of `limited` ones are blocked (ORD-15).
@@ -123,11 +132,19 @@ class TradingStore(Protocol):
         """
         ...
 
+    async def chased(self, limit: int) -> Sequence[OrderIntent]:
+        """ACKED and PARTIALLY_FILLED orders that follow their price (PF-22)."""
+        ...
+
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet: SENDING, IN_DOUBT, QUARANTINED.
 
         Any of them may be the owner of an order that is found by its looks.
         """
+        ...
+
+    async def named(self, names: Sequence[ClientOrderId]) -> Sequence[OrderIntent]:
+        """The intents of these ids that place orders; ids that are not ours are left out."""
         ...
 
     async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:

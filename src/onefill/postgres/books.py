@@ -18,9 +18,10 @@ from onefill.core.money import ZERO
 from onefill.core.portfolio.equity import Exposure, exposure
 from onefill.core.position import Position
 from onefill.core.signal import END_STATUSES, SignalStatus
+from onefill.ports.apart import RowsRefused
+from onefill.ports.planning import PositionChange, SignalNews
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row, Transaction
-from onefill.postgres.faults import RowsRefused
 from onefill.postgres.rows import LEG, POSITION, PositionLeg, account_of, leg_of, position_of
 
 _WITH_LEGS = "FROM portfolio_positions p LEFT JOIN position_legs USING (position_id)"
@@ -45,24 +46,6 @@ legs AS (
     ON CONFLICT (position_id, leg) DO UPDATE
     SET {LEG.assignments("EXCLUDED", "position_id", "leg")})
 SELECT count(*) AS written FROM positions"""
-
-
-@dataclass(frozen=True, slots=True)
-class PositionChange:
-    """A position as it was read (None: it is new), and as it is to be written."""
-
-    before: Position | None
-    after: Position
-
-
-@dataclass(frozen=True, slots=True)
-class SignalNews:
-    """A signal's next step. numbers: JSON, or None."""
-
-    signal_id: int
-    status: SignalStatus
-    reason: str | None = None
-    numbers: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,13 @@ from dataclasses import replace
 from onefill.core.ids import ClientOrderId
 from onefill.core.limits import LimitBook
 from onefill.core.position import PositionStatus
+from onefill.core.rates import RateWindow
 from onefill.core.refusal import Refusal
 from onefill.core.signal import SignalStatus
 from onefill.ports.lease import Holder
+from onefill.ports.planning import PositionChange, SignalNews
 from onefill.ports.trading import Claim
 from onefill.postgres.books import (
-    PositionChange,
-    SignalNews,
     Teller,
     positions_by_id,
     tell_signals,
@@ -25,10 +25,11 @@ from onefill.postgres.books import (
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Held, Row, Transaction
 from onefill.postgres.limits import breaches, lock
+from onefill.postgres.rates import room_of
 from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 
 CLAIMED, TAKEN, EXPIRED, PAUSED, WAITING = "claimed", "taken", "expired", "paused", "waiting"
-LIMITED = "limited"
+LIMITED, THROTTLED = "limited", "throttled"
 
 _log = logging.getLogger(__name__)
 
@@ -60,30 +61,43 @@ _CLAIM: Columns[Claim] = Columns(
         Column("request_hash", "bytea", lambda c: c.request_hash),
         Column("witnessed", "text", lambda c: json.dumps(c.witnessed)),
         Column("resend", "boolean", lambda c: c.resend),
+        Column("quantity", "numeric", lambda c: c.quantity),
+        Column("order_type", "text", lambda c: c.order_type),
+        Column("price", "numeric", lambda c: c.price),
+        Column("chase_round", "integer", lambda c: None if c.chase is None else c.chase.round),
+        Column("steps_max", "integer", lambda c: 0 if c.chase is None else c.chase.steps_max),
     )
 )
+_INSTANCE, _BOOT, _EPOCH = (f"${len(_CLAIM) + place}" for place in (1, 2, 3))
 _BEFORE = "CASE WHEN asked.resend THEN '{SENDING,IN_DOUBT}'::text[] ELSE '{NEW}' END"
+# The quantity too: of an order's remainder it shrinks until that order's end is confirmed.
+_IS_AS_ASKED = f"""i.state = ANY({_BEFORE}) AND i.attempt = asked.attempt - 1
+      AND i.quantity = asked.quantity"""
 _TAKE = f"""
 WITH asked AS (SELECT * FROM {_CLAIM.unnest()}),
 locked AS (
     SELECT i.client_order_id FROM order_intents i JOIN asked USING (client_order_id)
-    WHERE i.state = ANY({_BEFORE}) AND i.attempt = asked.attempt - 1
+    WHERE {_IS_AS_ASKED}
     ORDER BY 1 FOR NO KEY UPDATE OF i),
 claimed AS (
     UPDATE order_intents i
-    SET state = 'SENDING', attempt = asked.attempt, instance = $9, boot = $10, epoch = $11,
+    SET state = 'SENDING', attempt = asked.attempt,
+        instance = {_INSTANCE}, boot = {_BOOT}, epoch = {_EPOCH},
         signed_at = asked.signed_at, expires_at = asked.expires_at, witnessed = asked.witnessed,
         send_by = clock_timestamp() + asked.send_within_ms * interval '1 millisecond',
-        updated_at = clock_timestamp()
+        order_type = asked.order_type, price = asked.price, chase_round = asked.chase_round,
+        chase_price = CASE WHEN asked.chase_round IS NOT NULL THEN asked.price END,
+        chase_since = CASE WHEN asked.chase_round IS NOT NULL THEN clock_timestamp() END,
+        chase_steps_max = asked.steps_max, updated_at = clock_timestamp()
     FROM asked JOIN locked USING (client_order_id)
     WHERE i.client_order_id = asked.client_order_id
-      AND i.state = ANY({_BEFORE}) AND i.attempt = asked.attempt - 1
+      AND {_IS_AS_ASKED}
     RETURNING i.client_order_id, i.signal_id, i.attempt, i.signed_at, i.expires_at, i.send_by,
               asked.request_hash),
 attempts AS (
     INSERT INTO order_attempts (client_order_id, attempt, instance, boot, epoch, claimed_at,
                                 signed_at, expires_at, send_by, request_hash)
-    SELECT client_order_id, attempt, $9, $10, $11, clock_timestamp(),
+    SELECT client_order_id, attempt, {_INSTANCE}, {_BOOT}, {_EPOCH}, clock_timestamp(),
            signed_at, expires_at, send_by, request_hash FROM claimed)
 SELECT client_order_id, signal_id FROM claimed"""
 
@@ -129,12 +143,17 @@ async def claim_group(
     transaction: Transaction, claims: Sequence[Claim], me: Holder, teller: Teller, limits: LimitBook
 ) -> Mapping[ClientOrderId, str]:
     """The verdict on each claim; those `claimed` are SENDING when the transaction commits."""
-    await lock(transaction, limits)
+    rates = {claim.account: claim.order_rates for claim in claims if claim.order_rates}
+    await lock(transaction, (*limits.accounts, *rates))
     seen = {row["client_order_id"]: row for row in await _look(transaction, claims)}
     verdicts = {c.client_order_id: _verdict(c, seen.get(c.client_order_id)) for c in claims}
     late = [seen[name] for name, verdict in verdicts.items() if verdict == EXPIRED]
     if late:
         verdicts |= await _end_orders(transaction, late, sorted(verdicts), teller, Refusal.TOO_OLD)
+    for account, windows in rates.items():
+        theirs = (claim.client_order_id for claim in claims if claim.account == account)
+        due = [seen[name] for name in theirs if verdicts[name] == CLAIMED]
+        verdicts |= await _throttle(transaction, account, windows, due)
     if limits.by_name:
         # What may be at the broker already is past this door: a resend adds nothing there.
         first = (c.client_order_id for c in claims if not c.resend)
@@ -184,6 +203,18 @@ async def _take(
     news = [SignalNews(signal, SignalStatus.EXECUTING) for signal in sorted(signals)]
     await tell_signals(transaction, news, teller)
     return {ClientOrderId(row["client_order_id"]) for row in rows}
+
+
+async def _throttle(
+    transaction: Transaction, account: str, windows: Sequence[RateWindow], ready: Sequence[Row]
+) -> dict[ClientOrderId, str]:
+    """Hold back what the broker takes no more of now; it stays NEW, and is asked again (ORD-11)."""
+    if not ready:
+        return {}
+    room = await room_of(transaction, account, windows)
+    admitted = room.admitted([row["adds_exposure"] for row in ready])
+    pairs = zip(ready, admitted, strict=True)
+    return {ClientOrderId(row["client_order_id"]): THROTTLED for row, goes in pairs if not goes}
 
 
 async def _limit(

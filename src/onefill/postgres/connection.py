@@ -48,7 +48,9 @@ class Connecting:
 
     call_timeout_ms bounds each statement; idle_timeout_ms an open transaction whose owner is
     silent (paused, dead, cut off), which would block a takeover else (CTL-6). After a failed
-    connection the next is tried no sooner than backoff_ms·2^n, half of it by chance.
+    connection the next is tried no sooner than backoff_ms·2^n, half of it by chance. pooled: a
+    transaction pooler stands before the server, and gives each transaction another session; so
+    nothing rests on one, not even a single statement's two messages.
     """
 
     url: str
@@ -58,15 +60,24 @@ class Connecting:
     idle_timeout_ms: int = 500
     backoff_ms: int = 50
     backoff_max_ms: int = 2_000
+    pooled: bool = False
+
+    @property
+    def begin(self) -> str:
+        """What opens a transaction."""
+        if not self.pooled:
+            return "BEGIN"
+        return "BEGIN; " + "; ".join(f"SET LOCAL {n} = '{v}'" for n, v in self._safety.items())
 
     @property
     def session(self) -> dict[str, str]:
         """The settings of each session, whatever the server's defaults are."""
+        named = {"application_name": application_name(self.holder)}
+        if self.pooled:
+            return named
         return {
-            "application_name": application_name(self.holder),
-            "statement_timeout": str(self.call_timeout_ms),
-            "idle_in_transaction_session_timeout": str(self.idle_timeout_ms),
-            "synchronous_commit": "on",
+            **named,
+            **self._safety,
             "timezone": "UTC",
             "jit": "off",
             # Planned once, not again for each group; and since a plan may be older than the
@@ -75,6 +86,19 @@ class Connecting:
             "enable_seqscan": "off",
         }
 
+    @property
+    def _safety(self) -> dict[str, str]:
+        return {
+            "statement_timeout": str(self.call_timeout_ms),
+            "idle_in_transaction_session_timeout": str(self.idle_timeout_ms),
+            "synchronous_commit": "on",
+        }
+
+    @property
+    def statements_kept(self) -> int:
+        """How many prepared statements a session keeps."""
+        return 0 if self.pooled else 256
+
     async def connect(self) -> asyncpg.Connection:
         """A new connection. Raises StoreUnavailable."""
         with translated():
@@ -82,7 +106,7 @@ class Connecting:
                 self.url,
                 timeout=self.connect_timeout_ms / 1000,
                 command_timeout=self.call_timeout_ms / 1000,
-                statement_cache_size=256,
+                statement_cache_size=self.statements_kept,
                 max_cached_statement_lifetime=0,
                 server_settings=self.session,
             )
@@ -165,7 +189,7 @@ class Held:
         self, before: Failpoint | None = None, after: Failpoint | None = None
     ) -> AsyncIterator[Transaction]:
         """A transaction that commits when the block ends well. Raises CommitUnknown there."""
-        async with self._opened("BEGIN", before, after) as (transaction, _):
+        async with self._opened("", before, after) as (transaction, _):
             yield transaction
 
     @contextlib.asynccontextmanager
@@ -181,7 +205,7 @@ class Held:
                 yield plain
             return
         fence = FENCE_SQL.format(resource=LEADER, epoch=int(epoch))
-        async with self._opened(f"BEGIN; {fence}", before, after) as (transaction, tag):
+        async with self._opened(fence, before, after) as (transaction, tag):
             if tag != "SELECT 1":
                 raise Fenced(epoch=epoch)
             yield transaction
@@ -196,8 +220,9 @@ class Held:
 
     @contextlib.asynccontextmanager
     async def _opened(
-        self, opening: str, before: Failpoint | None, after: Failpoint | None
+        self, first: str, before: Failpoint | None = None, after: Failpoint | None = None
     ) -> AsyncIterator[tuple[Transaction, str]]:
+        opening = f"{self._connecting.begin}; {first}"
         async with self._turn:
             connection = await self._connected()
             with self._dropped_when_unsound(connection):
@@ -213,6 +238,9 @@ class Held:
                 await _commit(connection, before, after)
 
     async def _run(self, sql: str, arguments: tuple[object, ...], *, committing: bool) -> list[Row]:
+        if self._connecting.pooled:
+            async with self._opened("") as (transaction, _):
+                return await transaction.fetch(sql, *arguments)
         async with self._turn:
             connection = await self._connected()
             with self._dropped_when_unsound(connection), translated(committing=committing):
@@ -236,7 +264,8 @@ class Held:
         connection = await self._connecting.connect()
         if self._greeting:
             with self._dropped_when_unsound(connection), translated():
-                self._greeted = await connection.fetchrow(self._greeting)
+                async with connection.transaction():
+                    self._greeted = await connection.fetchrow(self._greeting)
         return connection
 
     def _back_off(self) -> None:
@@ -301,5 +330,6 @@ async def open_views(
             max_size=connections_max,
             timeout=connecting.connect_timeout_ms / 1000,
             command_timeout=connecting.call_timeout_ms / 1000,
-            server_settings=connecting.session | _FREELY_PLANNED,
+            statement_cache_size=connecting.statements_kept,
+            server_settings=connecting.session | ({} if connecting.pooled else _FREELY_PLANNED),
         )

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from onefill.core.book import Account, Situation
+from onefill.core.book import Account, ChaseStep, Situation
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position
 from onefill.core.signal import ENTRIES, Engine
+from onefill.ports.planning import Plan, Policy, plan_lane
 from onefill.postgres.books import (
     Teller,
     accounts,
@@ -23,7 +24,6 @@ from onefill.postgres.books import (
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row, Transaction
 from onefill.postgres.marks import marks_of, text_of
-from onefill.postgres.planning import Plan, Policy, plan_lane
 from onefill.postgres.rows import INTENT, INTENT_READ, intent_of
 from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 
@@ -34,7 +34,7 @@ FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE SKIP LOCKED"""
 
 # The next ones of each lane; and behind them, should they have to wait, what may overtake them.
 _UNDECIDED = """
-SELECT s.id, s.lane, s.engine, s.kind, s.fingerprint, s.payload, s.received_at
+SELECT s.id, s.lane, s.engine, s.kind, s.fingerprint, s.payload, s.received_at, s.signal_time
 FROM unnest($1::text[]) AS asked (lane) CROSS JOIN LATERAL (
     (SELECT id FROM signal_log
      WHERE lane = asked.lane AND processing_status = 'received'
@@ -65,6 +65,20 @@ INSERT INTO order_intents ({INTENT.names}, venue)
 SELECT row.*, CASE WHEN row.broker || '/' || row.account = ANY(${len(INTENT) + 1})
                    THEN 'live' ELSE 'paper' END
 FROM {INTENT.unnest()}"""
+
+_STEP: Columns[ChaseStep] = Columns(
+    (
+        Column("client_order_id", "text", lambda step: step.client_order_id),
+        Column("step", "integer", lambda step: step.step),
+    )
+)
+_STEP_ON = f"""
+WITH asked AS (SELECT * FROM {_STEP.unnest()}),
+locked AS (
+    SELECT i.client_order_id FROM order_intents i JOIN asked USING (client_order_id)
+    ORDER BY 1 FOR NO KEY UPDATE OF i)
+UPDATE order_intents i SET chase_step = asked.step
+FROM asked JOIN locked USING (client_order_id) WHERE i.client_order_id = asked.client_order_id"""
 
 _LaneMark = tuple[Lane, datetime | None, str]
 _MARKS: Columns[_LaneMark] = Columns(
@@ -170,6 +184,8 @@ def _situation(
 
 async def _write(transaction: Transaction, plan: Plan, desk: Desk) -> None:
     await _withdraw(transaction, plan)
+    if plan.chased:
+        await transaction.fetch(_STEP_ON, *_STEP.arrays(plan.chased))
     await write_positions(transaction, plan.position_changes)
     await tell_signals(transaction, plan.news, desk.teller)
     if plan.intents:

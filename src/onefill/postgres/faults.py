@@ -7,13 +7,23 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from onefill.core.errors import Bug, CommitUnknown, OnefillError, StoreUnavailable
+from onefill.core.errors import (
+    Bug,
+    CommitUnknown,
+    ConfigurationError,
+    OnefillError,
+    StoreUnavailable,
+)
+from onefill.ports.apart import RowsRefused
 
 
-class RowsRefused(OnefillError):
-    """The database refuses these very rows; nothing of the statement was written."""
+class PoolerInTheWay(ConfigurationError):
+    """A pooler stands before PostgreSQL: what onefill keeps in a session is lost there."""
 
-    remedy = "Write the others without the one that is at fault."
+    remedy = (
+        "Give onefill a direct address, so that a death is noticed at once; or set "
+        "database.pooled = true, and it is noticed when the lease runs out."
+    )
 
 
 _LOST = (
@@ -44,6 +54,8 @@ def meaning(error: Exception, *, committing: bool) -> OnefillError:
 
     committing: whether a COMMIT, or a statement that commits by itself, was on its way.
     """
+    if _is_of_a_pooler(error):
+        return PoolerInTheWay(cause=repr(error))
     if isinstance(
         error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError | ValueError
     ):
@@ -63,6 +75,15 @@ def translated(*, committing: bool = False) -> Iterator[None]:
         yield
     except _ALL as error:
         raise meaning(error, committing=committing) from error
+
+
+def _is_of_a_pooler(error: Exception) -> bool:
+    """Settings of a session are refused, or its prepared statements are not there."""
+    return (
+        isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in str(error)
+    ) or isinstance(
+        error, asyncpg.InvalidSQLStatementNameError | asyncpg.DuplicatePreparedStatementError
+    )
 
 
 def _is_broken(error: Exception) -> bool:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from onefill.core.succession import Heir
 from onefill.ports.lease import Holder
-from onefill.ports.peers import Peer
+from onefill.ports.peers import Peer, Presence
 from onefill.postgres.connection import Held, Row
 from onefill.postgres.vigil import session_has_ended
 
@@ -51,26 +48,6 @@ _ARCHIVE = """
 UPDATE instance_metadata SET status = 'archived', is_leader = false
 WHERE status = 'active' AND last_heartbeat < clock_timestamp() - $1 * interval '1 second'
 RETURNING instance"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presence:
-    """What an instance tells of itself. state: of the control machine (CTL-9).
-
-    session_key: of the lock that shows its life. heir: whether and how it may come to lead.
-    """
-
-    state: str
-    is_leader: bool
-    version: str
-    started_at: datetime
-    hostname: str | None = None
-    port: int | None = None
-    url: str | None = None
-    last_signal_processed: datetime | None = None
-    session_key: int | None = None
-    heir: Heir
-    executes: bool = True
 
 
 class PostgresInstances:

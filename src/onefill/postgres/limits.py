@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from onefill.core.intent import SLICE_STRIDE
 from onefill.core.limits import Candidate, LimitBook, Usage, breach_of, count
 from onefill.core.refusal import Refusal
 from onefill.postgres.connection import Row, Transaction
+from onefill.postgres.rates import LOCK
 
+# An order in slices is judged by all of them, whichever is claimed.
 _CANDIDATES = """
-SELECT i.client_order_id, i.broker || '/' || i.account AS account, i.symbol, i.quantity,
-       i.adds_exposure,
+SELECT i.client_order_id, i.broker || '/' || i.account AS account, i.symbol, i.adds_exposure,
+       (SELECT sum(s.quantity) FROM order_intents s
+        WHERE (s.source, s.leg, s.action) = (i.source, i.leg, i.action)
+          AND (s.n - i.n) % $2 = 0) AS quantity,
        coalesce(i.price, i.trigger_price, p.last_price, p.signal_price)
            * coalesce(leg.multiplier, 1) AS value
 FROM order_intents i
@@ -18,7 +23,6 @@ LEFT JOIN portfolio_positions p ON p.position_id = i.position_id
 LEFT JOIN position_legs leg ON leg.position_id = i.position_id AND leg.leg = i.leg
 WHERE i.client_order_id = ANY($1) AND i.verb = 'place' ORDER BY 2, i.created_at, 1"""
 # One claim at a time counts an account's orders, so that two never fill the last place together.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('onefill limits ' || $1, 0))"
 _ORDERS = """
 SELECT i.symbol, count(*) AS orders FROM order_attempts a JOIN order_intents i
     USING (client_order_id)
@@ -32,10 +36,10 @@ WHERE (p.status <> 'closed' OR p.closed_at >= date_trunc('day', clock_timestamp(
               AND l.broker || '/' || l.account = $1)"""
 
 
-async def lock(transaction: Transaction, book: LimitBook) -> None:
+async def lock(transaction: Transaction, accounts: Iterable[str]) -> None:
     """Let no other claim count until this one has committed. First of all, before any lane."""
-    for account in book.accounts:
-        await transaction.fetch(_LOCK, account)
+    for account in sorted(set(accounts)):
+        await transaction.fetch(LOCK, account)
 
 
 async def breaches(
@@ -44,7 +48,7 @@ async def breaches(
     """Which of these orders would break a limit, by client order id; oldest first come through."""
     found: dict[str, Refusal] = {}
     usages: dict[str, Usage] = {}
-    for row in await transaction.fetch(_CANDIDATES, list(names)):
+    for row in await transaction.fetch(_CANDIDATES, list(names), SLICE_STRIDE):
         account = row["account"]
         if account not in book.accounts:
             continue

@@ -50,7 +50,9 @@ class PostgresMessages:
             _log.info("a message was not sent: %s", error)
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Listen until cancelled; where a session is nobody's, others find things by looking."""
+        if self._connecting.pooled:
+            return
         while True:
             with contextlib.suppress(StoreUnavailable):
                 await self._listen()

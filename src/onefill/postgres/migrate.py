@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )"""
 
+_NOTE = "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)"
+
 
 class MigrationChanged(OnefillError):
     """A migration that this database has applied was edited afterwards."""
@@ -61,16 +63,14 @@ async def migrate(url: str, migrations: tuple[Migration, ...] | None = None) -> 
     """
     wanted = bundled() if migrations is None else migrations
     connection = await _connect(url)
+    done: list[str] = []
     try:
         with translated(committing=True):
-            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
-            await connection.execute(_TABLE)
-            todo = _pending(wanted, await _applied(connection))
-            for migration in todo:
-                await _apply(connection, migration)
+            while (name := await _apply_next(connection, wanted)) is not None:
+                done.append(name)
     finally:
         await connection.close()
-    return [migration.name for migration in todo]
+    return done
 
 
 async def pending(url: str, migrations: tuple[Migration, ...] | None = None) -> list[str]:
@@ -79,8 +79,9 @@ async def pending(url: str, migrations: tuple[Migration, ...] | None = None) -> 
     connection = await _connect(url)
     try:
         with translated():
-            known = await connection.fetchval("SELECT to_regclass('schema_migrations')")
-            applied = {} if known is None else await _applied(connection)
+            async with connection.transaction():
+                known = await connection.fetchval("SELECT to_regclass('schema_migrations')")
+                applied = {} if known is None else await _applied(connection)
     finally:
         await connection.close()
     return [migration.name for migration in _pending(wanted, applied)]
@@ -97,15 +98,19 @@ def _pending(wanted: tuple[Migration, ...], applied: Mapping[str, str]) -> tuple
     return tuple(migration for migration in wanted if migration.name not in applied)
 
 
-async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
+async def _apply_next(connection: asyncpg.Connection, wanted: tuple[Migration, ...]) -> str | None:
+    """Apply the first that is pending, each in a transaction of its own; its name."""
     async with connection.transaction():
+        # Of the transaction, not of the session: behind a pooler, a session is nobody's.
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)
+        await connection.execute(_TABLE)
+        todo = _pending(wanted, await _applied(connection))
+        if not todo:
+            return None
         await connection.execute("SET LOCAL lock_timeout = '5s'")
-        await connection.execute(migration.sql)
-        await connection.execute(
-            "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)",
-            migration.name,
-            migration.checksum,
-        )
+        await connection.execute(todo[0].sql)
+        await connection.execute(_NOTE, todo[0].name, todo[0].checksum)
+    return todo[0].name
 
 
 async def _applied(connection: asyncpg.Connection) -> dict[str, str]:
@@ -116,5 +121,8 @@ async def _applied(connection: asyncpg.Connection) -> dict[str, str]:
 async def _connect(url: str) -> asyncpg.Connection:
     with translated():
         return await asyncpg.connect(
-            url, timeout=10, server_settings={"application_name": "onefill:migrate"}
+            url,
+            timeout=10,
+            statement_cache_size=0,
+            server_settings={"application_name": "onefill:migrate"},
         )

@@ -6,7 +6,15 @@ import json
 
 from onefill.core.book import Account, Sizing, TimeBasis
 from onefill.core.ids import ClientOrderId, Lane, PositionId
-from onefill.core.intent import IntentState, OrderIntent, OrderRequest, OrderType, Side, Verb
+from onefill.core.intent import (
+    Chase,
+    IntentState,
+    OrderIntent,
+    OrderRequest,
+    OrderType,
+    Side,
+    Verb,
+)
 from onefill.core.portfolio.equity import exposure
 from onefill.core.position import Leg, Position, PositionStatus, Rollover
 from onefill.postgres.columns import Column, Columns
@@ -108,6 +116,7 @@ INTENT: Columns[OrderIntent] = Columns(
         Column("target", "text", lambda i: i.target),
         Column("target_order_id", "text", lambda i: i.target_order_id),
         Column("valid_until", "timestamptz", lambda i: i.valid_until),
+        Column("chase_round", "integer", lambda i: None if i.chase is None else i.chase.round),
         Column("state", "text", lambda i: i.state),
         Column("reason", "text", lambda i: i.reason),
     )
@@ -117,7 +126,7 @@ INTENT: Columns[OrderIntent] = Columns(
 INTENT_READ = (
     INTENT.names
     + ", attempt, signed_at, expires_at, send_by, witnessed, broker_order_id"
-    + ", filled_quantity, filled_value"
+    + ", filled_quantity, filled_value, chase_price, chase_since, chase_step, chase_steps_max"
 )
 
 INTENT_CHANGE: Columns[OrderIntent] = Columns(
@@ -127,6 +136,7 @@ INTENT_CHANGE: Columns[OrderIntent] = Columns(
         Column("quantity", "numeric", lambda i: i.order.quantity),
         Column("price", "numeric", lambda i: i.order.price),
         Column("trigger_price", "numeric", lambda i: i.order.trigger_price),
+        Column("after", "text", lambda i: i.after),
         Column("broker_order_id", "text", lambda i: i.broker_order_id),
         Column("filled_quantity", "numeric", lambda i: i.filled_quantity),
         Column("filled_value", "numeric", lambda i: i.filled_value),
@@ -178,6 +188,19 @@ def intent_of(row: Row) -> OrderIntent:
         filled_quantity=row["filled_quantity"],
         filled_value=row["filled_value"],
         reason=row["reason"],
+        chase=_chase_of(row),
+    )
+
+
+def _chase_of(row: Row) -> Chase | None:
+    if row["chase_round"] is None:
+        return None
+    return Chase(
+        first_price=row["chase_price"],
+        since=row["chase_since"],
+        step=row["chase_step"],
+        steps_max=row["chase_steps_max"],
+        round=row["chase_round"],
     )
 
 

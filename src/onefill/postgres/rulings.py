@@ -19,9 +19,8 @@ from onefill.core.ruling import (
 )
 from onefill.core.settlement import settle
 from onefill.core.signal import SignalStatus
+from onefill.ports.planning import PositionChange, SignalNews
 from onefill.postgres.books import (
-    PositionChange,
-    SignalNews,
     Teller,
     live_positions,
     positions_by_id,

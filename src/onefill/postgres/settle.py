@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
 
-from onefill.core.hearing import Fill, Told
-from onefill.core.ids import ClientOrderId, Lane
-from onefill.core.intent import OrderIntent
-from onefill.core.position import Position
-from onefill.core.report import Placed, Trade
-from onefill.core.settlement import LaneBooks, Settlement
+from onefill.core.hearing import Told
+from onefill.core.ids import Lane
 from onefill.core.signal import SignalStatus
+from onefill.ports.settling import (
+    Booking,
+    Execution,
+    LaneDesk,
+    Outcome,
+    note_strangers,
+    settle_lane,
+)
 from onefill.ports.trading import Settle, Settled
 from onefill.postgres.books import (
-    PositionChange,
-    SignalNews,
     Teller,
     live_positions,
     positions_by_id,
@@ -29,8 +28,6 @@ from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row, Transaction
 from onefill.postgres.evidence import keep
 from onefill.postgres.rows import INTENT_CHANGE, INTENT_READ, intent_of
-
-_log = logging.getLogger(__name__)
 
 _LOCK_LANES = """
 SELECT lane, clock_timestamp() AS now FROM lanes
@@ -64,8 +61,7 @@ UPDATE lanes l SET blocked = row.reason, blocked_at = clock_timestamp()
 FROM unnest($1::text[], $2::text[]) AS row (lane, reason)
 WHERE l.lane = row.lane AND l.blocked IS NULL"""
 
-_Booking = tuple[Fill, OrderIntent]
-_FILL: Columns[_Booking] = Columns(
+_FILL: Columns[Booking] = Columns(
     (
         Column("client_order_id", "text", lambda row: row[0].client_order_id),
         Column("cumulative_quantity", "numeric", lambda row: row[0].cumulative_quantity),
@@ -83,8 +79,7 @@ _FILL: Columns[_Booking] = Columns(
 # No ON CONFLICT: a quantity that is booked twice would be a position that is not there.
 _WRITE_FILLS = f"INSERT INTO fills ({_FILL.names}) SELECT * FROM {_FILL.unnest()}"
 
-_Execution = tuple[OrderIntent, Trade]
-_TRADE: Columns[_Execution] = Columns(
+_TRADE: Columns[Execution] = Columns(
     (
         Column("broker", "text", lambda row: row[0].order.broker),
         Column("account", "text", lambda row: row[0].order.account),
@@ -100,29 +95,6 @@ INSERT INTO broker_trades ({_TRADE.names}) SELECT * FROM {_TRADE.unnest()}
 ORDER BY broker, account, symbol, trade_id ON CONFLICT DO NOTHING"""
 
 
-@dataclass(slots=True)
-class Outcome:
-    """All that one group is going to write."""
-
-    intents: dict[ClientOrderId, OrderIntent] = field(default_factory=dict)
-    positions: list[PositionChange] = field(default_factory=list)
-    fills: list[_Booking] = field(default_factory=list)
-    trades: list[_Execution] = field(default_factory=list)
-    news: list[SignalNews] = field(default_factory=list)
-    blocks: dict[Lane, str] = field(default_factory=dict)
-    alarms: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _LaneDesk:
-    """One lane's books and words."""
-
-    now: datetime
-    intents: list[OrderIntent] = field(default_factory=list)
-    positions: list[Position] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
-
-
 async def settle_group(
     transaction: Transaction, told: Sequence[Told], settle: Settle, teller: Teller
 ) -> Settled:
@@ -134,9 +106,9 @@ async def settle_group(
     lanes = await transaction.fetch(_LOCK_LANES, names)
     desks = await _desks(transaction, names, lanes, told)
     outcome = Outcome()
-    _note_strangers(outcome, desks, names)
+    note_strangers(outcome, desks, names)
     for lane, desk in desks.items():
-        _settle_lane(outcome, lane, desk, settle)
+        settle_lane(outcome, lane, desk, settle)
     ended = await _write(transaction, outcome, told, teller)
     return Settled(
         intents=tuple(outcome.intents.values()),
@@ -150,8 +122,8 @@ async def settle_group(
 
 async def _desks(
     transaction: Transaction, names: Sequence[str], lanes: Sequence[Row], told: Sequence[Told]
-) -> dict[Lane, _LaneDesk]:
-    desks = {Lane(row["lane"]): _LaneDesk(row["now"]) for row in lanes}
+) -> dict[Lane, LaneDesk]:
+    desks = {Lane(row["lane"]): LaneDesk(row["now"]) for row in lanes}
     rows = await transaction.fetch(_INTENTS, names, list(desks))
     intents = {row["client_order_id"]: intent_of(row) for row in rows}
     for intent in intents.values():
@@ -168,53 +140,6 @@ async def _desks(
         if word.client_order_id in intents:
             desks[intents[word.client_order_id].lane].told.append(word)
     return desks
-
-
-def _note_strangers(outcome: Outcome, desks: dict[Lane, _LaneDesk], names: Iterable[str]) -> None:
-    known = {word.client_order_id for desk in desks.values() for word in desk.told}
-    outcome.alarms += [
-        f"a broker spoke of order {name}, which is not in our books"
-        for name in names
-        if name not in known
-    ]
-
-
-def _settle_lane(outcome: Outcome, lane: Lane, desk: _LaneDesk, settle: Settle) -> None:
-    books = LaneBooks(now=desk.now, intents=tuple(desk.intents), positions=tuple(desk.positions))
-    try:
-        settlement = settle(books, desk.told)
-    except Exception as error:
-        _log.exception("a lane can't be settled", extra={"lane": lane})
-        outcome.blocks[lane] = "settlement_failed"
-        outcome.alarms.append(f"{lane}: what the broker said can't be booked: {error}")
-        return
-    _take(outcome, lane, desk, settlement)
-
-
-def _take(outcome: Outcome, lane: Lane, desk: _LaneDesk, settlement: Settlement) -> None:
-    before = {position.id: position for position in desk.positions}
-    after = {intent.client_order_id: intent for intent in desk.intents}
-    after.update((intent.client_order_id, intent) for intent in settlement.intents)
-    outcome.intents.update((intent.client_order_id, intent) for intent in settlement.intents)
-    outcome.positions += [PositionChange(before.get(p.id), p) for p in settlement.positions]
-    outcome.fills += [(fill, after[fill.client_order_id]) for fill in settlement.fills]
-    outcome.trades += _executions(settlement.fills, desk.told, after)
-    outcome.news += [SignalNews(*signal) for signal in settlement.signals]
-    outcome.alarms += settlement.alarms
-    if settlement.block is not None:
-        outcome.blocks[lane] = settlement.block
-
-
-def _executions(
-    fills: Sequence[Fill], told: Sequence[Told], intents: dict[ClientOrderId, OrderIntent]
-) -> Iterable[_Execution]:
-    """The trades that the new fills name: those of a poll that brought nothing are in already."""
-    new = {(fill.client_order_id, name) for fill in fills for name in fill.trade_ids}
-    for word in told:
-        if isinstance(word.word, Placed):
-            for trade in word.word.report.trades:
-                if (word.client_order_id, trade.trade_id) in new:
-                    yield intents[word.client_order_id], trade
 
 
 async def _write(

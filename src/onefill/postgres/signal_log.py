@@ -7,10 +7,10 @@ from operator import attrgetter
 
 from onefill.core.errors import invariant
 from onefill.core.signal import SignalStatus
+from onefill.ports.apart import RowsRefused
 from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.signal_log import Logged, NewSignal, Progress, Unloggable
 from onefill.postgres.connection import Held
-from onefill.postgres.faults import RowsRefused
 
 # Numbered in the order of arrival, inserted in the order of fingerprints: without an order common
 # to all, two groups that share two fingerprints wait for each other.

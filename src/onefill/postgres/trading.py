@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
-from onefill.core.book import Decision, Situation
-from onefill.core.errors import Bug
 from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import OrderIntent
 from onefill.core.limits import LimitBook
-from onefill.core.settlement import LaneBooks, Settlement, Told
-from onefill.core.signal import LoggedSignal
+from onefill.core.settlement import Told
+from onefill.ports.apart import decide_apart, settle_apart
 from onefill.ports.doubts import Waiting
 from onefill.ports.failpoints import Failpoint
 from onefill.ports.lease import Holder
+from onefill.ports.planning import Policy
 from onefill.ports.trading import (
     Claim,
     ContinueExits,
@@ -31,8 +31,6 @@ from onefill.postgres.books import Teller
 from onefill.postgres.claim import claim_group, mine
 from onefill.postgres.connection import Connecting, Held, Surroundings
 from onefill.postgres.decide import ClaimedMeanwhile, Desk, decide_group
-from onefill.postgres.faults import RowsRefused
-from onefill.postgres.planning import Policy
 from onefill.postgres.settle import settle_group
 
 _INTRODUCE = """
@@ -79,23 +77,6 @@ class _Connections:
         return (self.decide, self.claim, self.settle, self.read)
 
 
-@dataclass(slots=True)
-class _Gathered:
-    """Several groups' answers as one."""
-
-    parts: list[Decided] = field(default_factory=list)
-
-    @property
-    def whole(self) -> Decided:
-        return Decided(
-            intents=tuple(i for part in self.parts for i in part.intents),
-            ended=tuple(e for part in self.parts for e in part.ended),
-            waiting=tuple(lane for part in self.parts for lane in part.waiting),
-            again=tuple(lane for part in self.parts for lane in part.again),
-            alarms=tuple(alarm for part in self.parts for alarm in part.alarms),
-        )
-
-
 class PostgresTradingStore:
     """The store of the trade path (ORD-1 to ORD-4, ORD-8). Belongs to one event loop."""
 
@@ -115,7 +96,8 @@ class PostgresTradingStore:
         """Decide the next signals of those lanes that are idle."""
         policy = Policy(read=self._terms.read, decide=decide, exits=exits)
         await self._introduce(lanes)
-        return await self._decide(epoch, sorted(set(lanes)), policy, self._terms.signals_a_lane)
+        once = partial(self._decide_once, epoch)
+        return await decide_apart(once, sorted(set(lanes)), policy, self._terms.signals_a_lane)
 
     async def claimable(self, limit: int, *, aged_ms: int = 0) -> Sequence[OrderIntent]:
         """NEW intents whose predecessor, if any, is FILLED; oldest first."""
@@ -124,7 +106,7 @@ class PostgresTradingStore:
     async def claim(
         self, epoch: Epoch | None, claims: Sequence[Claim]
     ) -> Mapping[ClientOrderId, str]:
-        """For each claim: `claimed`, `taken`, `expired`, `limited`, `paused` or `waiting`."""
+        """For each claim: `claimed`, `taken`, `expired`, `limited`, `paused`, …"""
         if not claims:
             return {}
         before, after = Failpoint.CLAIM_BEFORE_COMMIT, Failpoint.CLAIM_AFTER_COMMIT
@@ -141,10 +123,7 @@ class PostgresTradingStore:
         """Write what brokers said; one bad lane is set apart, the others are written."""
         if not told:
             return Settled()
-        try:
-            return await self._settle(told, settle)
-        except RowsRefused:
-            return await self._settle_apart(told, settle)
+        return await settle_apart(self._settle, told, settle)
 
     async def unresolved(self, limit: int) -> Sequence[OrderIntent]:
         """IN_DOUBT; and SENDING past its send_by, or made by an earlier boot of this instance."""
@@ -155,9 +134,17 @@ class PostgresTradingStore:
         sender = self._me.instance if mine else None
         return await worklists.working(self._held.read, limit, sender)
 
+    async def chased(self, limit: int) -> Sequence[OrderIntent]:
+        """ACKED and PARTIALLY_FILLED orders that follow their price."""
+        return await worklists.chased(self._held.read, limit)
+
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet."""
         return await worklists.nameless(self._held.read, limit)
+
+    async def named(self, names: Sequence[ClientOrderId]) -> Sequence[OrderIntent]:
+        """The intents of these ids that place orders."""
+        return await worklists.named(self._held.read, names)
 
     async def lingering(self, limit: int) -> Sequence[OrderIntent]:
         """QUARANTINED, and for an hour NOT_PLACED."""
@@ -194,21 +181,6 @@ class PostgresTradingStore:
             await self._held.decide.write(_INTRODUCE, new, self._terms.initial_capital)
             self._known.update(new)
 
-    async def _decide(
-        self, epoch: Epoch | None, lanes: Sequence[Lane], policy: Policy, limit: int
-    ) -> Decided:
-        """Split the group when the database refuses it, until the signal at fault is alone."""
-        try:
-            return await self._decide_once(epoch, lanes, policy, limit)
-        except RowsRefused as refused:
-            if len(lanes) == 1 and limit == 1:
-                return await self._decide_once(epoch, lanes, _refusing(policy, refused), limit)
-        if len(lanes) == 1:
-            part = await self._decide(epoch, lanes, policy, 1)
-            return replace(part, waiting=(), again=tuple(lanes))
-        parts = [await self._decide(epoch, [lane], policy, limit) for lane in lanes]
-        return _Gathered(parts).whole
-
     async def _decide_once(
         self, epoch: Epoch | None, lanes: Sequence[Lane], policy: Policy, limit: int
     ) -> Decided:
@@ -229,40 +201,3 @@ class PostgresTradingStore:
         before, after = Failpoint.SETTLE_BEFORE_COMMIT, Failpoint.SETTLE_AFTER_COMMIT
         async with self._held.settle.transaction(before, after) as transaction:
             return await settle_group(transaction, told, settle, self._teller())
-
-    async def _settle_apart(self, told: Sequence[Told], settle: Settle) -> Settled:
-        """Each order's words alone; where even that is refused, they are kept and it blocks."""
-        parts = []
-        for name in sorted({word.client_order_id for word in told}):
-            words = [word for word in told if word.client_order_id == name]
-            try:
-                parts.append(await self._settle(words, settle))
-            except RowsRefused as refused:
-                parts.append(await self._settle(words, _unsettling(refused)))
-        return Settled(
-            intents=tuple(i for part in parts for i in part.intents),
-            signals=tuple(s for part in parts for s in part.signals),
-            lanes=tuple(dict.fromkeys(lane for part in parts for lane in part.lanes)),
-            alarms=tuple(alarm for part in parts for alarm in part.alarms),
-        )
-
-
-def _refusing(policy: Policy, refused: RowsRefused) -> Policy:
-    """The same, but what would be written fails its signal, for what the database said."""
-
-    def decide(logged: LoggedSignal, situation: Situation) -> Decision:
-        decision = policy.decide(logged, situation)
-        if not decision.wait:
-            raise Bug(f"the database refuses the decision: {refused}")
-        return decision
-
-    return Policy(read=policy.read, decide=decide, exits=lambda situation: None)
-
-
-def _unsettling(refused: RowsRefused) -> Settle:
-    """Rules that settle nothing, for what the database said."""
-
-    def settle(books: LaneBooks, told: Sequence[Told]) -> Settlement:
-        raise Bug(f"the database refuses the settlement: {refused}")
-
-    return settle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from onefill.ports.paging import id_cursor, page_of, read_json
 from onefill.ports.rows import (
     AuditRow,
     BlockedLane,
@@ -14,7 +15,7 @@ from onefill.ports.rows import (
     Standing,
 )
 from onefill.ports.views import Page, Window
-from onefill.postgres.paging import Where, id_cursor, newest, page_of, read_json
+from onefill.postgres.paging import Where, newest
 from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 from onefill.postgres.vigil import session_has_ended
 

@@ -6,16 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from onefill.ports.paging import cursor_at, page_of, read_json, time_cursor
 from onefill.ports.rows import AttemptRow, FillRow, OrderRow, OrderStory
 from onefill.ports.views import OrderFilter, Page, Window
-from onefill.postgres.paging import (
-    Where,
-    cursor_at,
-    newest,
-    page_of,
-    read_json,
-    time_cursor,
-)
+from onefill.postgres.paging import Where, newest
 
 _ORDERS = """
 SELECT client_order_id, broker_order_id, lane, portfolio, instrument, signal_id, position_id,

@@ -10,9 +10,11 @@ from typing import Any
 from onefill.core.intent import Side
 from onefill.core.money import ZERO
 from onefill.core.position import Leg
-from onefill.ports.rows import LegRow, PortfolioRow, PositionRow, PositionStory
+from onefill.ports.legs import leg_row, unrealised_of
+from onefill.ports.paging import cursor_at, page_of, time_cursor
+from onefill.ports.rows import PortfolioRow, PositionRow, PositionStory
 from onefill.ports.views import Page, PositionFilter, Window
-from onefill.postgres.paging import Where, cursor_at, newest, page_of, time_cursor
+from onefill.postgres.paging import Where, newest
 from onefill.postgres.views_orders import orders_of_position
 
 _POSITIONS = """
@@ -87,29 +89,6 @@ async def portfolio(connection: Any, name: str) -> PortfolioRow | None:
     )
 
 
-def unrealised_of(
-    entry_price: Decimal | None, last_price: Decimal | None, legs: Sequence[Leg]
-) -> Decimal | None:
-    """Profit of what is held, at the last price; None where a price is missing.
-
-    One leg: all that it would have earned if sold now, less what is realised. Several: their
-    prices are those of the future that they add up to (PF-20), held as much as the bought legs
-    are; when they are unequal (`partial`) no single price fits, and the answer is None.
-    """
-    if all(leg.net == 0 for leg in legs):
-        return ZERO
-    if last_price is None:
-        return None
-    if len(legs) == 1:
-        leg = legs[0]
-        earned = leg.net * last_price + leg.sold_value - leg.bought_value
-        return earned * leg.multiplier - leg.realised
-    bought = next((leg for leg in legs if leg.side is Side.BUY), None)
-    if bought is None or entry_price is None or len({abs(leg.net) for leg in legs}) > 1:
-        return None
-    return (last_price - entry_price) * bought.net * bought.multiplier
-
-
 async def _with_legs(connection: Any, records: Sequence[Any]) -> list[PositionRow]:
     ids = [record["position_id"] for record in records]
     legs = defaultdict[str, list[Leg]](list)
@@ -124,21 +103,5 @@ def _row(record: Any, legs: Sequence[Leg]) -> PositionRow:
     return PositionRow(
         **record,
         unrealised=unrealised_of(record["entry_price"], record["last_price"], legs),
-        legs=tuple(_leg_row(leg) for leg in legs),
-    )
-
-
-def _leg_row(leg: Leg) -> LegRow:
-    return LegRow(
-        leg=leg.name,
-        broker=leg.broker,
-        account=leg.account,
-        symbol=leg.symbol,
-        exchange=leg.exchange,
-        side=leg.side.value,
-        quantity=leg.quantity,
-        multiplier=leg.multiplier,
-        net=leg.net,
-        entry_price=leg.entry_price,
-        realised=leg.realised,
+        legs=tuple(leg_row(leg) for leg in legs),
     )

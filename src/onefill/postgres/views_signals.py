@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from onefill.core.signal import SignalStatus
+from onefill.ports.paging import id_cursor, page_of, read_json
 from onefill.ports.rows import OrderStory, PositionRow, SignalRow, SignalStory, Step
 from onefill.ports.views import Page, SignalFilter, Window
-from onefill.postgres.paging import Where, id_cursor, newest, page_of, read_json
+from onefill.postgres.paging import Where, newest
 from onefill.postgres.views_orders import orders_of_signal
 from onefill.postgres.views_positions import positions_by_id
 

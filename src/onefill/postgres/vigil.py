@@ -52,7 +52,9 @@ class PostgresVigil:
         return self._own if self._is_held else None
 
     async def run(self) -> None:
-        """Hold the lock, again after each break, until cancelled."""
+        """Hold the lock, again after each break, until cancelled; not behind a pooler."""
+        if self._connecting.pooled:
+            return
         while True:
             try:
                 await self._hold()
@@ -63,7 +65,9 @@ class PostgresVigil:
             await self._clock.sleep(_AGAIN_S)
 
     async def ended(self, boot: UUID) -> None:
-        """Wait in the server until that process's lock is free."""
+        """Wait in the server until that process's lock is free; for ever behind a pooler."""
+        if self._connecting.pooled:
+            await asyncio.Event().wait()
         connection = await self._connecting.connect_idle()
         try:
             with translated():
@@ -96,7 +100,7 @@ class PostgresVigil:
         if pooled:
             _log.warning(
                 "a transaction pooler stands before PostgreSQL: a dead leader is noticed only when "
-                "its lease runs out; give onefill a direct address"
+                "its lease runs out; give onefill a direct address, or set database.pooled"
             )
         return bool(pooled)
 

@@ -41,7 +41,7 @@ SELECT {_AS_INTENT} FROM order_intents i
 LEFT JOIN order_intents before ON before.client_order_id = i.after
 WHERE i.state = 'NEW' AND (i.after IS NULL OR before.state IN ('FILLED', 'DONE'))
   AND i.created_at <= clock_timestamp() - $2 * interval '1 millisecond'
-ORDER BY i.created_at LIMIT $1"""
+ORDER BY i.adds_exposure, i.created_at LIMIT $1"""
 
 UNRESOLVED = f"""
 SELECT {INTENT_READ} FROM order_intents
@@ -54,11 +54,19 @@ SELECT {INTENT_READ} FROM order_intents
 WHERE state IN ('ACKED', 'PARTIALLY_FILLED') AND ($2::text IS NULL OR instance = $2)
 ORDER BY updated_at LIMIT $1"""
 
+CHASED = f"""
+SELECT {INTENT_READ} FROM order_intents
+WHERE chase_round IS NOT NULL AND state IN ('ACKED', 'PARTIALLY_FILLED')
+ORDER BY updated_at LIMIT $1"""
+
 NAMELESS = f"""
 SELECT {INTENT_READ} FROM order_intents
 WHERE state IN ('SENDING', 'IN_DOUBT', 'QUARANTINED') AND broker_order_id IS NULL
   AND verb = 'place'
 ORDER BY updated_at LIMIT $1"""
+
+NAMED = f"""
+SELECT {INTENT_READ} FROM order_intents WHERE client_order_id = ANY($1) AND verb = 'place'"""
 
 LINGERING = f"""
 SELECT {INTENT_READ} FROM order_intents WHERE state = 'QUARANTINED'
@@ -83,7 +91,7 @@ async def lanes_with_work(held: Held, limit: int) -> Sequence[Lane]:
 
 
 async def claimable(held: Held, limit: int, aged_ms: int) -> Sequence[OrderIntent]:
-    """What may be claimed, oldest first."""
+    """What may be claimed: what reduces a position first, then the oldest."""
     return [intent_of(row) for row in await held.read(CLAIMABLE, limit, aged_ms)]
 
 
@@ -98,9 +106,19 @@ async def working(held: Held, limit: int, sender: str | None) -> Sequence[OrderI
     return [intent_of(row) for row in await held.read(WORKING, limit, sender)]
 
 
+async def chased(held: Held, limit: int) -> Sequence[OrderIntent]:
+    """What is at a broker and follows its price."""
+    return [intent_of(row) for row in await held.read(CHASED, limit)]
+
+
 async def nameless(held: Held, limit: int) -> Sequence[OrderIntent]:
     """What was sent, or may have been, and which order it is at the broker is not known."""
     return [intent_of(row) for row in await held.read(NAMELESS, limit)]
+
+
+async def named(held: Held, names: Sequence[ClientOrderId]) -> Sequence[OrderIntent]:
+    """The orders of these ids."""
+    return [intent_of(row) for row in await held.read(NAMED, list(names))]
 
 
 async def lingering(held: Held, limit: int) -> Sequence[OrderIntent]:

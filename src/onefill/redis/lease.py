@@ -6,12 +6,14 @@ each write before the answer and has no replica that might take over without it 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 from onefill.core.ids import Epoch
 from onefill.ports.lease import Holder, Lease
 from onefill.redis.connection import RedisConnection
+from onefill.redis.keys import key
 from onefill.redis.witness import keys_of
 
 # Numbers up to 2^53 are exact in Lua, and microseconds since 1970 stay below it until 2255; but
@@ -22,8 +24,18 @@ local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local function text(number) return string.format('%.0f', number) end
 local found = redis.call('HMGET', KEYS[1], 'epoch', 'holder', 'boot', 'until', 'barred')
 local epoch, holder, boot, ends = found[1], found[2], found[3], tonumber(found[4] or '0')
-local function grant(number, instance, its_boot, ttl_ms)
+local function end_reign(why)
+    if epoch then
+        redis.call('HSETNX', KEYS[4] .. ':' .. epoch, 'ended', text(now))
+        redis.call('HSETNX', KEYS[4] .. ':' .. epoch, 'end_reason', why)
+    end
+end
+local function grant(number, instance, its_boot, ttl_ms, why)
     local granted = text(number)
+    end_reign(why)
+    redis.call('ZADD', KEYS[4], text(now), granted)
+    redis.call('HSET', KEYS[4] .. ':' .. granted, 'instance', instance, 'boot', its_boot,
+               'became', text(now), 'reason', why)
     redis.call('HSET', KEYS[1], 'epoch', granted, 'holder', instance, 'boot', its_boot,
                'until', text(now + tonumber(ttl_ms) * 1000), 'barred', '0')
     redis.call('SET', KEYS[2], granted)
@@ -38,20 +50,20 @@ _READ = f"{_NOW} return {{epoch, holder, boot, text(ends - now), found[5]}}"
 _ACQUIRE = f"""{_NOW}
 if not epoch then
     if ARGV[1] ~= '0' then return false end
-    return grant(now, ARGV[2], ARGV[3], ARGV[4])
+    return grant(now, ARGV[2], ARGV[3], ARGV[4], 'election')
 end
 if epoch ~= ARGV[1] then return false end
 local mine = holder == ARGV[2] and boot ~= ARGV[3]
 if holder and ends > now and not mine then return false end
-return grant(tonumber(epoch) + 1, ARGV[2], ARGV[3], ARGV[4])"""
+return grant(tonumber(epoch) + 1, ARGV[2], ARGV[3], ARGV[4], holder and 'failover' or 'election')"""
 
 _FORCE = f"""{_NOW}
 if not epoch or epoch ~= ARGV[1] then return false end
-return grant(tonumber(epoch) + 1, ARGV[2], ARGV[3], ARGV[4])"""
+return grant(tonumber(epoch) + 1, ARGV[2], ARGV[3], ARGV[4], 'forced')"""
 
 _TRANSFER = f"""{_NOW}
 if epoch ~= ARGV[1] or boot ~= ARGV[2] or found[5] == '1' then return false end
-return grant(tonumber(epoch) + 1, ARGV[3], ARGV[4], ARGV[5])"""
+return grant(tonumber(epoch) + 1, ARGV[3], ARGV[4], ARGV[5], ARGV[6])"""
 
 _RENEW = f"""{_NOW}
 if epoch ~= ARGV[1] or boot ~= ARGV[2] then return 0 end
@@ -60,6 +72,7 @@ return 1"""
 
 _RELEASE = f"""{_NOW}
 if epoch ~= ARGV[1] or boot ~= ARGV[2] then return 0 end
+end_reign('release')
 redis.call('HDEL', KEYS[1], 'holder', 'boot', 'until')
 redis.call('DEL', KEYS[3])
 return 1"""
@@ -71,10 +84,16 @@ return 1"""
 
 
 class RedisLeaseStore:
-    """Implements ports.lease.LeaseStore."""
+    """Implements ports.lease.LeaseStore. Who led when is kept in the same step (CTL-18).
 
-    def __init__(self, connection: RedisConnection) -> None:
+    verify: raises StoreUnavailable where the store is not to be trusted: nobody leads by it.
+    """
+
+    def __init__(
+        self, connection: RedisConnection, verify: Callable[[], Awaitable[object]] | None = None
+    ) -> None:
         self._connection = connection
+        self._verify = verify
 
     async def read(self, resource: str) -> Lease | None:
         """The lease now; None when nobody ever held it."""
@@ -93,6 +112,8 @@ class RedisLeaseStore:
         self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
     ) -> Epoch | None:
         """Take it, if it is vacant, expired, or an earlier boot's; None when it is not so."""
+        if self._verify is not None:
+            await self._verify()
         return _epoch(await self._run(_ACQUIRE, resource, int(expected), *_of(claimant), ttl_ms))
 
     async def renew(self, resource: str, epoch: Epoch, holder: Holder, ttl_ms: int) -> bool:
@@ -108,12 +129,17 @@ class RedisLeaseStore:
     ) -> Epoch | None:
         """Hand it over as epoch + 1, without a moment of vacancy; None when it was not held."""
         boot = str(holder.boot)
-        return _epoch(await self._run(_TRANSFER, resource, int(epoch), boot, *_of(to), ttl_ms))
+        if self._verify is not None:
+            await self._verify()
+        facts = (int(epoch), boot, *_of(to), ttl_ms, reason)
+        return _epoch(await self._run(_TRANSFER, resource, *facts))
 
     async def force(
         self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
     ) -> Epoch | None:
         """Take it as epoch `expected` + 1, whoever holds it; None when the epoch is another."""
+        if self._verify is not None:
+            await self._verify()
         return _epoch(await self._run(_FORCE, resource, int(expected), *_of(claimant), ttl_ms))
 
     async def bar(self, resource: str, expected: Epoch) -> bool:
@@ -121,7 +147,7 @@ class RedisLeaseStore:
         return bool(await self._run(_BAR, resource, int(expected)))
 
     async def _run(self, script: str, resource: str, *arguments: str | int) -> Any:
-        keys = [f"ginie:lease:{resource}", *keys_of(resource)]
+        keys = [f"ginie:lease:{resource}", *keys_of(resource), key("reigns", resource)]
         return await self._connection.run_script(script, keys, *arguments)
 
 

@@ -13,8 +13,8 @@ from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.money import ZERO
 from onefill.core.position import Position
 from onefill.core.signal import ENTRIES, Engine, SignalStatus
+from onefill.ports.planning import Plan, Policy, plan_lane
 from onefill.postgres.connection import Row
-from onefill.postgres.planning import Plan, Policy, plan_lane
 from onefill.sim.connection import Transaction, plain
 from onefill.sim.database import INTENT, LANE, PORTFOLIO, Session
 from onefill.sim.tables import INITIAL_CAPITAL, LaneRow, SignalRow, Tables
@@ -129,6 +129,7 @@ def _as_row(row: SignalRow) -> Row:
         "fingerprint": row.new.fingerprint,
         "payload": row.new.payload,
         "received_at": row.received_at,
+        "signal_time": row.new.signal_time,
     }
 
 

@@ -10,12 +10,13 @@ from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Lane
 from onefill.core.signal import SignalStatus, fingerprint
 from onefill.flow.awaiting import Awaiting
-from onefill.flow.intake import Intake, IntakeUnavailable
+from onefill.flow.intake import Intake
 from onefill.node.instance import Executing, Instance, Parts
 from onefill.node.pulse import Pulse
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
 from onefill.ports.hints import Inbox, Topic
+from onefill.ports.intake import IntakeUnavailable
 from onefill.ports.metrics import Metrics
 from onefill.sim.executing import build_executing
 from onefill.sim.protections import Protection

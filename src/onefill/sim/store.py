@@ -18,9 +18,9 @@ from onefill.core.settlement import Told
 from onefill.core.signal import SignalStatus
 from onefill.ports.doubts import Waiting
 from onefill.ports.lease import Holder
+from onefill.ports.planning import Policy
 from onefill.ports.recovery import Holdings
 from onefill.ports.trading import Claim, ContinueExits, Decide, Decided, Read, Settle, Settled
-from onefill.postgres.planning import Policy
 from onefill.sim.claiming import Claimant, claim_group
 from onefill.sim.connection import Held
 from onefill.sim.database import Session
@@ -136,6 +136,10 @@ class SimTradingStore:
 
         return (await self._held.read.read(statement))[:limit]
 
+    async def chased(self, limit: int) -> Sequence[OrderIntent]:
+        """None: all is traded at market here."""
+        return ()
+
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet."""
         sent = await self._in(S.SENDING, S.IN_DOUBT, S.QUARANTINED)
@@ -148,6 +152,16 @@ class SimTradingStore:
     async def unacknowledged(self, limit: int) -> Sequence[Waiting]:
         """Nobody is shouted at in here."""
         return ()
+
+    async def named(self, names: Sequence[ClientOrderId]) -> Sequence[OrderIntent]:
+        """The intents of these ids that place orders."""
+
+        def statement(session: Session) -> list[OrderIntent]:
+            intents = session.database.tables.intents
+            found = (intents[name] for name in names if name in intents)
+            return [intent for intent in found if intent.verb is Verb.PLACE]
+
+        return await self._held.read.read(statement)
 
     async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
         """Which of these broker order ids belong to which of our intents."""

@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--bars", type=Path)
     parser.add_argument("--bar-ms", type=int, default=1_000)
     parser.add_argument("--lean", action="store_true")
+    parser.add_argument("--rates", action="store_true")
     try:
         run(VenueOptions(**vars(parser.parse_args())))
     except OnefillError as error:

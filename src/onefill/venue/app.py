@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import uvicorn
@@ -26,6 +27,8 @@ from onefill.venue.ledger import Ledger, LedgerLost
 from onefill.venue.market import Market
 from onefill.venue.options import VenueOptions
 from onefill.venue.orders import Order
+from onefill.venue.rates import REAL_RATES, Turnstile
+from onefill.venue.streams import Streams
 from onefill.venue.wire import Reply, Request, answer
 
 Scope = MutableMapping[str, Any]
@@ -53,13 +56,19 @@ class Venue:
         self._engine.fill_at_most = options.fill_at_most
         self._engine.restore()
         openalgo = OpenAlgoDialect(self._engine, options.lean)
-        binance = BinanceDialect(self._engine, self._clock, options.broker_class)
+        self._streams = Streams(ledger, self._clock, self._faults)
+        self._turnstile = Turnstile(REAL_RATES if options.rates else ())
+        binance = BinanceDialect(
+            self._engine, options.broker_class, turnstile=self._turnstile, streams=self._streams
+        )
         self._routes: dict[tuple[str, str], tuple[Dialect, Route]] = {
             key: (dialect, route)
             for dialect in (binance, openalgo)
             for key, route in dialect.routes.items()
         }
-        self._control = Control(options, self._engine, self._clock, self._faults, openalgo)
+        self._control = Control(
+            options, self._engine, self._clock, self._faults, openalgo, turnstile=self._turnstile
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,12 +77,16 @@ class Venue:
             await self._live(receive, send)
         elif scope["type"] == "http":
             await self._converse(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._streams.converse(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         self._tasks = [
             asyncio.create_task(self._ledger.write_for_ever()),
             asyncio.create_task(self._follow_feed()),
+            asyncio.create_task(self._streams.push_for_ever()),
+            asyncio.create_task(self._streams.end_keys_for_ever()),
         ]
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -119,6 +132,16 @@ class Venue:
         return reply
 
     async def _trade(self, request: Request, dialect: Dialect, route: Route) -> Reply | None:
+        """What a broker answers, once the turnstile let the request through."""
+        refused = self._turnstile.refusal(request, dialect, route)
+        reply = refused or await self._deal(request, dialect, route)
+        if reply is None or not self._turnstile.rates:
+            return reply
+        facts = dialect.facts(request)
+        used = self._turnstile.headers(facts["dialect"], facts["account"])
+        return replace(reply, headers=reply.headers + used)
+
+    async def _deal(self, request: Request, dialect: Dialect, route: Route) -> Reply | None:
         if not self._faults.active:
             reply = self._perform(request, dialect, route, {})
             await self._ledger.durable()
@@ -132,7 +155,7 @@ class Venue:
         await _pause(hits.get(FaultKind.LATENCY))
         for kind in (FaultKind.REJECT, FaultKind.ERROR_BEFORE):
             if kind in hits:
-                return dialect.fault_reply(kind)
+                return hits[kind].said(dialect.fault_reply(kind))
         reply = self._perform(request, dialect, route, hits)
         await self._ledger.durable()
         await _pause(hits.get(FaultKind.STALL))
@@ -140,7 +163,7 @@ class Venue:
             return None
         for kind in (FaultKind.ERROR_AFTER, FaultKind.LYING_400):
             if kind in hits:
-                return dialect.fault_reply(kind)
+                return hits[kind].said(dialect.fault_reply(kind))
         return reply
 
     def _perform(self, request: Request, dialect: Dialect, route: Route, hits: Hits) -> Reply:
@@ -154,7 +177,7 @@ class Venue:
             return outcome(circumstances)
         delay_ms = late.ms or self._options.lag_ms
         asyncio.get_running_loop().call_later(delay_ms / 1_000, outcome, circumstances)
-        return dialect.fault_reply(FaultKind.LATE)
+        return late.said(dialect.fault_reply(FaultKind.LATE))
 
     def _circumstances(self, hits: Hits) -> Circumstances:
         late_fill, partial = hits.get(FaultKind.LATE_FILL), hits.get(FaultKind.PARTIAL_FILL)
@@ -198,7 +221,7 @@ def run(options: VenueOptions) -> None:
             application,
             http=_Protocol,
             loop="uvloop",
-            ws="none",
+            ws="websockets-sansio",
             lifespan="on",
             access_log=False,
             log_level="warning",
@@ -251,6 +274,7 @@ async def _send(reply: Reply, send: Send) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(reply.body)).encode()),
+        *reply.headers,
     ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

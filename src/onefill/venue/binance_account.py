@@ -8,10 +8,12 @@ from decimal import Decimal
 from onefill.core.money import ZERO, plain
 from onefill.venue import binance_answers as shape
 from onefill.venue.binance_answers import error
+from onefill.venue.binance_reference import OFFERED
 from onefill.venue.book import Position
 from onefill.venue.clock import VenueClock
 from onefill.venue.engine import Engine
-from onefill.venue.instruments import BINANCE_SYMBOLS
+from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS
+from onefill.venue.rates import Turnstile
 from onefill.venue.wire import Reply, Request, answer
 
 Form = Mapping[str, str]
@@ -20,7 +22,8 @@ Form = Mapping[str, str]
 class BinanceAccounts:
     """Answers what an account holds and what the market costs."""
 
-    def __init__(self, engine: Engine, clock: VenueClock) -> None:
+    def __init__(self, engine: Engine, clock: VenueClock, turnstile: Turnstile) -> None:
+        self._turnstile = turnstile
         self._market = engine.market
         self._book = engine.book
         self._clock = clock
@@ -38,7 +41,8 @@ class BinanceAccounts:
 
     def _position_row(self, account: str, symbol: str) -> dict[str, object]:
         position = self._book.positions.get((account, symbol)) or Position()
-        return shape.position_row(symbol, position, self._mark_of(symbol), self._clock.now_ms())
+        terms = self._book.terms_of(account, symbol)
+        return shape.position_row(terms, position, self._mark_of(symbol), self._clock.now_ms())
 
     def balance(self, account: str, _: Form) -> Reply:
         """The account's funds."""
@@ -46,25 +50,17 @@ class BinanceAccounts:
 
     def account(self, account: str, _: Form) -> Reply:
         """Funds and positions together."""
-        balance = self._balance_row(account)
         held = [symbol for symbol, position in self._held(account) if position.quantity]
-        return answer(
-            {
-                "canTrade": True,
-                "totalWalletBalance": balance["walletBalance"],
-                "totalUnrealizedProfit": balance["unrealizedProfit"],
-                "totalMarginBalance": balance["marginBalance"],
-                "availableBalance": balance["availableBalance"],
-                "assets": [balance],
-                "positions": [self._position_row(account, symbol) for symbol in held],
-            }
-        )
+        positions = [self._position_row(account, symbol) for symbol in held]
+        return answer(shape.account_row(self._balance_row(account), positions))
 
     def _balance_row(self, account: str) -> dict[str, object]:
         held = list(self._held(account))
         realised = sum((position.realised for _, position in held), ZERO)
-        unrealised = sum((position.gain_at(self._mark_of(name)) for name, position in held), ZERO)
-        return shape.balance_row(realised, unrealised)
+        marked = [(position, self._mark_of(symbol)) for symbol, position in held]
+        unrealised = sum((position.gain_at(mark) for position, mark in marked), ZERO)
+        margin = sum((shape.margin_of(position.quantity * mark) for position, mark in marked), ZERO)
+        return shape.balance_row(realised, unrealised, margin, self._clock.now_ms())
 
     def _held(self, account: str) -> Iterable[tuple[str, Position]]:
         for (holder, symbol), position in self._book.positions.items():
@@ -76,8 +72,9 @@ class BinanceAccounts:
         return answer({"serverTime": self._clock.now_ms()})
 
     def exchange_information(self, _: Request) -> Reply:
-        """All symbols and their filters."""
-        return answer(shape.exchange_information(self._clock.now_ms()))
+        """All symbols and their filters, and what an account may ask."""
+        rates = self._turnstile.declared(BINANCE)
+        return answer(shape.exchange_information(self._clock.now_ms(), rates))
 
     def ticker(self, request: Request) -> Reply:
         """Last prices."""
@@ -93,7 +90,7 @@ class BinanceAccounts:
 
     def _offers(self, symbol: str) -> dict[str, str]:
         bid, ask = self._market.sides(BINANCE_SYMBOLS[symbol])
-        sizes = {"bidQty": "1000000", "askQty": "1000000"}
+        sizes = {"bidQty": OFFERED, "askQty": OFFERED}
         return {"bidPrice": plain(bid), "askPrice": plain(ask), **sizes}
 
     def _priced(self, request: Request, field: str) -> Reply:

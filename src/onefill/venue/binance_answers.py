@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from onefill.core.money import ZERO, plain
 from onefill.venue.book import Position
 from onefill.venue.faults import FaultKind
 from onefill.venue.instruments import BINANCE_SYMBOLS, Instrument
-from onefill.venue.orders import Execution, Kind, Order, Refusal, Side
+from onefill.venue.orders import Execution, Kind, Order, Refusal, Side, Terms
 from onefill.venue.wire import Reply, answer
 
 FUNDS = Decimal(1_000_000_000)
 """What the account starts with: enough that nothing is ever refused for it."""
+
+LEVERAGE = 20
+"""What every position is held with."""
+MAINTENANCE = Decimal("0.004")
+"""The margin that a position must keep, as a fraction of its notional."""
 
 _STEP = Decimal("0.00000001")
 
@@ -25,17 +30,31 @@ MESSAGES = {
     -1116: "Invalid orderType.",
     -1117: "Invalid side.",
     -1121: "Invalid symbol.",
+    -1125: "This listenKey does not exist.",
+    -1128: "Combination of optional parameters invalid.",
     -2011: "Unknown order sent.",
     -2013: "Order does not exist.",
     -2019: "Margin is insufficient.",
+    -2021: "Order would immediately trigger.",
     -2022: "ReduceOnly Order is rejected.",
     -4003: "Quantity less than or equal to zero.",
+    -4005: "Quantity greater than max quantity.",
     -4006: "Price less than or equal to zero.",
     -4014: "Price not increased by tick size.",
     -4015: "Client order id is not valid.",
+    -4028: "Leverage is not valid.",
+    -4046: "No need to change margin type.",
+    -4047: "Margin type cannot be changed if there exists open orders.",
+    -4048: "Margin type cannot be changed if there exists position.",
+    -4059: "No need to change position side.",
+    -4067: "Position side cannot be changed if there exists open orders.",
+    -4068: "Position side cannot be changed if there exists position.",
     -4061: "Order's position side does not match user's setting.",
     -4116: "ClientOrderId is duplicated.",
     -4120: "Order type not supported for this endpoint. Please use the Algo Order API endpoints.",
+    -4130: "An open stop or take profit order with GTE and closePosition in the direction is "
+    "existing.",
+    -4136: "Target strategy invalid for orderType, closePosition or reduceOnly.",
     -4164: "Order's notional must be no smaller than the minimum (unless you choose reduce only).",
     -5027: "No need to modify the order.",
 }
@@ -45,6 +64,8 @@ REFUSALS = {
     Refusal.NOTHING_TO_REDUCE: -2022,
     Refusal.NOT_OPEN: -2011,
     Refusal.UNCHANGED: -5027,
+    Refusal.WOULD_TRIGGER: -2021,
+    Refusal.CLOSED_BY_ANOTHER: -4130,
 }
 
 _FAULTS = {
@@ -157,27 +178,52 @@ def _trade_row(trade: Execution) -> dict[str, object]:
     }
 
 
-def position_row(symbol: str, position: Position, mark: Decimal, now_ms: int) -> dict[str, object]:
+def position_row(terms: Terms, position: Position, mark: Decimal, now_ms: int) -> dict[str, object]:
     """A position as positionRisk shows it."""
+    notional = mark * position.quantity
+    entry_price = plain(position.entry_price.quantize(_STEP))
+    margin = plain(margin_of(notional))
+    nothing = dict.fromkeys(
+        (
+            *("isolatedMargin", "isolatedWallet", "openOrderInitialMargin"),
+            *("bidNotional", "askNotional", "liquidationPrice"),
+        ),
+        "0",
+    )
     return {
-        "symbol": symbol,
+        "symbol": terms.symbol,
         "positionSide": "BOTH",
         "positionAmt": plain(position.quantity),
-        "entryPrice": plain(position.entry_price.quantize(_STEP)),
-        "breakEvenPrice": plain(position.entry_price.quantize(_STEP)),
+        "entryPrice": entry_price,
+        "breakEvenPrice": entry_price,
         "markPrice": plain(mark),
         "unRealizedProfit": plain(position.gain_at(mark).quantize(_STEP)),
-        "liquidationPrice": "0",
-        "leverage": "20",
-        "marginType": "cross",
-        "notional": plain(mark * position.quantity),
+        **nothing,
+        "leverage": str(terms.leverage),
+        "marginType": "isolated" if terms.isolated else "cross",
+        "marginAsset": "USDT",
+        "isAutoAddMargin": "false",
+        "maxNotionalValue": plain(FUNDS),
+        "notional": plain(notional),
+        "initialMargin": margin,
+        "positionInitialMargin": margin,
+        "maintMargin": plain((abs(notional) * MAINTENANCE).quantize(_STEP)),
+        "adl": 0,
         "updateTime": now_ms,
     }
 
 
-def balance_row(realised: Decimal, unrealised: Decimal) -> dict[str, object]:
-    """The account's only asset as the balance endpoints show it."""
+def margin_of(notional: Decimal) -> Decimal:
+    """What a position of this notional binds of the account's funds."""
+    return (abs(notional) / LEVERAGE).quantize(_STEP)
+
+
+def balance_row(
+    realised: Decimal, unrealised: Decimal, margin: Decimal, now_ms: int
+) -> dict[str, object]:
+    """The account's only asset as the balance endpoints show it. margin: what positions bind."""
     wallet, gain = plain(FUNDS + realised), plain(unrealised)
+    free = plain(max(ZERO, FUNDS + realised + unrealised - margin))
     return {
         "accountAlias": "paper",
         "asset": "USDT",
@@ -187,18 +233,54 @@ def balance_row(realised: Decimal, unrealised: Decimal) -> dict[str, object]:
         "crossUnPnl": gain,
         "unrealizedProfit": gain,
         "marginBalance": plain(FUNDS + realised + unrealised),
-        "availableBalance": wallet,
-        "maxWithdrawAmount": wallet,
+        "initialMargin": plain(margin),
+        "positionInitialMargin": plain(margin),
+        "openOrderInitialMargin": "0",
+        "maintMargin": plain((margin * LEVERAGE * MAINTENANCE).quantize(_STEP)),
+        "availableBalance": free,
+        "maxWithdrawAmount": free,
         "marginAvailable": True,
+        "updateTime": now_ms,
     }
 
 
-def exchange_information(now_ms: int) -> dict[str, object]:
-    """All listed symbols with their filters."""
+def account_row(balance: Mapping[str, object], positions: list[dict[str, object]]) -> object:
+    """Funds and positions together, as the account endpoints show them."""
+    totals = {
+        "totalInitialMargin": "initialMargin",
+        "totalMaintMargin": "maintMargin",
+        "totalWalletBalance": "walletBalance",
+        "totalUnrealizedProfit": "unrealizedProfit",
+        "totalMarginBalance": "marginBalance",
+        "totalPositionInitialMargin": "positionInitialMargin",
+        "totalOpenOrderInitialMargin": "openOrderInitialMargin",
+        "totalCrossWalletBalance": "crossWalletBalance",
+        "totalCrossUnPnl": "crossUnPnl",
+        "availableBalance": "availableBalance",
+        "maxWithdrawAmount": "maxWithdrawAmount",
+    }
+    # positionRisk and account write the same gain differently.
+    held = [row | {"unrealizedProfit": row["unRealizedProfit"]} for row in positions]
+    return {
+        "feeTier": 0,
+        "canTrade": True,
+        "canDeposit": False,
+        "canWithdraw": False,
+        "multiAssetsMargin": False,
+        "tradeGroupId": -1,
+        "updateTime": 0,
+        **{total: balance[each] for total, each in totals.items()},
+        "assets": [balance],
+        "positions": held,
+    }
+
+
+def exchange_information(now_ms: int, rates: list[dict[str, object]]) -> dict[str, object]:
+    """All listed symbols with their filters, and the rates of each account."""
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
-        "rateLimits": [],
+        "rateLimits": rates,
         "exchangeFilters": [],
         "assets": [{"asset": "USDT", "marginAvailable": True}],
         "symbols": [_symbol_row(instrument) for instrument in BINANCE_SYMBOLS.values()],
@@ -224,7 +306,7 @@ def _symbol_row(instrument: Instrument) -> dict[str, object]:
 
 def _filters(instrument: Instrument) -> list[dict[str, object]]:
     tick, step = plain(instrument.tick), plain(instrument.steps[0])
-    size = {"minQty": step, "maxQty": "1000000000", "stepSize": step}
+    size = {"minQty": step, "maxQty": plain(instrument.most), "stepSize": step}
     return [
         {
             "filterType": "PRICE_FILTER",

@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import TypeVar
 
 from onefill.core.money import ZERO
 from onefill.venue.binance_answers import error, missing
 from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS, Instrument
 from onefill.venue.market import Market
 from onefill.venue.orders import Kind, Patience, Side, Ticket
-from onefill.venue.wire import Reply, decimal_of
+from onefill.venue.wire import Reply, decimal_of, integer_of
 
-_CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
+CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 _CONDITIONAL = frozenset(
     ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
 )
 
+_LIMIT, _LIMIT_MAX = 500, 1_000
+
 Form = Mapping[str, str]
+_Row = TypeVar("_Row")
 
 
 def read_ticket(account: str, form: Form, received_at: int, market: Market) -> Ticket | Reply:
@@ -65,7 +69,7 @@ def _check_words(form: Form) -> Reply | None:
         (form["type"] in ("MARKET", "LIMIT"), -1116),
         (not is_limit or form.get("timeInForce") in list(Patience), -1115),
         (form.get("positionSide", "BOTH") == "BOTH", -4061),
-        (client_order_id is None or _CLIENT_ID.fullmatch(client_order_id), -4015),
+        (client_order_id is None or CLIENT_ID.fullmatch(client_order_id), -4015),
     )
     return next((error(code) for holds, code in checks if not holds), None)
 
@@ -80,9 +84,17 @@ def check_numbers(ticket: Ticket, instrument: Instrument, market_price: Decimal)
     enough = ticket.reduce_only or price * ticket.quantity >= instrument.minimum_notional
     checks = (
         (ticket.quantity > 0, -4003),
+        (ticket.quantity <= instrument.most, -4005),
         (instrument.fits(ticket.quantity), -1111),
         (not is_limit or ticket.price > 0, -4006),
         (not is_limit or ticket.price % instrument.tick == 0, -4014),
         (enough, -4164),
     )
     return next((error(code) for holds, code in checks if not holds), None)
+
+
+def page(rows: list[_Row], form: Form, first: str) -> list[_Row]:
+    """At most `limit` of them: from the start where a first id is given, else the latest."""
+    limit = integer_of(form.get("limit", _LIMIT)) or _LIMIT
+    limit = max(1, min(limit, _LIMIT_MAX))
+    return rows[:limit] if form.get(first) else rows[-limit:]

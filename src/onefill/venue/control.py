@@ -11,9 +11,10 @@ from onefill.venue.clock import VenueClock, iso
 from onefill.venue.dialect_openalgo import OpenAlgoDialect
 from onefill.venue.engine import Engine
 from onefill.venue.faults import Faults, read_fault
-from onefill.venue.instruments import source_of
+from onefill.venue.instruments import BINANCE, OPENALGO, source_of
 from onefill.venue.options import VenueOptions
 from onefill.venue.orders import FIRST_ID, Execution, Order
+from onefill.venue.rates import Turnstile, read_rates
 from onefill.venue.wire import Reply, Request, answer, decimal_of, integer_of
 
 Handler = Callable[[Request], Reply]
@@ -29,7 +30,10 @@ class Control:
         clock: VenueClock,
         faults: Faults,
         openalgo: OpenAlgoDialect,
+        *,
+        turnstile: Turnstile,
     ) -> None:
+        self._turnstile = turnstile
         self._options = options
         self._engine = engine
         self._clock = clock
@@ -45,6 +49,8 @@ class Control:
             ("POST", "/price"): self._set_price,
             ("POST", "/clock"): self._set_clock,
             ("POST", "/settings"): self._set,
+            ("GET", "/rates"): self._list_rates,
+            ("POST", "/rates"): self._set_rates,
         }
 
     def _health(self, _: Request) -> Reply:
@@ -61,6 +67,7 @@ class Control:
                 "orders": len(self._engine.book.orders),
                 "executions": len(self._engine.book.executions),
                 "faults": len(self._faults.active),
+                "rates": {name: self._turnstile.declared(name) for name in (BINANCE, OPENALGO)},
             }
         )
 
@@ -107,6 +114,20 @@ class Control:
     def _clear_faults(self, _: Request) -> Reply:
         self._faults.clear()
         return answer({"status": "ok", "faults": 0})
+
+    def _list_rates(self, _: Request) -> Reply:
+        return answer({"rates": self._turnstile.report()})
+
+    def _set_rates(self, request: Request) -> Reply:
+        wish = request.json() or {}
+        rates = read_rates(wish.get("rates"))
+        ban_s = integer_of(wish.get("ban_s", 120))
+        if isinstance(rates, str):
+            return _wrong(rates)
+        if ban_s is None or ban_s < 0:
+            return _wrong("ban_s is a whole number of seconds, not negative")
+        self._turnstile.set(rates, ban_s)
+        return answer({"status": "ok", "rates": len(rates)})
 
     def _set_price(self, request: Request) -> Reply:
         wish = request.json() or {}

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 from onefill.core.money import ZERO
 from onefill.venue import binance_answers as shape
 from onefill.venue.binance_account import BinanceAccounts
+from onefill.venue.binance_algos import BinanceAlgos
 from onefill.venue.binance_answers import error, missing
+from onefill.venue.binance_events import BinanceEvents
 from onefill.venue.binance_gate import Gate, account_of
-from onefill.venue.binance_tickets import check_numbers, read_ticket
-from onefill.venue.clock import VenueClock
+from onefill.venue.binance_reference import BinanceReference
+from onefill.venue.binance_terms import BinanceTerms
+from onefill.venue.binance_tickets import check_numbers, page, read_ticket
 from onefill.venue.dialect import CANCEL, MARKET, MODIFY, PLACE, QUERY, Route, Routes, Work
 from onefill.venue.engine import Change, Circumstances, Engine
 from onefill.venue.faults import FaultKind
 from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS
 from onefill.venue.options import BrokerClass
 from onefill.venue.orders import Kind, Order, Refusal, Ticket
+from onefill.venue.rates import Turnstile
+from onefill.venue.streams import Streams
 from onefill.venue.wire import Reply, Request, answer, decimal_of, integer_of
 
-_LIMIT, _LIMIT_MAX = 500, 1_000
-
-_Row = TypeVar("_Row")
 Form = Mapping[str, str]
 Handler = Callable[[str, Form], Reply]
 
@@ -30,33 +31,60 @@ Handler = Callable[[str, Form], Reply]
 class BinanceDialect:
     """Speaks the part of the API that order entry, look-ups and reconciliation need."""
 
-    def __init__(self, engine: Engine, clock: VenueClock, broker_class: BrokerClass) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        broker_class: BrokerClass,
+        *,
+        turnstile: Turnstile,
+        streams: Streams,
+    ) -> None:
+        clock = engine.clock
         self._engine = engine
         self._book = engine.book
         self._gate = Gate(clock, broker_class)
         self._class = broker_class
-        self.routes: Routes = self._routes(BinanceAccounts(engine, clock))
+        self._streams = streams
+        engine.changed = BinanceEvents(engine.book, clock, broker_class, streams).changed
+        algos = BinanceAlgos(engine, clock, broker_class)
+        self.routes: Routes = {
+            **self._routes(BinanceAccounts(engine, clock, turnstile)),
+            **self._algo_routes(algos),
+            **self._stream_routes(),
+            **self._term_routes(BinanceTerms(engine)),
+            **self._reference_routes(BinanceReference(engine.market, clock)),
+        }
 
     def facts(self, request: Request) -> dict[str, str]:
         """The parameters as sent, and the fields of the ledger that they name."""
         form = request.form()
-        client_order_id = form.get("newClientOrderId") or form.get("origClientOrderId", "")
+        names = ("newClientOrderId", "origClientOrderId", "clientAlgoId")
+        client_order_id = next((form[name] for name in names if form.get(name)), "")
         return {
             **form,
             "dialect": BINANCE,
             "account": account_of(request),
             "client_order_id": client_order_id,
-            "broker_order_id": form.get("orderId", ""),
+            "broker_order_id": form.get("orderId") or form.get("algoId", ""),
         }
 
     def fault_reply(self, kind: FaultKind) -> Reply:
         """What Binance says when it fails in this way."""
         return shape.fault_reply(kind)
 
-    def _routes(self, accounts: BinanceAccounts) -> Routes:
-        def signed_route(kind: str, handler: Handler) -> Route:
-            return Route(kind, lambda request: self._signed(request, handler))
+    def _signed_route(self, kind: str, handler: Handler) -> Route:
+        return Route(kind, lambda request: self._signed(request, handler))
 
+    def _reference_routes(self, reference: BinanceReference) -> Routes:
+        return {
+            ("GET", "/fapi/v1/depth"): Route(MARKET, reference.depth),
+            ("GET", "/fapi/v1/ticker/24hr"): Route(MARKET, reference.day),
+            ("GET", "/fapi/v1/leverageBracket"): self._signed_route(QUERY, reference.brackets),
+            ("GET", "/fapi/v1/commissionRate"): self._signed_route(QUERY, reference.commission),
+        }
+
+    def _routes(self, accounts: BinanceAccounts) -> Routes:
+        signed_route = self._signed_route
         orders = "/fapi/v1/order"
         account = signed_route(QUERY, accounts.account)
         balance = signed_route(QUERY, accounts.balance)
@@ -65,6 +93,7 @@ class BinanceDialect:
             ("GET", "/fapi/v1/time"): Route(MARKET, accounts.time),
             ("GET", "/fapi/v1/exchangeInfo"): Route(MARKET, accounts.exchange_information),
             ("GET", "/fapi/v1/ticker/price"): Route(MARKET, accounts.ticker),
+            ("GET", "/fapi/v2/ticker/price"): Route(MARKET, accounts.ticker),
             ("GET", "/fapi/v1/ticker/bookTicker"): Route(MARKET, accounts.book_ticker),
             ("GET", "/fapi/v1/premiumIndex"): Route(MARKET, accounts.mark),
             ("POST", orders): Route(PLACE, self._place),
@@ -72,17 +101,57 @@ class BinanceDialect:
             ("PUT", orders): signed_route(MODIFY, self._modify),
             ("DELETE", orders): signed_route(CANCEL, self._cancel),
             ("DELETE", "/fapi/v1/allOpenOrders"): signed_route(CANCEL, self._cancel_all),
+            ("GET", "/fapi/v1/openOrder"): signed_route(QUERY, self._open_order),
             ("GET", "/fapi/v1/openOrders"): signed_route(QUERY, self._open_orders),
             ("GET", "/fapi/v1/allOrders"): signed_route(QUERY, self._all_orders),
             ("GET", "/fapi/v1/userTrades"): signed_route(QUERY, self._trades),
             ("GET", "/fapi/v2/positionRisk"): signed_route(QUERY, accounts.positions),
             ("GET", "/fapi/v3/positionRisk"): signed_route(QUERY, accounts.held_positions),
-            ("GET", "/fapi/v1/positionSide/dual"): signed_route(QUERY, _one_way),
             ("GET", "/fapi/v2/account"): account,
             ("GET", "/fapi/v3/account"): account,
             ("GET", "/fapi/v2/balance"): balance,
             ("GET", "/fapi/v3/balance"): balance,
         }
+
+    def _algo_routes(self, algos: BinanceAlgos) -> Routes:
+        signed_route, one = self._signed_route, "/fapi/v1/algoOrder"
+        return {
+            ("POST", one): Route(PLACE, lambda request: self._place_algo(request, algos)),
+            ("GET", one): signed_route(QUERY, algos.query),
+            ("DELETE", one): signed_route(CANCEL, algos.cancel),
+            ("DELETE", "/fapi/v1/algoOpenOrders"): signed_route(CANCEL, algos.cancel_all),
+            ("GET", "/fapi/v1/openAlgoOrders"): signed_route(QUERY, algos.open),
+            ("GET", "/fapi/v1/allAlgoOrders"): signed_route(QUERY, algos.all),
+        }
+
+    def _term_routes(self, terms: BinanceTerms) -> Routes:
+        signed_route, mode = self._signed_route, "/fapi/v1/positionSide/dual"
+        return {
+            ("GET", mode): signed_route(QUERY, terms.mode),
+            ("POST", mode): signed_route(QUERY, terms.set_mode),
+            ("POST", "/fapi/v1/leverage"): signed_route(QUERY, terms.set_leverage),
+            ("POST", "/fapi/v1/marginType"): signed_route(QUERY, terms.set_margin_type),
+        }
+
+    def _stream_routes(self) -> Routes:
+        """A key needs no signature: whoever has the account's key may listen."""
+        path = "/fapi/v1/listenKey"
+        return {
+            ("POST", path): Route(QUERY, self._open_stream),
+            ("PUT", path): Route(QUERY, self._prolong_stream),
+            ("DELETE", path): Route(QUERY, self._end_stream),
+        }
+
+    def _open_stream(self, request: Request) -> Reply:
+        return answer({"listenKey": self._streams.key_of(account_of(request))})
+
+    def _prolong_stream(self, request: Request) -> Reply:
+        key = self._streams.prolong(account_of(request))
+        return error(-1125) if key is None else answer({"listenKey": key})
+
+    def _end_stream(self, request: Request) -> Reply:
+        self._streams.end_key(account_of(request))
+        return answer({})
 
     # Who asks, and whether in time
 
@@ -95,7 +164,7 @@ class BinanceDialect:
 
     def _place(self, request: Request) -> Reply | Work:
         form = request.form()
-        refused = self._gate.refusal(request, form)
+        refused = self._refusal(request, form)
         if refused is not None:
             return refused
         ticket = read_ticket(account_of(request), form, request.received_at, self._engine.market)
@@ -103,6 +172,17 @@ class BinanceDialect:
             return ticket
         wants_result = form.get("newOrderRespType", "ACK").upper() == "RESULT"
         return lambda circumstances: self._execute(ticket, wants_result, circumstances)
+
+    def _refusal(self, request: Request, form: Form) -> Reply | None:
+        """Why no order is taken at all: the gate's reasons, and hedge mode, which is not traded."""
+        refused = self._gate.refusal(request, form)
+        hedged = self._book.terms_of(account_of(request), "").hedged
+        return error(-4061) if refused is None and hedged else refused
+
+    def _place_algo(self, request: Request, algos: BinanceAlgos) -> Reply | Work:
+        form = request.form()
+        refused = self._refusal(request, form)
+        return refused if refused is not None else algos.place(account_of(request), form)
 
     def _execute(self, ticket: Ticket, wants_result: bool, circumstances: Circumstances) -> Reply:
         order = self._engine.place(ticket, circumstances)
@@ -180,6 +260,13 @@ class BinanceDialect:
 
     # Lists
 
+    def _open_order(self, account: str, form: Form) -> Reply:
+        order = self._find(account, form)
+        if isinstance(order, Reply):
+            return order
+        is_open = order is not None and order.status.is_open
+        return answer(self._row(order)) if order is not None and is_open else error(-2013)
+
     def _open_orders(self, account: str, form: Form) -> Reply:
         orders = self._book.open_orders_of(account, form.get("symbol") or None)
         return answer([self._row(order) for order in orders if order.dialect == BINANCE])
@@ -190,7 +277,7 @@ class BinanceDialect:
         first = integer_of(form.get("orderId", 0)) or 0
         orders = self._book.orders_of(account, form["symbol"])
         found = [order for order in orders if order.broker_order_id >= first]
-        return answer([self._row(order) for order in _page(found, form, "orderId")])
+        return answer([self._row(order) for order in page(found, form, "orderId")])
 
     def _trades(self, account: str, form: Form) -> Reply:
         if not form.get("symbol"):
@@ -205,15 +292,4 @@ class BinanceDialect:
             and trade.at >= since_ms * 1_000
             and order_id in (None, trade.broker_order_id)
         ]
-        return answer(shape.trade_rows(_page(found, form, "fromId")))
-
-
-def _page(rows: list[_Row], form: Form, first: str) -> list[_Row]:
-    """At most `limit` of them: from the start where a first id is given, else the latest."""
-    limit = integer_of(form.get("limit", _LIMIT)) or _LIMIT
-    limit = max(1, min(limit, _LIMIT_MAX))
-    return rows[:limit] if form.get(first) else rows[-limit:]
-
-
-def _one_way(_: str, __: Form) -> Reply:
-    return answer({"dualSidePosition": False})
+        return answer(shape.trade_rows(page(found, form, "fromId")))

@@ -38,6 +38,8 @@ _WORDS = {
 Body = Mapping[str, object]
 Handler = Callable[[str, Body], Reply]
 
+MODIFICATIONS_MAX = 25
+"""How often an order may be changed, as at Zerodha."""
 _DAY_US = 24 * 60 * 60 * 1_000_000
 
 
@@ -139,6 +141,8 @@ class OpenAlgoDialect:
         order = self._find(account, body)
         if order is None:
             return _error("Order not found", 404)
+        if order.modifications >= MODIFICATIONS_MAX:
+            return _error("Maximum allowed order modifications exceeded.")
         values = [
             decimal_of(body.get(name) or before)
             for name, before in (
@@ -298,6 +302,10 @@ def _misfit(wish: Ticket | Change, instrument: Instrument) -> str | None:
     tick = plain(instrument.tick)
     checks = (
         (wish.quantity > 0, "quantity must be above 0"),
+        (
+            wish.quantity <= instrument.most,
+            f"quantity must be at most the freeze quantity {plain(instrument.most)}",
+        ),
         (instrument.fits(wish.quantity), f"quantity must be a multiple of the lot size {lots}"),
         (not needs_price or wish.price > 0, "price must be above 0"),
         (not needs_price or wish.price % instrument.tick == 0, f"price must be on the tick {tick}"),

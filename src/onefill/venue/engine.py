@@ -11,9 +11,11 @@ from onefill.venue.clock import VenueClock
 from onefill.venue.instruments import BINANCE, instrument_of
 from onefill.venue.ledger import Ledger
 from onefill.venue.market import Market
-from onefill.venue.matching import fill_price, fill_quantity, is_triggered, reducible
+from onefill.venue.matching import fill_price, fill_quantity, is_reached, is_triggered, reducible
 from onefill.venue.options import BrokerClass
 from onefill.venue.orders import (
+    Algo,
+    AlgoStatus,
     Entry,
     Execution,
     Kind,
@@ -22,6 +24,7 @@ from onefill.venue.orders import (
     Refusal,
     Side,
     Status,
+    Terms,
     Ticket,
 )
 
@@ -55,7 +58,8 @@ class Change:
 class Engine:
     """Changes the book in whole entries, each appended to the ledger before it returns.
 
-    Nothing here waits: whoever answers a person awaits `Ledger.durable` first.
+    changed: told of each entry that was taken in. Nothing here waits: whoever answers a person
+    awaits `Ledger.durable` first.
     """
 
     def __init__(
@@ -68,6 +72,8 @@ class Engine:
         self.clock = clock
         self._class = broker_class
         self._circumstances: dict[int, Circumstances] = {}
+        self._triggered_under: dict[int, Circumstances] = {}
+        self.changed: Callable[[Entry], None] = _nobody
 
     def restore(self) -> None:
         """Read everything back from the ledger, once, before the first request."""
@@ -84,18 +90,32 @@ class Engine:
             return Refusal.DUPLICATE_ID
         if ticket.reduce_only and not self._reducible(ticket):
             return Refusal.NOTHING_TO_REDUCE
-        order = self.book.new_order(ticket, self.clock.now_us())
-        if circumstances is not NORMAL:
-            self._circumstances[order.broker_order_id] = circumstances
-        entry = Entry(orders=[order])
-        if not circumstances.is_held:
-            self._match(order, entry)
-            if order.patience is not Patience.GTC:
-                self._lose(order)
+        entry = Entry()
+        order = self._admit(ticket, circumstances, entry)
         self._commit(entry)
         if circumstances.when_accepted is not None:
             circumstances.when_accepted(order)
         return order
+
+    def wait(self, algo: Algo, circumstances: Circumstances = NORMAL) -> Algo | Refusal:
+        """Accept a conditional order; it becomes an order once the price has come to its trigger.
+
+        The order is matched under the same circumstances.
+        """
+        refusal = self._cannot_wait(algo)
+        if refusal is not None:
+            return refusal
+        if circumstances is not NORMAL:
+            self._triggered_under[algo.algo_id] = circumstances
+        self._commit(Entry(algos=[algo]))
+        return algo
+
+    def cancel_waiting(self, algo: Algo) -> Refusal | None:
+        """Forget a conditional order that was not triggered yet."""
+        if not algo.is_waiting:
+            return Refusal.NOT_OPEN
+        self._end_waiting(algo, AlgoStatus.CANCELED, Entry(algos=[algo]))
+        return None
 
     def release(self, order: Order) -> None:
         """Let a held order trade."""
@@ -122,6 +142,7 @@ class Engine:
         if before == after:
             return Refusal.UNCHANGED
         entry = Entry(orders=[order])
+        order.modifications += 1
         order.updated_at = self.clock.now_us()
         if change.quantity <= order.filled_quantity:
             self._end(order, Status.CANCELED)
@@ -141,11 +162,76 @@ class Engine:
         self.market.set_price(source, price)
         for order in self.book.open_on(source):
             self._touch(order)
+        for algo in self.book.algos.waiting_on(source):
+            if is_reached(algo, self._price_of(algo)):
+                self._trigger(algo)
+
+    def set_terms(self, terms: Terms) -> None:
+        """Set on which terms an account trades, for good."""
+        self._commit(Entry(terms=[terms]))
 
     def shift_clock(self, offset_ms: int) -> None:
         """Set the offset of the venue's clock for good."""
         self.clock.offset_ms = offset_ms
         self._commit(Entry(clock_offset_ms=offset_ms))
+
+    def _admit(self, ticket: Ticket, circumstances: Circumstances, entry: Entry) -> Order:
+        """Make the order, and fill what fills now."""
+        order = self.book.new_order(ticket, self.clock.now_us())
+        if circumstances is not NORMAL:
+            self._circumstances[order.broker_order_id] = circumstances
+        entry.orders.append(order)
+        if not circumstances.is_held:
+            self._match(order, entry)
+            if order.patience is not Patience.GTC:
+                self._lose(order)
+        return order
+
+    def _cannot_wait(self, algo: Algo) -> Refusal | None:
+        known = self.book.algos.by_client_id(algo.account, algo.client_order_id)
+        if known is not None and (
+            self._class is BrokerClass.A or (self._class is BrokerClass.B and known.is_waiting)
+        ):
+            return Refusal.DUPLICATE_ID
+        if algo.closes and self.book.algos.closing(algo) is not None:
+            return Refusal.CLOSED_BY_ANOTHER
+        return Refusal.WOULD_TRIGGER if is_reached(algo, self._price_of(algo)) else None
+
+    def _trigger(self, algo: Algo) -> None:
+        """Make an order of it, and fill what fills now; with nothing to reduce it ends."""
+        held = reducible(algo.side, self.book.position(algo.account, algo.symbol))
+        if (algo.reduce_only or algo.closes) and not held:
+            status = AlgoStatus.EXPIRED if algo.closes else AlgoStatus.REJECTED
+            self._end_waiting(algo, status, Entry(algos=[algo]))
+            return
+        ticket = Ticket(
+            client_order_id=algo.client_order_id,
+            dialect=algo.dialect,
+            account=algo.account,
+            symbol=algo.symbol,
+            side=algo.side,
+            quantity=held if algo.closes else algo.quantity,
+            received_at=self.clock.now_us(),
+            kind=Kind.LIMIT if algo.price else Kind.MARKET,
+            price=algo.price,
+            patience=algo.patience,
+            reduce_only=algo.reduce_only or algo.closes,
+        )
+        entry = Entry(algos=[algo])
+        circumstances = self._triggered_under.pop(algo.algo_id, NORMAL)
+        order = self._admit(ticket, circumstances, entry)
+        algo.broker_order_id = order.broker_order_id
+        self._end_waiting(algo, AlgoStatus.TRIGGERED, entry)
+        if circumstances.when_accepted is not None:
+            circumstances.when_accepted(order)
+
+    def _end_waiting(self, algo: Algo, status: AlgoStatus, entry: Entry) -> None:
+        algo.status, algo.updated_at = status, self.clock.now_us()
+        self._triggered_under.pop(algo.algo_id, None)
+        self._commit(entry)
+
+    def _price_of(self, order: Order | Algo) -> Decimal:
+        return self.market.quote(instrument_of(order.dialect, order.symbol))
 
     def _is_taken(self, ticket: Ticket) -> bool:
         # OpenAlgo checks no ids, whatever the class.
@@ -169,7 +255,7 @@ class Engine:
 
     def _match(self, order: Order, entry: Entry) -> None:
         circumstances = self._circumstances.get(order.broker_order_id, NORMAL)
-        price = self.market.quote(instrument_of(order.dialect, order.symbol))
+        price = self._price_of(order)
         if circumstances.is_held or not is_triggered(order, price):
             return
         order.triggered = order.kind in (Kind.SL, Kind.SLM)
@@ -225,6 +311,11 @@ class Engine:
     def _commit(self, entry: Entry) -> None:
         self._ledger.append(entry)
         self.book.apply(entry)
+        self.changed(entry)
         for order in entry.orders:
             if not order.status.is_open:
                 self._circumstances.pop(order.broker_order_id, None)
+
+
+def _nobody(_: Entry) -> None:
+    """Who listens when nobody does."""

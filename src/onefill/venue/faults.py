@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from onefill.venue.clock import Dice
-from onefill.venue.wire import decimal_of, integer_of, texts
+from onefill.venue.wire import Reply, answer, decimal_of, integer_of, texts
 
 
 class FaultKind(enum.StrEnum):
@@ -37,11 +37,34 @@ class FaultKind(enum.StrEnum):
     """Fills `quantity` on each price tick."""
     STALL = "stall"
     """Done, and answered only after `ms`."""
+    STREAM_DROP = "stream_drop"
+    """An event of a user stream is never sent."""
+    STREAM_DUPLICATE = "stream_duplicate"
+    """It is sent twice."""
+    STREAM_DELAY = "stream_delay"
+    """It is sent after `ms`; others overtake it."""
+    STREAM_STALL = "stream_stall"
+    """It and all that follow are held back for `ms`."""
+    STREAM_CUT = "stream_cut"
+    """It is lost, and the account's connections are closed."""
+
+    @property
+    def is_of_streams(self) -> bool:
+        """Whether it strikes events rather than requests."""
+        return self.value.startswith("stream_")
 
 
 ANY = "any"
-ANSWERS = (FaultKind.REJECT, FaultKind.ERROR_BEFORE, FaultKind.ERROR_AFTER, FaultKind.LYING_400)
-"""Faults that replace the answer."""
+STREAM = "stream"
+"""The kind of what is told in a user stream."""
+ANSWERS = (
+    FaultKind.REJECT,
+    FaultKind.ERROR_BEFORE,
+    FaultKind.ERROR_AFTER,
+    FaultKind.LYING_400,
+    FaultKind.LATE,
+)
+"""Faults that replace the answer; each has usual words in each dialect."""
 
 
 class Fault(msgspec.Struct):
@@ -53,9 +76,29 @@ class Fault(msgspec.Struct):
     ms: int = 0
     quantity: Decimal | None = None
     match: dict[str, str] = {}
+    status: int | None = None
+    body: dict[str, object] | str | None = None
+    """What is answered instead of the dialect's usual words for this kind."""
+
+    def said(self, usual: Reply) -> Reply:
+        """The answer: the dialect's usual one, but for what this fault sets."""
+        status = self.status or usual.status
+        if self.body is None:
+            return Reply(status, usual.body)
+        if isinstance(self.body, str):
+            return Reply(status, self.body.encode())
+        return answer(self.body, status)
 
     def fits(self, facts: Mapping[str, str]) -> bool:
-        """Whether the request is one that this fault is meant for: placing, unless it says."""
+        """Whether the request, or the event, is one that this fault is meant for.
+
+        Unless it says otherwise: placing an order, or any event.
+        """
+        if self.kind.is_of_streams:
+            named = all(facts.get(name) == value for name, value in self.match.items())
+            return facts.get("kind") == STREAM and named
+        if facts.get("kind") == STREAM:
+            return False
         wanted = self.match.get("kind", "place")
         if wanted not in (ANY, facts.get("kind")):
             return False
@@ -94,13 +137,29 @@ class Faults:
 
 def read_fault(wish: Mapping[str, object]) -> Fault | str:
     """The fault that a request for one describes, or what is wrong with the description."""
-    known = {"kind", "probability", "next", "ms", "quantity", "match"}
+    known = {"kind", "probability", "next", "ms", "quantity", "match", "status", "body"}
     unknown = sorted(set(wish) - known)
     if unknown:
         return f"unknown field {unknown[0]}; known are {', '.join(sorted(known))}"
     if wish.get("kind") not in list(FaultKind):
         return f"kind must be one of {', '.join(FaultKind)}"
-    return _read_numbers(wish)
+    fault = _read_numbers(wish)
+    return fault if isinstance(fault, str) else _read_answer(wish, fault)
+
+
+def _read_answer(wish: Mapping[str, object], fault: Fault) -> Fault | str:
+    status, body = integer_of(wish.get("status")), wish.get("body")
+    is_set = wish.get("status") is not None or body is not None
+    checks = (
+        (not is_set or fault.kind in ANSWERS, f"status and body go with {', '.join(ANSWERS)}"),
+        (wish.get("status") is None or 200 <= (status or 0) < 600, "status is one of HTTP's"),
+        (body is None or isinstance(body, dict | str), "body is an object or a text"),
+    )
+    for holds, complaint in checks:
+        if not holds:
+            return complaint
+    fault.status, fault.body = status, body if isinstance(body, dict | str) else None
+    return fault
 
 
 def _read_numbers(wish: Mapping[str, object]) -> Fault | str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from onefill.core.money import ZERO
-from onefill.venue.orders import Kind, Order, Side
+from onefill.venue.orders import Algo, Kind, Order, Side
 
 
 def is_triggered(order: Order, price: Decimal) -> bool:
@@ -15,6 +15,12 @@ def is_triggered(order: Order, price: Decimal) -> bool:
     if order.side is Side.BUY:
         return price >= order.trigger_price
     return price <= order.trigger_price
+
+
+def is_reached(algo: Algo, price: Decimal) -> bool:
+    """Whether the price has come to the trigger price of an order that waits."""
+    from_below = (algo.side is Side.BUY) is not algo.takes_profit
+    return price >= algo.trigger_price if from_below else price <= algo.trigger_price
 
 
 def fill_price(order: Order, price: Decimal, spread: Decimal) -> Decimal | None:

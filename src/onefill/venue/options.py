@@ -59,6 +59,8 @@ class VenueOptions:
     """Between the prices of a buy and a sell, in points."""
     fill_at_most: Decimal | None = None
     """The quantity that an order fills on one price tick; None fills all of it."""
+    rates: bool = False
+    """Accounts may ask and order in a time only what the real brokers allow."""
     lean: bool = False
     """Hides filled quantity and average price in OpenAlgo's order book, as some brokers do."""
 

@@ -11,6 +11,8 @@ from onefill.core.money import ZERO
 
 FIRST_ID = 1_000_000_001
 """Ids start here, so that they have one length and sort as text as well as by number."""
+FIRST_ALGO_ID = 2_000_000_001
+"""Conditional orders are counted apart."""
 _AVERAGE_STEP = Decimal("0.00000001")
 
 
@@ -53,6 +55,16 @@ class Status(enum.StrEnum):
         return self in (Status.NEW, Status.PARTIALLY_FILLED)
 
 
+class AlgoStatus(enum.StrEnum):
+    """Where a conditional order stands; once triggered, the order that it became says the rest."""
+
+    NEW = "NEW"
+    CANCELED = "CANCELED"
+    TRIGGERED = "TRIGGERED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+
+
 class Refusal(enum.Enum):
     """Why the venue did not do it; each dialect has its own code for it."""
 
@@ -60,6 +72,8 @@ class Refusal(enum.Enum):
     NOTHING_TO_REDUCE = "The order would not reduce a position."
     NOT_OPEN = "The order is not open."
     UNCHANGED = "The order already has these values."
+    WOULD_TRIGGER = "The price has passed the trigger price already."
+    CLOSED_BY_ANOTHER = "Another order closes the position on this side already."
 
 
 class Ticket(msgspec.Struct, kw_only=True):
@@ -92,6 +106,8 @@ class Order(Ticket, omit_defaults=True, kw_only=True):
     turnover: Decimal = ZERO
     """The sum of quantity times price over its executions."""
     executed_at: int | None = None
+    modifications: int = 0
+    """How often it was given new values."""
 
     @property
     def remaining(self) -> Decimal:
@@ -104,6 +120,38 @@ class Order(Ticket, omit_defaults=True, kw_only=True):
         if not self.filled_quantity:
             return ZERO
         return (self.turnover / self.filled_quantity).quantize(_AVERAGE_STEP)
+
+
+class Algo(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """An order that waits for its trigger price, and which order it then became.
+
+    Buys and sells are stops unless takes_profit. price: of a limit order when triggered, 0 is at
+    market. closes: the whole position, whatever its size is by then; quantity is 0.
+    """
+
+    algo_id: int
+    client_order_id: str
+    dialect: str
+    account: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    trigger_price: Decimal
+    received_at: int
+    updated_at: int
+    takes_profit: bool = False
+    price: Decimal = ZERO
+    patience: Patience = Patience.GTC
+    reduce_only: bool = False
+    closes: bool = False
+    working_type: str = "CONTRACT_PRICE"
+    status: AlgoStatus = AlgoStatus.NEW
+    broker_order_id: int | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it can still be triggered."""
+        return self.status is AlgoStatus.NEW
 
 
 class Execution(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -122,6 +170,19 @@ class Execution(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Shown twice in the lists of trades, with one id; it happened once."""
 
 
+class Terms(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """On which terms an account trades a symbol; with the symbol empty, all of them.
+
+    hedged: each side of a symbol is a position of its own.
+    """
+
+    account: str
+    symbol: str
+    leverage: int = 20
+    isolated: bool = False
+    hedged: bool = False
+
+
 class Entry(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One line of the ledger: all that one request or tick changed, or none of it.
 
@@ -129,6 +190,8 @@ class Entry(msgspec.Struct, omit_defaults=True, kw_only=True):
     """
 
     orders: list[Order] = []
+    algos: list[Algo] = []
     executions: list[Execution] = []
+    terms: list[Terms] = []
     prices: dict[str, Decimal] = {}
     clock_offset_ms: int | None = None

@@ -52,10 +52,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status and a body of JSON."""
+    """A status and a body of JSON; headers beside type and length."""
 
     status: int
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def answer(value: object, status: int = 200) -> Reply:

@@ -30,8 +30,9 @@ router = APIRouter()
 class Status:
     """This instance, and what concerns all of them.
 
-    venue: LIVE when any order of this instance can reach real money, else PAPER. Everything
-    from `leader` on is null while the database is not reachable.
+    venue: LIVE when any order of this instance can reach real money, else PAPER. spooled: signals
+    that wait in its local spool for the database. Everything from `leader` on is null while the
+    database is not reachable.
     """
 
     instance: str
@@ -44,6 +45,7 @@ class Status:
     venue: str
     database: str
     redis_connected: bool | None
+    spooled: int
     leader: str | None
     leader_url: str | None
     paused: bool | None
@@ -69,6 +71,7 @@ def _status(node: NodeStatus, seen: tuple[LeaderRow | None, Standing] | None) ->
         venue="LIVE" if node.live else "PAPER",
         database="connected" if seen else "unreachable",
         redis_connected=node.redis_connected,
+        spooled=node.spooled,
         leader=leader.instance if leader else None,
         leader_url=leader.url if leader else None,
         paused=standing.paused if standing else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -15,8 +15,9 @@ from onefill.core.problem import WHOLE_BODY, Problem
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
 from onefill.flow.awaiting import Awaiting
-from onefill.flow.intake import Intake, IntakeUnavailable, Taken
+from onefill.flow.intake import Intake, Taken
 from onefill.ports.clock import Clock
+from onefill.ports.intake import IntakeUnavailable, SignalUnloggable
 from onefill.ports.metrics import Metrics
 from onefill.web.asgi import (
     Answer,
@@ -69,7 +70,7 @@ class WebhookParts:
     """What the webhook stands on.
 
     rate: None switches the limit off. rejects: why no signal is taken now (`not_leader` under
-    `standby_signals = "reject"`, SIG-3), or None.
+    `standby_signals = "reject"`, SIG-3), or None. keep: writes down what is answered with 503.
     """
 
     intake: Intake
@@ -81,6 +82,7 @@ class WebhookParts:
     clock: Clock
     rate: Rate | None = Rate()  # noqa: RUF009  frozen, so that all may share it
     rejects: Callable[[], str | None] = lambda: None
+    keep: Callable[[str], Awaitable[None]] | None = None
 
 
 class Webhook:
@@ -127,6 +129,8 @@ class Webhook:
         try:
             taken = await self._parts.intake.take_in(valid.signal, valid.payload)
         except IntakeUnavailable as error:
+            if self._parts.keep is not None and not isinstance(error, SignalUnloggable):
+                await self._parts.keep(valid.payload)
             raise _Refused("unavailable", _unavailable(str(error))) from None
         if wait_s is None:
             return _taken(taken, valid)

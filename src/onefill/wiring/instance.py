@@ -23,9 +23,11 @@ from onefill.core.portfolio.rollover import must_roll_at
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
 from onefill.core.watch import MissKind
+from onefill.disk.spool import DiskSpool, spool_folder
 from onefill.embedded.server import EmbeddedPostgres
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake
+from onefill.flow.spool import Spooling
 from onefill.node.coordination import NodeCoordination, Sources
 from onefill.node.instance import Executing, Instance, Parts
 from onefill.node.logs import LogContext, set_up_logs
@@ -39,13 +41,14 @@ from onefill.ports.hints import Inbox, Topic
 from onefill.ports.lease import Holder
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
+from onefill.ports.peers import Presence
 from onefill.ports.witness import NoWitness, Witness
-from onefill.postgres.heartbeat import Presence
 from onefill.postgres.migrate import migrate
 from onefill.web.app import Application
 from onefill.web.server import WebServer
 from onefill.wiring.accounts import live_accounts
-from onefill.wiring.executing import Given, build_executing, heir_of
+from onefill.wiring.executing import build_executing
+from onefill.wiring.given import Given, heir_of
 from onefill.wiring.messages import EveryWay
 from onefill.wiring.redis import RedisParts, build_redis
 from onefill.wiring.stores import Stores, build_stores
@@ -158,6 +161,7 @@ class _Builder:
             gossip=self.redis.gossip if self.redis else None,
         )
         awaiting = Awaiting(signal_log=log_, ended=self.ended, clock=self.clock)
+        spooling = self._spooling(intake)
         executing = self._executing() if self.settings.role.executes else None
         self.reconciling = executing.reconciling if executing is not None else None
         application = build_application(
@@ -171,6 +175,7 @@ class _Builder:
             metrics=self.metrics,
             clock=self.clock,
             reconcile=self._reconcile_now,
+            spooling=spooling,
         )
         return Parts(
             state=self.state,
@@ -182,6 +187,7 @@ class _Builder:
             beside=(
                 self.stores.vigil.run,
                 self.stores.messages.run,
+                spooling.run,
                 *(self.redis.loops if self.redis else ()),
             ),
             takes_in=self.settings.role.takes_in,
@@ -190,6 +196,19 @@ class _Builder:
             warm=partial(_warm, application),
             leave=partial(self.stores.instances.leave, self.me),
             close=partial(_close, self.stores, executing, self.redis),
+            clock=self.clock,
+        )
+
+    def _spooling(self, intake: Intake) -> Spooling:
+        folder = spool_folder(self.settings.data)
+        spool = DiskSpool(folder, bytes_max=self.settings.spool.bytes_max)
+        self.state.spooled = lambda: spool.waiting
+        return Spooling(
+            spool=spool,
+            take_in=intake.take_in,
+            zones=self.zones,
+            is_up=lambda: self.state.database_up and self.state.taking_in,
+            metrics=self.metrics,
             clock=self.clock,
         )
 

@@ -20,6 +20,7 @@ from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.messages import PostgresMessages
+from onefill.postgres.rates import PostgresRates
 from onefill.postgres.recovery import PostgresRecoveryStore
 from onefill.postgres.rollovers import MustRoll, PostgresRollovers
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
@@ -73,6 +74,7 @@ class Stores:
     controls: PostgresControls
     jobs: PostgresJobs
     rollovers: PostgresRollovers
+    rates: PostgresRates
     watch: PostgresWatch
     closing: list[Any] = field(default_factory=list)
 
@@ -94,7 +96,7 @@ def build_stores(
     must_roll: MustRoll,
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
-    connecting = Connecting(url=url, holder=me)
+    connecting = Connecting(url=url, holder=me, pooled=settings.database.pooled)
     around = Surroundings(clock, jitter)
 
     def held(greeting: str = "") -> Held:
@@ -125,9 +127,23 @@ def build_stores(
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
         jobs=PostgresJobs(held(), me.instance, _retention(settings)),
         rollovers=PostgresRollovers(held(), must_roll),
+        rates=PostgresRates(held()),
         watch=PostgresWatch(held(), me.instance),
     )
-    stores.closing = [
+    stores.closing = [*_closing(stores), pool, history]
+    return stores
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        payloads_days=float(settings.jobs.payloads_days),
+        instances_s=float(settings.jobs.archive_after_s),
+    )
+
+
+def _closing(stores: Stores) -> list[Any]:
+    """Those with a connection of their own, in the order in which they let go."""
+    return [
         stores.signal_log,
         stores.trading,
         stores.leases,
@@ -137,15 +153,6 @@ def build_stores(
         stores.handovers,
         stores.messages,
         stores.rollovers,
+        stores.rates,
         stores.watch,
-        pool,
-        history,
     ]
-    return stores
-
-
-def _retention(settings: Settings) -> Retention:
-    return Retention(
-        payloads_days=float(settings.jobs.payloads_days),
-        instances_s=float(settings.jobs.archive_after_s),
-    )

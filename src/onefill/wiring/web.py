@@ -12,6 +12,7 @@ from onefill.core.masking import Mask
 from onefill.core.signal_time import Zones
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake
+from onefill.flow.spool import Spooling
 from onefill.node.state import NodeState
 from onefill.ports.clock import RealClock
 from onefill.ports.coordination import Coordination
@@ -42,6 +43,7 @@ def build_application(
     metrics: Metrics,
     clock: RealClock,
     reconcile: Reconcile,
+    spooling: Spooling,
 ) -> Application:
     """Everything that answers requests."""
     tokens = tokens_of(settings)
@@ -55,6 +57,7 @@ def build_application(
         clock=clock,
         rate=Rate(a_minute=settings.rate_limit) if settings.rate_limit else None,
         rejects=_rejects(settings, state),
+        keep=spooling.keep,
     )
     probes = Probes(lambda: health_of(state))
     routes: dict[str, App] = {**probes.routes, "/metrics": MetricsPage(metrics, _may_read(tokens))}
@@ -97,8 +100,18 @@ def health_of(state: NodeState) -> Health:
         not_ready=tuple(not_ready),
         database_up=state.database_up,
         redis_up=state.redis_up,
-        details={"broken_promises": list(state.broken)} if state.broken else {},
+        details=_details(state),
     )
+
+
+def _details(state: NodeState) -> dict[str, object]:
+    """What is out of the ordinary."""
+    found: dict[str, object] = {}
+    if state.broken:
+        found["broken_promises"] = list(state.broken)
+    if state.spooled():
+        found["spooled_signals"] = state.spooled()
+    return found
 
 
 def _api(
@@ -138,6 +151,7 @@ def node_status(settings: Settings, state: NodeState) -> NodeStatus:
         live=bool(live_accounts(settings)),
         redis_connected=state.redis_up,
         redis_leader=state.redis_leader,
+        spooled=state.spooled(),
     )
 
 

@@ -29,7 +29,7 @@ from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import BinanceBroker
 from onefill.brokers.http import HttpLimits
 from onefill.core.errors import BrokerUnavailable, ConfigurationError
-from onefill.core.intent import OrderIntent, OrderType
+from onefill.core.intent import Denial, OrderIntent, OrderType
 from onefill.core.report import (
     Absent,
     Found,
@@ -41,6 +41,7 @@ from onefill.core.report import (
     Unknown,
 )
 
+DENIALS = {-2021: Denial.WOULD_TRIGGER, -2022: Denial.NOTHING_TO_REDUCE, -4130: Denial.STOP_EXISTS}
 ORDER = "/fapi/v1/order"
 TIME_MS = 1_767_600_000_000
 
@@ -119,6 +120,7 @@ DEFINITE = [
     (400, -4015, False),
     (400, -4061, False),
     (400, -4120, False),
+    (400, -4130, False),
     (400, -4164, False),
     (400, -1021, True),
     (400, -5028, True),
@@ -134,7 +136,9 @@ async def test_a_listed_refusal_proves_that_nothing_was_placed(
     status: int, code: int, retry: bool
 ) -> None:
     outcome, server = await answered(intent_for("binance"), http_reply(status, error(code)))
-    assert outcome == NotPlaced(code=str(code), message="Something.", retry=retry)
+    denial = DENIALS.get(code)
+    no = NotPlaced(code=str(code), message="Something.", retry=retry, denial=denial)
+    assert outcome == no
     assert len(server.posts_to(ORDER)) == 1
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker_support import RawServer, http_reply, intent_for
-from onefill.brokers.binance_rules import complaint, listing_decoder, rules_of
+from onefill.brokers.binance.rules import complaint, listing_decoder, rules_of
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderType
 from onefill.core.report import NotPlaced

@@ -19,11 +19,11 @@ from onefill.flow.intake import (
     SIGNALS_A_GROUP,
     DuplicateLayer,
     Intake,
-    IntakeUnavailable,
     RecentCommits,
     Taken,
 )
 from onefill.ports.hints import Inbox
+from onefill.ports.intake import IntakeUnavailable
 from onefill.ports.metrics import Metrics
 from onefill.ports.signal_log import NewSignal
 from turns import settle, turn

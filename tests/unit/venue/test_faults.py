@@ -8,6 +8,7 @@ import pytest
 
 from onefill.venue.clock import Dice
 from onefill.venue.faults import Fault, FaultKind, Faults, read_fault
+from onefill.venue.wire import Reply
 
 PLACE = {"kind": "place", "path": "/fapi/v1/order", "symbol": "SIM001", "side": "BUY"}
 
@@ -18,6 +19,27 @@ def in_force(**wish: object) -> Faults:
     faults = Faults(Dice(1))
     faults.add(fault)
     return faults
+
+
+USUAL = Reply(503, b"usual")
+
+
+@pytest.mark.parametrize(
+    ("wish", "reply"),
+    [
+        ({}, USUAL),
+        ({"status": 408}, Reply(408, b"usual")),
+        ({"body": {"code": -1007}}, Reply(503, b'{"code":-1007}')),
+        ({"status": 502, "body": "<html>"}, Reply(502, b"<html>")),
+        ({"body": ""}, Reply(503, b"")),
+    ],
+)
+def test_an_answer_is_the_usual_one_but_for_what_is_set(
+    wish: dict[str, object], reply: Reply
+) -> None:
+    fault = read_fault({"kind": "lying_400", **wish})
+    assert isinstance(fault, Fault)
+    assert fault.said(USUAL) == reply
 
 
 def test_next_counts_down_and_ends_the_fault() -> None:
@@ -83,6 +105,10 @@ def test_several_kinds_strike_together_and_one_kind_once() -> None:
         {"kind": "stall", "match": "SIM001"},
         {"kind": "partial_fill"},
         {"kind": "stall", "mss": 1},
+        {"kind": "stall", "status": 400},
+        {"kind": "reject", "status": "soon"},
+        {"kind": "reject", "status": 99},
+        {"kind": "reject", "body": 5},
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused_with_the_reason(wish: dict[str, object]) -> None:

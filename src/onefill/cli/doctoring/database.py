@@ -29,7 +29,7 @@ SELECT current_setting('server_version') AS version,
 """
 
 
-async def database(url: str, clock: Clock) -> AsyncIterator[Finding]:
+async def database(url: str, clock: Clock, pooled: bool) -> AsyncIterator[Finding]:
     """Look at the database of this address; empty is the embedded one."""
     if not url:
         yield _embedded()
@@ -46,7 +46,7 @@ async def database(url: str, clock: Clock) -> AsyncIterator[Finding]:
         for finding in _settings(facts):
             yield finding
         yield await _clock(connection, clock)
-        yield await _directness(connection)
+        yield await _directness(connection, pooled)
     finally:
         await connection.close(timeout=_CONNECT_S)
 
@@ -88,15 +88,18 @@ async def _clock(connection: asyncpg.Connection, clock: Clock) -> Finding:
     return skew("database clock", (theirs - middle).total_seconds() * 1000, worst_ms=_SKEW_MS)
 
 
-async def _directness(connection: asyncpg.Connection) -> Finding:
+async def _directness(connection: asyncpg.Connection, pooled: bool) -> Finding:
     """A transaction pooler gives each transaction whatever server session is free: locks and
-    settings of a session, on which the lease rests, would be lost."""
+    settings of a session would be lost, and prepared statements."""
     seen = set()
     await connection.execute(f"SET application_name = '{_NAME}'")
     for _ in range(_TRANSACTIONS):
         async with connection.transaction():
             seen.add(await connection.fetchrow(_SESSION))
-    remedy = "Connect directly, or through a pooler in session mode."
+    if pooled:
+        quicker = "Connect directly, and unset database.pooled: a death is then noticed at once."
+        return warn("connection", "pooled: leases alone notice a dead leader", quicker)
+    remedy = "Connect directly, or set database.pooled = true."
     if len(seen) > 1 or any(name != _NAME for _, name in seen):
         return fail("connection", "goes through a transaction pooler", remedy)
     if any(pid != connection.get_server_pid() for pid, _ in seen):

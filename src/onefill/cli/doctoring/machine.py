@@ -14,6 +14,7 @@ from onefill.cli.doctoring.finding import Finding, fail, ok, warn
 from onefill.cli.errors import Unreachable
 from onefill.config.rules import instruments_of
 from onefill.config.settings import Settings
+from onefill.disk.spool import found_in, spool_folder
 
 _WARN_BELOW_BYTES = 2_000_000_000
 _FAIL_BELOW_BYTES = 200_000_000
@@ -24,6 +25,7 @@ def machine(settings: Settings) -> Iterator[Finding]:
     yield _port(settings.host, settings.port)
     yield _directory(settings.data)
     yield _disk(settings.data)
+    yield _spool(settings.data)
     yield _zones(settings)
 
 
@@ -67,6 +69,15 @@ def _disk(data: Path) -> Finding:
     if free < _WARN_BELOW_BYTES:
         return warn("disk", found, "Make room before the disk is full.")
     return ok("disk", found)
+
+
+def _spool(data: Path) -> Finding:
+    """Signals that wait for the database, whether an instance runs or not."""
+    waiting = sum(signals for _, signals, _ in found_in(spool_folder(data)))
+    if waiting:
+        remedy = "Start the database and the instance: they are taken in by themselves."
+        return warn("spool", f"{waiting} signals wait for the database", remedy)
+    return ok("spool", "empty")
 
 
 def _zones(settings: Settings) -> Finding:

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
+from onefill.brokers.meter import RateRow
 from onefill.core.intent import OrderRequest, OrderType
 from onefill.core.money import ZERO, plain
 
@@ -33,11 +34,14 @@ class _Symbol(msgspec.Struct, frozen=True, rename="camel"):
     filters: list[_Filter]
 
 
-class _Listing(msgspec.Struct, frozen=True):
+class Listing(msgspec.Struct, frozen=True, rename="camel"):
+    """What exchangeInfo says, as far as it is needed."""
+
     symbols: list[_Symbol]
+    rate_limits: list[RateRow] = []
 
 
-listing_decoder = msgspec.json.Decoder(_Listing)
+listing_decoder = msgspec.json.Decoder(Listing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +74,15 @@ class SymbolRules:
     notional_least: Decimal
 
 
-def rules_of(listing: _Listing) -> Mapping[str, SymbolRules]:
+def rules_of(listing: Listing) -> Mapping[str, SymbolRules]:
     """The filters of each listed symbol."""
     return {row.symbol: _rules(row.status, row.filters) for row in listing.symbols}
+
+
+def largest(order: OrderRequest, rules: Mapping[str, SymbolRules]) -> Decimal | None:
+    """The largest quantity of such an order; None where there is no limit, or it is not known."""
+    mine = rules.get(order.symbol)
+    return _bounds_of(order, mine).most or None if mine is not None else None
 
 
 def complaint(order: OrderRequest, rules: Mapping[str, SymbolRules]) -> str | None:
@@ -82,12 +92,16 @@ def complaint(order: OrderRequest, rules: Mapping[str, SymbolRules]) -> str | No
         return None
     if not mine.is_trading and not order.reduce_only:
         return f"{order.symbol} does not trade now"
-    at_market = order.order_type is OrderType.MARKET
-    bounds = mine.market_quantity if at_market else mine.quantity
-    found = bounds.complaint("the quantity", order.quantity)
+    found = _bounds_of(order, mine).complaint("the quantity", order.quantity)
     if found is None and order.price is not None:
         found = mine.price.complaint("the price", order.price) or _too_little(order, mine)
+    if found is None and order.trigger_price is not None:
+        found = mine.price.complaint("the trigger price", order.trigger_price)
     return None if found is None else f"{order.symbol}: {found}"
+
+
+def _bounds_of(order: OrderRequest, rules: SymbolRules) -> Bounds:
+    return rules.quantity if order.order_type is OrderType.LIMIT else rules.market_quantity
 
 
 def _too_little(order: OrderRequest, rules: SymbolRules) -> str | None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from onefill.brokers.binance_words import NO_SUCH_SYMBOL, refusal_of
+from onefill.brokers.binance.words import NO_SUCH_SYMBOL, refusal_of
 from onefill.brokers.http import Reply
 from onefill.brokers.outcome import excerpt
 from onefill.core.errors import BrokerUnavailable

@@ -13,9 +13,22 @@ import msgspec
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
 from onefill.brokers.outcome import Rule, Verdict, find_rule, json_of
-from onefill.core.intent import OrderIntent, OrderType, Verb
+from onefill.core.intent import Denial, OrderIntent, OrderRequest, OrderType
 from onefill.core.money import ZERO, plain
-from onefill.core.report import OrderReport, OrderStatus
+from onefill.core.report import NotPlaced, OrderReport, OrderStatus
+
+WEIGHTS = {
+    "/fapi/v1/openOrders": 40,
+    "/fapi/v1/openAlgoOrders": 40,
+    "/fapi/v1/positionSide/dual": 30,
+    "/fapi/v1/allOrders": 5,
+    "/fapi/v1/allAlgoOrders": 5,
+    "/fapi/v3/positionRisk": 5,
+    "/fapi/v3/balance": 5,
+    "/fapi/v1/ticker/bookTicker": 5,
+    "/fapi/v1/ticker/price": 2,
+}
+"""What a question weighs that does not weigh 1."""
 
 NO_SUCH_ORDER = -2013
 NO_SUCH_SYMBOL = -1121
@@ -33,7 +46,7 @@ _REFUSED_CODES = (
     *(-2023, -2024, -2025, -2026, -2027, -2028),  # liquidation, position, open orders, leverage
     *(-4001, -4002, -4003, -4004, -4005, -4006),  # price and quantity outside their bounds
     *(-4013, -4014, -4015, -4016, -4023, -4024),  # price, tick, id, multiplier, step
-    *(-4061, -4062, -4118, -4120, -4131, -4136, -4140, -4141, -4164),  # side, mode, filters
+    *(-4061, -4062, -4118, -4120, -4130, -4131, -4136, -4140, -4141, -4164),  # side, mode, filters
     *(-5021, -5022),  # fill-or-kill and post-only orders that could not be
 )
 """Refusals that come before an order is made. A code that is not here proves nothing."""
@@ -50,7 +63,14 @@ DEFINITE: tuple[Rule, ...] = (
     Rule(400, -4116, Verdict.EXISTS),
 )
 
-_STATUSES = {
+DENIALS = {
+    -2021: Denial.WOULD_TRIGGER,
+    -2022: Denial.NOTHING_TO_REDUCE,
+    -4130: Denial.STOP_EXISTS,
+}
+"""Refusals after which whoever asked decides anew."""
+
+STATUSES = {
     "NEW": OrderStatus.OPEN,
     "PARTIALLY_FILLED": OrderStatus.PARTIALLY_FILLED,
     "FILLED": OrderStatus.FILLED,
@@ -102,6 +122,13 @@ class ModeRow(msgspec.Struct, frozen=True, rename="camel"):
     dual_side_position: bool
 
 
+class KeyRow(msgspec.Struct, frozen=True, rename="camel"):
+    """The key of the account's user stream."""
+
+    listen_key: str
+
+
+key_decoder = msgspec.json.Decoder(KeyRow)
 mode_decoder = msgspec.json.Decoder(ModeRow)
 order_decoder = msgspec.json.Decoder(OrderRow)
 orders_decoder = msgspec.json.Decoder(list[OrderRow])
@@ -129,7 +156,17 @@ def rule_of(reply: Reply) -> tuple[Rule, Refusal] | None:
     return None if rule is None else (rule, refusal)
 
 
-def place_parameters(intent: OrderIntent, recv_window_ms: int, timestamp_ms: int) -> str:
+def refused(rule: Rule, refusal: Refusal) -> NotPlaced:
+    """A listed refusal in our words."""
+    return NotPlaced(
+        code=str(refusal.code),
+        message=refusal.msg,
+        retry=rule.verdict is not Verdict.REFUSED,
+        denial=DENIALS.get(refusal.code),
+    )
+
+
+def place_parameters(intent: OrderIntent) -> str:
     """The parameters that place the intent's order, percent-encoded, still unsigned."""
     order = intent.order
     parts = [
@@ -140,30 +177,14 @@ def place_parameters(intent: OrderIntent, recv_window_ms: int, timestamp_ms: int
         parts.append(f"&timeInForce=GTC&price={plain(order.price)}")
     if order.reduce_only:
         parts.append("&reduceOnly=true")
-    parts.append(
-        f"&newClientOrderId={intent.client_order_id}&newOrderRespType=RESULT"
-        f"&recvWindow={recv_window_ms}&timestamp={timestamp_ms}"
-    )
+    parts.append(f"&newClientOrderId={intent.client_order_id}&newOrderRespType=RESULT")
     return "".join(parts)
 
 
-def change_parameters(intent: OrderIntent, recv_window_ms: int, timestamp_ms: int) -> str:
-    """The parameters that cancel or change the intent's target, still unsigned."""
-    order = intent.order
-    parts = [f"symbol={quote(order.symbol, safe='')}&{key_of(intent)}"]
-    if intent.verb is Verb.MODIFY and order.price is not None:
-        parts.append(
-            f"&side={order.side}&quantity={plain(order.quantity)}&price={plain(order.price)}"
-        )
-    parts.append(f"&recvWindow={recv_window_ms}&timestamp={timestamp_ms}")
-    return "".join(parts)
-
-
-def key_of(change: OrderIntent) -> str:
-    """What names the target of a cancel or a change."""
-    if change.target_order_id is not None:
-        return f"orderId={quote(change.target_order_id, safe='')}"
-    return f"origClientOrderId={change.target}"
+def new_values(order: OrderRequest) -> str:
+    """What a change of an order asks for, beside its name: absolute values."""
+    price = f"&price={plain(order.price)}" if order.price is not None else ""
+    return f"&side={order.side}&quantity={plain(order.quantity)}{price}"
 
 
 def order_of(body: bytes) -> OrderRow | None:
@@ -180,7 +201,7 @@ def is_sound(row: OrderRow) -> bool:
     figures = (row.orig_qty, row.executed_qty, row.cum_quote or ZERO, row.avg_price or ZERO)
     if not all(figure.is_finite() and figure >= 0 for figure in figures):
         return False
-    if row.order_id <= 0 or row.status not in _STATUSES:
+    if row.order_id <= 0 or row.status not in STATUSES:
         return False
     # Close-position orders state no quantity; all others never fill more than they ask for.
     is_within = row.executed_qty <= row.orig_qty
@@ -197,7 +218,7 @@ def report_of(row: OrderRow) -> OrderReport:
     is_complete = row.executed_qty == 0 or value > 0
     return OrderReport(
         broker_order_id=str(row.order_id),
-        status=_STATUSES[row.status] if is_complete else OrderStatus.OPEN,
+        status=STATUSES[row.status] if is_complete else OrderStatus.OPEN,
         filled_quantity=row.executed_qty if is_complete else ZERO,
         filled_value=value,
         client_order_id=row.client_order_id or None,
@@ -226,9 +247,3 @@ def sighting_of(row: OrderRow) -> Sighting:
         quantity=row.orig_qty,
         mark=row.client_order_id,
     )
-
-
-def is_shaped_like(row: OrderRow, intent: OrderIntent) -> bool:
-    """Whether the order can be the intent's: same symbol, side and quantity."""
-    order = intent.order
-    return (row.symbol, row.side, row.orig_qty) == (order.symbol, order.side, order.quantity)

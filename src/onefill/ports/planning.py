@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from onefill.core.book import Decision, Mark, Situation
+from onefill.core.book import ChaseStep, Decision, Mark, Situation
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position, PositionStatus, Rollover
 from onefill.core.signal import END_STATUSES, ENTRIES, LoggedSignal, SignalStatus
 from onefill.ports.trading import ContinueExits, Decide, Decided, Read
-from onefill.postgres.books import PositionChange, SignalNews
-from onefill.postgres.connection import Row
 
 _log = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
+"""An undecided signal as its store has it: id, kind, fingerprint, payload, received_at."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionChange:
+    """A position as it was read (None: it is new), and as it is to be written."""
+
+    before: Position | None
+    after: Position
+
+
+@dataclass(frozen=True, slots=True)
+class SignalNews:
+    """A signal's next step. numbers: JSON, or None."""
+
+    signal_id: int
+    status: SignalStatus
+    reason: str | None = None
+    numbers: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +58,7 @@ class Plan:
     changed: set[PositionId] = field(default_factory=set)
     intents: dict[ClientOrderId, OrderIntent] = field(default_factory=dict)
     withdrawn: dict[ClientOrderId, str] = field(default_factory=dict)
+    chased: list[ChaseStep] = field(default_factory=list)
     news: list[SignalNews] = field(default_factory=list)
     lanes: list[tuple[Lane, datetime | None, tuple[Mark, ...]]] = field(default_factory=list)
     waiting: list[Lane] = field(default_factory=list)
@@ -85,6 +106,7 @@ class Plan:
             self.positions[position.id] = position
             self.changed.add(position.id)
         self.intents.update((intent.client_order_id, intent) for intent in decision.intents)
+        self.chased += decision.chased
         self.alarms += decision.alarms
         reason = decision.reason or "overtaken"
         self.withdrawn.update((name, reason) for name in decision.withdraw)
@@ -103,15 +125,15 @@ def plan_lane(
     rows: the next `limit` in their order, then further ones that may only overtake.
     """
     seen = situation
-    situation = _continue_exits(plan, situation, policy)
+    coming = rows[0]["signal_time"] if rows else None
+    situation = _continue_exits(plan, replace(situation, heard_at=coming), policy)
     waits = False
     for place, row in enumerate(rows):
         may_come = row["kind"] not in ENTRIES if waits else place < limit
         if not may_come:
             continue
-        after = _decide_next(plan, situation, row, policy)
-        waits = waits or after is None
-        situation = after or situation
+        situation, must_wait = _decide_next(plan, situation, row, policy)
+        waits = waits or must_wait
     if waits:
         plan.waiting.append(situation.lane)
     elif len(rows) >= limit:
@@ -121,7 +143,8 @@ def plan_lane(
 
 
 def _continue_exits(plan: Plan, situation: Situation, policy: Policy) -> Situation:
-    if not any(_is_unfinished(position) for position in situation.here):
+    is_chasing = any(intent.chase is not None for intent in situation.intents)
+    if not is_chasing and not any(_is_unfinished(position) for position in situation.here):
         return situation
     try:
         decision = policy.exits(situation)
@@ -139,8 +162,10 @@ def _is_unfinished(position: Position) -> bool:
     return position.status in unfinished or position.rollover is Rollover.PENDING
 
 
-def _decide_next(plan: Plan, situation: Situation, row: Row, policy: Policy) -> Situation | None:
-    """The situation after the signal of this row; None when it must wait.
+def _decide_next(
+    plan: Plan, situation: Situation, row: Row, policy: Policy
+) -> tuple[Situation, bool]:
+    """The situation after the signal of this row, and whether that must wait.
 
     A payload that can't be read, or rules that break on it, end this one signal as failed.
     """
@@ -154,17 +179,17 @@ def _decide_next(plan: Plan, situation: Situation, row: Row, policy: Policy) -> 
     except Exception as error:
         _log.exception("a signal can't be decided", extra={"signal_id": logged.id})
         return _failed(plan, situation, row, str(error))
-    if decision.wait:
-        return None
     plan.take(decision)
+    if decision.wait:
+        return after, True
     numbers = json.dumps(dict(decision.numbers)) if decision.numbers else None
     plan.news.append(SignalNews(logged.id, decision.status, decision.reason, numbers))
-    return after
+    return after, False
 
 
-def _failed(plan: Plan, situation: Situation, row: Row, reason: str) -> Situation:
+def _failed(plan: Plan, situation: Situation, row: Row, reason: str) -> tuple[Situation, bool]:
     plan.news.append(SignalNews(row["id"], SignalStatus.FAILED, reason))
-    return situation
+    return situation, False
 
 
 def _logged(row: Row, read: Read) -> LoggedSignal:

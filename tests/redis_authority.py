@@ -1,0 +1,69 @@
+"""Redis behind all ports of the authority, for the contract's tests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from onefill.ports.clock import RealClock
+from onefill.ports.lease import Holder
+from onefill.ports.views import Actor
+from onefill.redis.authority import RedisAuthority as Authority
+from onefill.redis.connection import RedisConnection
+from onefill.redis.controls import RedisControls
+from onefill.redis.lease import RedisLeaseStore
+from onefill.redis.memory import NoMemory
+from onefill.redis.signal_log import RedisSignalLog
+from onefill.redis.trading import RedisTradingStore, Terms
+from trading_support import CAPITAL, read_payload
+
+
+class RedisAuthority:
+    """Each instance has connections of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._connections: list[RedisConnection] = []
+
+    def connection(self) -> RedisConnection:
+        """A new one."""
+        connection = RedisConnection(self.url, RealClock(), call_timeout_ms=5_000)
+        self._connections.append(connection)
+        return connection
+
+    def leases(self, me: Holder) -> RedisLeaseStore:
+        """The leases."""
+        return RedisLeaseStore(self.connection())
+
+    def store(self) -> Authority:
+        """The books."""
+        return Authority(self.connection(), NoMemory())
+
+    def signals(self, me: Holder) -> RedisSignalLog:
+        """The signal log."""
+        return RedisSignalLog(self.store(), me.instance)
+
+    def trading(self, me: Holder) -> RedisTradingStore:
+        """The trade path."""
+        terms = Terms(read=read_payload, initial_capital=CAPITAL)
+        return RedisTradingStore(self.store(), me, terms)
+
+    async def pause(self, paused: bool, *, exits: bool = False) -> None:
+        """Pause trading, or resume it."""
+        controls, by = RedisControls(self.store()), Actor(name="a test", address=None)
+        if paused:
+            await controls.pause(by, "", exits=exits)
+        else:
+            await controls.resume(by, "")
+
+    async def lose_signals(self) -> None:
+        """Lose everything."""
+        await self.connection().call("FLUSHALL")
+
+    async def now(self) -> datetime:
+        """The server's time."""
+        return await self.store().now()
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        for connection in self._connections:
+            await connection.close()
