@@ -23,6 +23,7 @@ from onefill.ports.failpoints import Failpoint
 from support import until
 from wires import Notifications, wire_to_postgres
 
+LONG = pytest.mark.long
 TAKE = "/api/ginie/take-control"
 HASTY = {"ONEFILL_TAKEOVER__DRAIN_MS": "500", "ONEFILL_TAKEOVER__FORCED_AFTER_MS": "2000"}
 SLOW_LEASE = {"ONEFILL_LEASE__TTL_MS": "60000", "ONEFILL_LEASE__GIVE_UP_MS": "30000"}
@@ -63,7 +64,9 @@ def repeated(heard: Counter[str]) -> Callable[[], Notifications]:
 
 
 @pytest.mark.req("CTL-11")
-@pytest.mark.parametrize("line", [lost, repeated], ids=["lost", "five times"])
+@pytest.mark.parametrize(
+    "line", [pytest.param(lost, id="lost"), pytest.param(repeated, id="five times", marks=LONG)]
+)
 async def test_lost_and_repeated_messages_change_nothing(
     database_url: str, tmp_path: Path, line: Callable[[Counter[str]], Callable[[], Notifications]]
 ) -> None:
@@ -133,7 +136,7 @@ _SPACE = NAMESPACE_DNS
 
 
 @pytest.mark.req("CTL-11", "CTL-13", "ORD-7")
-@pytest.mark.parametrize("mode", ["active-active", "active-standby"])
+@pytest.mark.parametrize("mode", [pytest.param("active-active", marks=LONG), "active-standby"])
 async def test_a_holder_that_hangs_while_it_drains_hands_over_when_its_time_is_over(
     database_url: str, tmp_path: Path, mode: str
 ) -> None:
@@ -172,7 +175,11 @@ async def test_a_holder_that_stops_dead_while_it_drains_is_forced(
 @pytest.mark.req("CTL-11", "CTL-5")
 @pytest.mark.parametrize(
     "point",
-    [Failpoint.TAKEOVER_REQUESTED, Failpoint.TAKEOVER_READY, Failpoint.TAKEOVER_TAKEN],
+    [
+        pytest.param(Failpoint.TAKEOVER_REQUESTED, marks=LONG),
+        Failpoint.TAKEOVER_READY,
+        pytest.param(Failpoint.TAKEOVER_TAKEN, marks=LONG),
+    ],
     ids=str,
 )
 async def test_a_requester_that_dies_at_any_step_leaves_one_leader_and_no_order_behind(
@@ -192,7 +199,9 @@ async def test_a_requester_that_dies_at_any_step_leaves_one_leader_and_no_order_
 
 @pytest.mark.req("CTL-11", "CTL-5")
 @pytest.mark.parametrize(
-    "point", [Failpoint.HANDOVER_DRAINED, Failpoint.HANDOVER_TRANSFERRED], ids=str
+    "point",
+    [pytest.param(Failpoint.HANDOVER_DRAINED, marks=LONG), Failpoint.HANDOVER_TRANSFERRED],
+    ids=str,
 )
 async def test_a_holder_that_dies_while_it_hands_over_has_handed_over(
     database_url: str, tmp_path: Path, point: Failpoint
