@@ -97,11 +97,18 @@ class PostgresServer:
         shutil.copytree(self._cluster, folder)
         self.go()
 
-    def put_back(self, folder: Path) -> None:
-        """Run on that copy from now on: what was written since is lost."""
+    def put_back(self, folder: Path, *, promoted: bool = False) -> None:
+        """Run on that copy from now on: what was written since is lost.
+
+        promoted: as after a recovery to a point in time, on a new timeline.
+        """
         self.halt()
         shutil.rmtree(self._cluster)
         shutil.copytree(folder, self._cluster)
+        if promoted:
+            (self._cluster / "recovery.signal").touch()
+            with (self._cluster / "postgresql.auto.conf").open("a") as settings:
+                settings.write("restore_command = 'false'\n")
         self.go()
 
     @property
@@ -127,6 +134,12 @@ class PostgresServer:
             self._has_template = True
         name = f"test_{next(self._numbers)}"
         self._run(self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}"))
+        return name
+
+    def create_bare_database(self) -> str:
+        """Make a new database with nothing in it, and return its name."""
+        name = f"bare_{next(self._numbers)}"
+        self._run(self._execute(f"CREATE DATABASE {name}"))
         return name
 
     def drop_database(self, name: str) -> None:

@@ -48,7 +48,7 @@ async def until_states(here: World, **wanted: int) -> None:
         rows = await here.rows("SELECT state FROM order_intents")
         return Counter(row["state"] for row in rows) == Counter(wanted)
 
-    await until(reached, 20)
+    await until(reached, 40)
 
 
 async def until_listens(here: World, name: str = "prod", times: int = 1) -> None:
@@ -58,7 +58,7 @@ async def until_listens(here: World, name: str = "prod", times: int = 1) -> None
     def connected() -> bool:
         return log.read_text().count("listener.connected") >= times
 
-    await until(connected, 20)
+    await until(connected, 40)
 
 
 async def judge(here: World, quantity: int) -> None:
@@ -85,7 +85,7 @@ async def test_fills_arrive_by_the_stream_while_nobody_polls(
         for price in ("90", "89", "88"):
             await tell_venue(here, "/price", symbol="SIM001", price=price)
         await until_states(here, FILLED=1)
-        await here.until_all_ended(5)
+        await here.until_all_ended(20)
         await judge(here, 3)
         (row,) = await here.rows("SELECT count(*) AS trades FROM broker_trades")
         assert row["trades"] == 3

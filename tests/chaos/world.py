@@ -47,7 +47,7 @@ class World:
                 {**self.environment, "ONEFILL_ACTIVE_BY_DEFAULT": preferred, **variables}
             )
         for name in names:
-            await self[name].up()
+            await self[name].up(60)
 
     async def ask(self, name: str, path: str, body: object = None) -> tuple[int, Any]:
         """One call of an instance's API by the operator; the status and the document."""

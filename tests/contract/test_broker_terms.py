@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import json
 import urllib.error
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -20,6 +21,8 @@ from onefill.core.report import Placed
 from onefill.ports.clock import RealClock
 
 __all__ = ["paper_venues"]
+
+MODE, ORDER = "/fapi/v1/positionSide/dual", "/fapi/v1/order"
 
 
 @pytest.fixture
@@ -80,25 +83,51 @@ async def test_a_margin_mode_that_is_occupied_stops_the_start_with_the_way_out(
     assert "Close the symbol's position" in refused.value.remedy
 
 
-@pytest.mark.req("ORD-12")
-async def test_hedge_mode_is_told_with_the_way_out_and_takes_no_orders(tmp_path: Path) -> None:
+@pytest.fixture
+def hedged(tmp_path: Path) -> Iterator[PaperVenue]:
+    """A venue of its own whose account is in hedge mode."""
     venue = PaperVenue(tmp_path, "B")
-    try:
-        mode = "/fapi/v1/positionSide/dual"
-        signed(venue, "POST", mode, dualSidePosition="true")
-        with pytest.raises(urllib.error.HTTPError) as unchanged:
-            signed(venue, "POST", mode, dualSidePosition="true")
-        assert b"-4059" in unchanged.value.read()
-        with pytest.raises(BrokerUnavailable, match="hedge mode") as refused:
-            async with started(venue):
-                pass
-        assert "one-way mode" in refused.value.remedy
-        wish = {"symbol": "SIM001", "side": "BUY", "type": "MARKET", "quantity": 1}
-        with pytest.raises(urllib.error.HTTPError) as no_order:
-            signed(venue, "POST", "/fapi/v1/order", **wish)
-        assert b"-4061" in no_order.value.read()
-        signed(venue, "POST", mode, dualSidePosition="false")
-        async with started(venue) as broker:
-            assert await broker.positions() == {}
-    finally:
-        venue.close()
+    signed(venue, "POST", MODE, dualSidePosition="true")
+    yield venue
+    venue.close()
+
+
+def refused(venue: PaperVenue, path: str, **params: object) -> int:
+    """The code with which the venue refuses this."""
+    with pytest.raises(urllib.error.HTTPError) as error:
+        signed(venue, "POST", path, **params)
+    code: int = json.load(error.value)["code"]
+    return code
+
+
+@pytest.mark.req("ORD-12")
+async def test_hedge_mode_is_told_at_the_start_with_the_way_out(hedged: PaperVenue) -> None:
+    assert refused(hedged, MODE, dualSidePosition="true") == -4059
+    with pytest.raises(BrokerUnavailable, match="hedge mode") as told:
+        async with started(hedged):
+            pass
+    assert "one-way mode" in told.value.remedy
+    signed(hedged, "POST", MODE, dualSidePosition="false")
+    async with started(hedged) as broker:
+        assert await broker.positions() == {}
+
+
+@pytest.mark.req("ORD-12", "ORD-13")
+def test_in_hedge_mode_each_side_is_a_position_of_its_own(hedged: PaperVenue) -> None:
+    order = {"symbol": "SIM001", "type": "MARKET", "quantity": 3}
+    long, short = {"positionSide": "LONG"}, {"positionSide": "SHORT"}
+    assert refused(hedged, ORDER, **order, side="BUY") == -4061
+    assert refused(hedged, ORDER, **order, side="BUY", reduceOnly="true", **long) == -1106
+    assert refused(hedged, ORDER, **order, side="SELL", **long) == -2022
+    signed(hedged, "POST", ORDER, **order, side="BUY", **long)
+    signed(hedged, "POST", ORDER, **{**order, "quantity": 2}, side="SELL", **short)
+    rows = signed(hedged, "GET", "/fapi/v3/positionRisk")
+    assert {r["positionSide"]: r["positionAmt"] for r in rows} == {"LONG": "3", "SHORT": "-2"}
+    stop = {"algoType": "CONDITIONAL", "type": "STOP_MARKET", "triggerPrice": 90, "quantity": 9}
+    signed(hedged, "POST", "/fapi/v1/algoOrder", symbol="SIM001", side="SELL", **stop, **long)
+    hedged.call("POST", "/price", {"symbol": "SIM001", "price": "89"})
+    (row,) = signed(hedged, "GET", "/fapi/v3/positionRisk")
+    assert (row["positionSide"], row["positionAmt"]) == ("SHORT", "-2")
+    assert refused(hedged, MODE, dualSidePosition="false") == -4068
+    held = hedged.call("GET", "/positions")["positions"]
+    assert [(p["position_side"], p["quantity"]) for p in held] == [("SHORT", "-2")]

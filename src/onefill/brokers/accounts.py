@@ -39,6 +39,7 @@ class BinanceAccount:
     recv_window_ms: how long a signed request stays valid at the venue. send_within_ms: how long
     an order may wait for its socket. visibility_lag_ms: how long after its expiry an order may
     still appear (live only: the paper venue declares its own). margin_ms: added to it.
+    source_address: the local address that requests leave from; empty is any.
     stream_url: the user stream's address without its key; empty is beside base_url.
     prolong_key_every_s: a key of the stream is good for an hour. symbols: terms to set at start.
     """
@@ -53,6 +54,7 @@ class BinanceAccount:
     visibility_lag_ms: int = _LIVE_LAG_MS_MIN
     margin_ms: int = 0
     resync_every_s: float = 60.0
+    source_address: str = ""
     stream_url: str = ""
     prolong_key_every_s: float = 1_500.0
     symbols: Mapping[str, SymbolTerms] = field(default_factory=dict)
@@ -101,6 +103,7 @@ class OpenAlgoAccount:
     units_per_contract, by the symbol's root (GOLDM: 100), is needed where it is contracts.
     visibility_lag_ms: how long to look for an order whose answer was lost before a person must.
     rates: what the broker behind it allows; of the paper venue, what that declares.
+    source_address: the local address that requests leave from; empty is any.
     """
 
     base_url: str
@@ -113,6 +116,7 @@ class OpenAlgoAccount:
     send_within_ms: int = 2_000
     visibility_lag_ms: int = 120_000
     rates: Rates = field(default_factory=Rates)
+    source_address: str = ""
     http: HttpLimits = field(default_factory=HttpLimits)
 
     def __post_init__(self) -> None:

@@ -102,8 +102,15 @@ class Http:
     """
 
     def __init__(
-        self, base_url: str, clock: Clock, limits: HttpLimits, meter: Meter | None = None
+        self,
+        base_url: str,
+        clock: Clock,
+        limits: HttpLimits,
+        meter: Meter | None = None,
+        *,
+        source_address: str = "",
     ) -> None:
+        self._source = (source_address, 0) if source_address else None
         self.meter = meter or Meter(base_url, clock)
         self.base_url = base_url.rstrip("/")
         self._clock = clock
@@ -118,6 +125,7 @@ class Http:
             limit=self._limits.connections_max,
             keepalive_timeout=self._limits.idle_s,
             ttl_dns_cache=60,
+            local_addr=self._source,
             # The machine's own, whatever else is installed: aiohttp would pick another one.
             resolver=aiohttp.ThreadedResolver(),
         )

@@ -71,6 +71,9 @@ async def recognise(
         return owned[0]
     if not candidates:
         return Absent(conclusive=False, detail="no order like it in the broker's book")
+    if intent.signed_at is None:
+        # Whether it was sent, in a history that was lost, nobody knows: so looks prove nothing.
+        return NoAnswer(detail=f"orders like it: {', '.join(candidates)}; none bears its mark")
     if len(candidates) > 1 or rivals:
         others = ", ".join(rival.client_order_id for rival in rivals) or "none"
         return NoAnswer(

@@ -24,8 +24,8 @@ from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, OrderRequest, Verb
-from onefill.core.money import plain
+from onefill.core.intent import OrderIntent, OrderRequest, OrderType, Verb
+from onefill.core.money import ZERO, plain
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
     Absent,
@@ -75,7 +75,13 @@ class OpenAlgoBroker:
         self._units = words.UnitConverter(account)
         self._meter = Meter(f"{self.name}/{account.account}", clock, rates)
         self._meter.rates = account.rates
-        self._http = Http(account.base_url, clock, account.http, self._meter)
+        self._http = Http(
+            account.base_url,
+            clock,
+            account.http,
+            self._meter,
+            source_address=account.source_address,
+        )
         self._capabilities = _capabilities(account.visibility_lag_ms, account.rates)
 
     @property
@@ -91,6 +97,16 @@ class OpenAlgoBroker:
             self._meter.rates = declared.rates
             self._capabilities = _capabilities(declared.lag_ms, declared.rates)
         await self._ask("funds")
+
+    async def refuses_us(self) -> str | None:
+        """Its own words where it takes neither our key, nor our address, nor the day's session."""
+        await self._http.start()
+        reply = await self._post("funds")
+        if words.data_of(reply) is not None:
+            return None
+        if reply.status in (401, 403):
+            return self._quote(reply)
+        raise self._unreadable(reply)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -177,10 +193,10 @@ class OpenAlgoBroker:
             "symbol": order.symbol,
             "action": order.side.value,
             "product": self._login.product,
-            "pricetype": order.order_type.value,
+            "pricetype": words.price_type(order.order_type),
             "quantity": plain(quantity),
             "price": plain(order.price) if order.price is not None else "0",
-            "trigger_price": "0",
+            "trigger_price": plain(order.trigger_price or ZERO),
             "disclosed_quantity": "0",
         }
 
@@ -301,6 +317,8 @@ def _capabilities(lag_ms: int, rates: Rates) -> Capabilities:
         states_fills=True,
         native_reduce_only=False,
         modifications_max=25,
+        conditional=frozenset({OrderType.STOP_MARKET}),
+        changes_conditional=True,
         definite_refusals=frozenset(f"HTTP {rule.status} {rule.says}" for rule in words.DEFINITE),
         order_rates=rates.orders,
     )

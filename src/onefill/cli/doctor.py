@@ -52,6 +52,7 @@ def doctor(
 
 async def _examine(settings: Settings) -> list[Finding]:
     from onefill.cli.doctoring.database import database
+    from onefill.cli.doctoring.logins import logins
     from onefill.cli.doctoring.machine import machine
     from onefill.cli.doctoring.redis import redis
     from onefill.cli.doctoring.secrecy import secrecy
@@ -62,6 +63,7 @@ async def _examine(settings: Settings) -> list[Finding]:
     url, pooled = settings.database.url.get_secret_value(), settings.database.pooled
     found = [finding async for finding in database(url, clock, pooled)]
     found += [finding async for finding in redis(settings, clock)]
+    found += [finding async for finding in logins(settings, clock)]
     return [*found, *venues(settings, clock), *secrecy(settings), *machine(settings)]
 
 

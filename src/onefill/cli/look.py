@@ -228,6 +228,10 @@ def _worries(who: dict[str, Any]) -> Iterator[str]:
         by = escaped(who.get("paused_by"))
         too = " [bold red]with its exits and stops[/]" if who.get("exits_paused") else ""
         yield f"[yellow]Trading is paused{too} by {by}; `onefill resume` ends that.[/]"
+    if who.get("loss"):
+        since, found = who["loss"]["noticed_at"], escaped(who["loss"]["found"])
+        yield f"[bold red]SAFE since {since}: {found}.[/]"
+        yield "Nothing is sent; see `onefill reconcile --last`, or `onefill end-safe`."
     if who.get("spooled"):
         yield f"[bold red]{who['spooled']} signals wait in the spool for the database.[/]"
     for name in ("in_doubt", "quarantined"):

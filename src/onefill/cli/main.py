@@ -16,6 +16,7 @@ from onefill.cli import (
     money,
     reconciling,
     replay,
+    safety,
     send,
     serve,
     settling,
@@ -49,6 +50,7 @@ app.command(rich_help_panel=_ACT)(trading.pause)
 app.command(rich_help_panel=_ACT)(trading.resume)
 app.command("take-control", rich_help_panel=_ACT)(control.take_control)
 app.command("release-control", rich_help_panel=_ACT)(control.release_control)
+app.command("end-safe", rich_help_panel=_ACT)(safety.end_safe)
 app.command(rich_help_panel=_ACT)(settling.resolve)
 app.command(rich_help_panel=_ACT)(settling.unblock)
 app.command(rich_help_panel=_ACT)(reconciling.reconcile)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
@@ -30,6 +30,15 @@ class BrokerSettings(Section):
         default=PAPER_ACCOUNT,
         min_length=1,
         description="The account's name in onefill's records; paper and live never share one.",
+    )
+    egress_addresses: tuple[str, ...] = Field(
+        default=(),
+        description="The addresses that are registered there; an instance that leaves by another "
+        "one sends nothing. Empty is any.",
+    )
+    source_address: str = Field(
+        default="",
+        description="The local address that requests leave from; empty lets the system choose.",
     )
 
 
@@ -83,6 +92,10 @@ class OpenAlgoSettings(BrokerSettings):
         default=10,
         ge=0,
         description="How many other requests a second it takes; 0 is no limit.",
+    )
+    session_ends: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^$")] = Field(
+        default="03:00",
+        description="The time of day in India at which its sessions end; empty is not known.",
     )
 
 

@@ -43,6 +43,12 @@ class OrderSettings(Section):
         description="How often the alarm of a quarantined order is repeated until a person "
         "acknowledges it.",
     )
+    may_send_every_s: int = Field(
+        default=15,
+        ge=1,
+        le=3600,
+        description="How often brokers are asked whether they take orders from this instance.",
+    )
     poll_first_ms: int = Field(
         default=5,
         ge=1,

@@ -201,12 +201,24 @@ class Settings(Section):
         default=8095, ge=0, le=65_535, description="The port to listen on; 0 is any free."
     )
     data: Path = Field(
-        default=Path("data"), description="The directory for the embedded database and local files."
+        default=Path("data"),
+        description="The directory for the embedded database and local files; it outlives the "
+        "process, and each instance has its own.",
     )
     venue_url: str = Field(
         default="http://127.0.0.1:9100",
         pattern=r"^https?://\S+$",
         description="The paper venue, where all that is not live trades.",
+    )
+    egress_address: str = Field(
+        default="",
+        description="The address by which this instance is seen from outside; empty asks "
+        "egress_url.",
+    )
+    egress_url: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="A service that answers with its caller's address, as plain text.",
     )
     webhook_secret: SecretStr = Field(
         default=NOTHING,

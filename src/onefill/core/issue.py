@@ -8,7 +8,15 @@ from datetime import datetime
 from decimal import Decimal
 
 from onefill.core.ids import ClientOrderId, client_order_id, deployment_of
-from onefill.core.intent import Chase, OrderIntent, OrderRequest, OrderType, Side, Verb
+from onefill.core.intent import (
+    SLICE_STRIDE,
+    Chase,
+    OrderIntent,
+    OrderRequest,
+    OrderType,
+    Side,
+    Verb,
+)
 from onefill.core.position import Leg, Position
 
 OPEN, CLOSE, TRADE = "open", "close", "trade"
@@ -17,10 +25,17 @@ COMPLETE, UNWIND = "complete", "unwind"
 """Actions on legs that ended unequal: buying what lacks, undoing what is too much."""
 PEEL = "peel"
 """Action on an open position that has grown too large: some of its lots are sold (PF-7)."""
+STOP = "stop"
+"""Action of the order that waits at the broker for the stop of an open position (PF-11)."""
 BUILDING = frozenset({OPEN, COMPLETE, UNWIND, PEEL})
 """Actions after which a position is open, or isn't: while one may fill, that is not known."""
 CANCEL, MODIFY = "cancel", "modify"
 """Actions on an order that is at the broker; their source is that order."""
+
+
+def is_waiting_stop(intent: OrderIntent) -> bool:
+    """Whether it is a position's own stop, waiting at the broker: no order on its way."""
+    return intent.action == STOP and intent.rests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +139,12 @@ def issue_modify(
     return _change(target, Verb.MODIFY, n, wanted, signal_id)
 
 
+def issue_market(target: OrderIntent, n: int, signal_id: int | None = None) -> OrderIntent:
+    """A NEW intent to make of an order that waits at the broker one that trades now, at market."""
+    order = replace(target.order, order_type=OrderType.MARKET, price=None, trigger_price=None)
+    return _change(target, Verb.MODIFY, n, order, signal_id)
+
+
 def issue_rest(target: OrderIntent, cancel: OrderIntent) -> OrderIntent:
     """A NEW intent for what a cancel will leave of its target, at market.
 
@@ -131,21 +152,20 @@ def issue_rest(target: OrderIntent, cancel: OrderIntent) -> OrderIntent:
     remainders). Its source is the target, so that each is the remainder of one order.
     """
     name = target.client_order_id
+    n = cancel.n + target.slice * SLICE_STRIDE
     chase = target.chase or Chase()
     market = replace(
         target.order, quantity=target.remaining, order_type=OrderType.MARKET, price=None
     )
     return OrderIntent(
-        client_order_id=client_order_id(
-            deployment_of(name), name, target.leg, target.action, cancel.n
-        ),
+        client_order_id=client_order_id(deployment_of(name), name, target.leg, target.action, n),
         lane=target.lane,
         portfolio=target.portfolio,
         instrument=target.instrument,
         source=name,
         leg=target.leg,
         action=target.action,
-        n=cancel.n,
+        n=n,
         order=market,
         adds_exposure=False,
         signal_id=target.signal_id,

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState, OrderIntent, Verb
+from onefill.core.money import ZERO
 
 NOTHING_LEFT = "nothing_left"
 NOT_COUNTED = "fills_not_counted"
@@ -28,20 +29,35 @@ def reduced(intents: Mapping[ClientOrderId, OrderIntent]) -> dict[ClientOrderId,
     A remainder of an order that was cancelled is what that order did not trade; what waited for
     the order waits for its remainder. Of an order that ended in another way there is none.
     """
+    sources = {rest.source for rest in intents.values() if _is_unsent(rest)}
+    targets = (intents.get(ClientOrderId(source)) for source in sources)
     changes: dict[ClientOrderId, OrderIntent] = {}
-    for rest in intents.values():
-        target = intents.get(ClientOrderId(rest.source))
-        is_unsent = _is_rest(rest) and rest.state is IntentState.NEW
-        if not is_unsent or target is None or target.is_live:
-            continue
-        left = target.order.quantity - target.filled_quantity
-        if target.state is not IntentState.CANCELLED or left <= 0:
+    for target in targets:
+        if target is not None and not target.is_live:
+            changes.update(_reduced_of(target, intents))
+    return {name: after for name, after in changes.items() if after != intents[name]}
+
+
+def _reduced_of(
+    target: OrderIntent, intents: Mapping[ClientOrderId, OrderIntent]
+) -> dict[ClientOrderId, OrderIntent]:
+    """The same of one order; its remainder may be cut in slices, which share what is left."""
+    rests = sorted(rests_of(target, intents.values()), key=lambda rest: rest.n)
+    sent = sum((r.filled_quantity + r.remaining for r in rests if not _is_unsent(r)), ZERO)
+    left = target.order.quantity - target.filled_quantity - sent
+    if target.state is not IntentState.CANCELLED:
+        left = ZERO
+    changes: dict[ClientOrderId, OrderIntent] = {}
+    last: OrderIntent | None = None
+    for rest in filter(_is_unsent, rests):
+        quantity = min(left, rest.order.quantity)
+        if quantity <= 0:
             changes[rest.client_order_id] = withdrawn(rest, NOTHING_LEFT)
             continue
-        order = replace(rest.order, quantity=min(left, rest.order.quantity))
-        changes[rest.client_order_id] = replace(rest, order=order)
-        changes.update(_waiting_on(target, rest, intents))
-    return {name: after for name, after in changes.items() if after != intents[name]}
+        last = replace(rest, order=replace(rest.order, quantity=quantity))
+        changes[rest.client_order_id] = last
+        left -= quantity
+    return changes if last is None else {**_waiting_on(target, last, intents), **changes}
 
 
 def withdrawn(rest: OrderIntent, reason: str) -> OrderIntent:
@@ -52,6 +68,10 @@ def withdrawn(rest: OrderIntent, reason: str) -> OrderIntent:
 def _is_rest(intent: OrderIntent) -> bool:
     """Cancels and changes have their target as source as well."""
     return intent.verb is Verb.PLACE
+
+
+def _is_unsent(intent: OrderIntent) -> bool:
+    return _is_rest(intent) and intent.state is IntentState.NEW
 
 
 def _waiting_on(

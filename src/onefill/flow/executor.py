@@ -54,6 +54,7 @@ class Executor:
         clock: Clock,
         priced: Pricing = as_decided,
         rates: RateStore | None = None,
+        may_send: Callable[[OrderIntent], bool] = lambda _: True,
         in_flight_max: int = 128,
     ) -> None:
         self._priced = priced
@@ -62,6 +63,7 @@ class Executor:
         self._tell = tell
         self._clock = clock
         self._rates = rates
+        self._may_send = may_send
         self._free = in_flight_max
         self._offered: dict[ClientOrderId, OrderIntent] = {}
         self._todo: Inbox[ClientOrderId] = Inbox()
@@ -186,6 +188,8 @@ class Executor:
 
     async def _admitted(self, broker: Broker | None, intents: Sequence[OrderIntent]) -> list[bool]:
         """Which of these the account has room for now; the claim counts again, exactly."""
+        if not self._may_send(intents[0]):
+            return [False] * len(intents)  # another instance may; here it comes again
         windows = broker.capabilities.order_rates if broker is not None else ()
         if self._rates is None or broker is None or not windows:
             return [True] * len(intents)

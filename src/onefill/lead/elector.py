@@ -263,15 +263,16 @@ class Elector:
     async def _wait_ms(self, lease: Lease | None) -> float:
         """How long this instance has to leave a lease alone that can be had."""
         has_died = lease is not None and lease.holder is not None
-        others = None
-        if self.heir.has_released and has_died:
+        others, able = None, 0
+        if (self.heir.has_released and has_died) or not self.heir.may_send:
             dead = lease.holder if lease is not None else None
-            alive = await self._timed(self._others())
-            others = len([one for one in alive if one.holder != dead])
+            alive = [one for one in await self._timed(self._others()) if one.holder != dead]
+            others, able = len(alive), sum(one.heir.may_send for one in alive)
         vacancy = Vacancy(
             has_died=has_died,
             was_mine=lease is not None and self._is_mine(lease),
             others=others,
+            able=able,
             up_for_ms=self._clock.boottime_ms() - self._up_since_ms,
         )
         waiting = wait_ms(self.heir, vacancy)

@@ -107,20 +107,6 @@ class Giving:
             done = await self._transfer(epoch, alive[heir], reason)
             return Released.HANDED_OVER if done else Released.FAILED
 
-    async def abdicate(self) -> None:
-        """Give up at once and name nobody, because the store is not to be trusted (CTL-7).
-
-        This instance does not take control by itself any more; a person decides.
-        """
-        async with self._turn:
-            epoch = self._elector.epoch
-            self._elector.heir = replace(self._elector.heir, automatic=False)
-            if epoch is not None:
-                log.critical("LOST LEADERSHIP - Stopped processing signals", reason="split_brain")
-                await self._drain()
-                await self._elector.release()
-                self._stepping.stepped_down(epoch)
-
     async def _answer(self, epoch: Epoch) -> None:
         try:
             operation = await self._requests.current(LEADER, epoch)

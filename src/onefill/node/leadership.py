@@ -104,6 +104,14 @@ class Leadership:
         self._show(0, epoch)
         self._state.move(ControlEvent.LOST)
 
+    def resumed(self) -> None:
+        """SAFE is over: whoever holds the lease reads its way in anew."""
+        epoch = self._state.epoch
+        if epoch is not None and self._current is not None:
+            self._state.move(ControlEvent.ELECTED)
+            self._current.cancel()
+            self._current = asyncio.create_task(self._run(epoch, self._current, None))
+
     async def watch(self) -> None:
         """Raise what ended a term unexpectedly: the process must not go on as if it led."""
         await asyncio.shield(self._broken)

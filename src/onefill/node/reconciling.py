@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
-from onefill.flow.reconciler import Reconciler
+from onefill.flow.reconciler import Reconciled, Reconciler
 from onefill.node.state import NodeState
 from onefill.ports.hints import Inbox
 
-RETRY_S, RETRY_MAX_S = 1.0, 30.0
+RETRY_S, RETRY_MAX_S, RETRY_SAFE_MAX_S = 1.0, 30.0, 5.0
 ASK_WITHIN_S = 30.0
 
 log = structlog.get_logger()
@@ -21,10 +22,23 @@ log = structlog.get_logger()
 _Asked = tuple[bool, "asyncio.Future[None]"]
 
 
+class Explains(Protocol):
+    """Ends SAFE. Both raise StoreUnavailable, Fenced."""
+
+    async def before(self, epoch: Epoch) -> None:
+        """A comparison with the brokers begins."""
+        ...
+
+    async def after(self, epoch: Epoch, result: Reconciled) -> None:
+        """It has ended with this."""
+        ...
+
+
 class Reconciling:
     """Runs the reconciler during terms. Entries wait at brokers that are not covered (CTL-9).
 
-    covered: called after each comparison; what had to wait may be decided now.
+    covered: called after each comparison; what had to wait may be decided now. safety: told of
+    each, since it may explain what the store has lost.
     """
 
     def __init__(
@@ -34,11 +48,13 @@ class Reconciling:
         state: NodeState,
         every_s: float,
         covered: Callable[[], None],
+        safety: Explains | None = None,
     ) -> None:
         self._reconciler = reconciler
         self._state = state
         self._every_s = every_s
         self._covered = covered
+        self._safety = safety
         self._asked: Inbox[_Asked] = Inbox()
         self._terms = 0
 
@@ -64,18 +80,26 @@ class Reconciling:
         retry_s = RETRY_S
         while True:
             await self._once(epoch, trigger)
-            if self._state.not_covered:
-                pause_s, retry_s = retry_s, min(2 * retry_s, RETRY_MAX_S)
+            if self._state.not_covered or self._state.loss is not None:
+                pause_s, retry_s = retry_s, min(2 * retry_s, self._longest_s)
             else:
                 pause_s, retry_s = self._every_s, RETRY_S
             asked = await self._asked.wait(pause_s)
             trigger = "request" if asked else "regular"
 
+    @property
+    def _longest_s(self) -> float:
+        return RETRY_MAX_S if self._state.loss is None else RETRY_SAFE_MAX_S
+
     async def _once(self, epoch: Epoch, trigger: str) -> None:
         asked = self._asked.take(len(self._asked))
         apply = any(wants for wants, _ in asked)
         try:
+            if self._safety is not None:
+                await self._safety.before(epoch)
             result = await self._reconciler.run_once(epoch, trigger, apply=apply)
+            if self._safety is not None:
+                await self._safety.after(epoch, result)
         except StoreUnavailable as error:
             log.warning("reconciling.store_unavailable", error=str(error))
             return

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from onefill.core.control import ABLE, ControlEvent, InstanceState, next_state
 from onefill.core.ids import Epoch
+from onefill.ports.authority import LossRow
 from onefill.ports.hints import Topic
 
 
@@ -19,6 +20,8 @@ class NodeState:
     redis_up: None where no Redis is configured. redis_leader: whom it takes for the leader.
     broken: promises that the stored book breaks, as found at the last start of a term.
     brokers_away: brokers that were not reached yet since the start.
+    refused: brokers that take no orders from this instance, and why (ORD-16).
+    loss: that the database lost commits, while that is not explained: then the state is SAFE.
     spooled: how many signals wait in the local spool.
     changed: told after each change of state.
     """
@@ -31,9 +34,11 @@ class NodeState:
     not_covered: set[str] = field(default_factory=set)
     broken: tuple[str, ...] = ()
     brokers_away: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
     database_up: bool = False
     redis_up: bool | None = None
     redis_leader: str | None = None
+    loss: LossRow | None = None
     spooled: Callable[[], int] = lambda: 0
     changed: Topic[InstanceState] = field(default_factory=Topic)
 

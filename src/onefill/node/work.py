@@ -135,7 +135,9 @@ def only_where_covered(
     """The decision, but an entry waits while its broker is not reconciled (CTL-9)."""
 
     def decide_when_covered(logged: LoggedSignal, situation: Situation) -> Decision:
-        if logged.signal.may_add_exposure and broker_of(logged) in state.not_covered:
+        waits = logged.signal.may_add_exposure and broker_of(logged) in state.not_covered
+        # In SAFE only what may have been sent before is decided, to be looked up, not sent.
+        if waits and state.loss is None:
             return WAIT
         return decide(logged, situation)
 

@@ -101,6 +101,11 @@ class Broker(Protocol):
         """Learn the venue's clock and capabilities. Raises BrokerUnavailable."""
         ...
 
+    async def refuses_us(self) -> str | None:
+        """Why the broker takes no orders from this instance now: its address, the session of the
+        day, permissions. None: it takes them. Raises BrokerUnavailable (ORD-16)."""
+        ...
+
     def largest(self, order: OrderRequest) -> Decimal | None:
         """The largest quantity of such an order, as far as the broker says; None: no limit."""
         ...

@@ -121,6 +121,10 @@ class Metrics:
             "heartbeat_age_seconds", "Since an instance was last heard.", ("instance",)
         )
         self.spool_signals = Gauge("spool_signals", "Signals that wait in the local spool.")
+        self.safe = Gauge("safe", "1 while the database is known to have lost commits.")
+        self.authority_losses = Counter(
+            "authority_losses_total", "Times that the database had lost commits.", ("kind",)
+        )
         self.spooled = Counter(
             "spooled_total", "Signals that the log could not take: kept, full, failed.", ("result",)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -100,6 +100,11 @@ class Plan:
             alarms=tuple(self.alarms),
         )
 
+    def put_in_doubt(self, names: Iterable[ClientOrderId]) -> None:
+        """These are not to be sent before they were looked up."""
+        for name in names:
+            self.intents[name] = replace(self.intents[name], state=IntentState.IN_DOUBT)
+
     def take(self, decision: Decision) -> None:
         """Add one decision. Raises nothing: a decision is checked by the database, as a whole."""
         for position in decision.positions:
@@ -159,7 +164,8 @@ def _continue_exits(plan: Plan, situation: Situation, policy: Policy) -> Situati
 
 def _is_unfinished(position: Position) -> bool:
     unfinished = (PositionStatus.CLOSING, PositionStatus.PARTIAL)
-    return position.status in unfinished or position.rollover is Rollover.PENDING
+    is_due = position.rollover is Rollover.PENDING or position.guard_at is not None
+    return position.status in unfinished or is_due
 
 
 def _decide_next(

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
+from onefill.ports.authority import LossRow
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRow:
@@ -331,7 +333,8 @@ class NodeStatus:
     """What an instance knows of itself without asking a store. is_active: able to act.
 
     live: whether any order of this instance can reach real money. spooled: signals that wait in
-    its local spool. metrics: under the names of IF-5.
+    its local spool. loss: that the database lost commits, while that is not explained. metrics:
+    under the names of IF-5.
     """
 
     instance: str
@@ -345,4 +348,5 @@ class NodeStatus:
     redis_connected: bool | None = None
     redis_leader: str | None = None
     spooled: int = 0
+    loss: LossRow | None = None
     metrics: Mapping[str, str | float | bool | None] = field(default_factory=dict)

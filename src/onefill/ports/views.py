@@ -18,6 +18,7 @@ from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState
 from onefill.core.ruling import Ruling, RulingRefusal
 from onefill.core.signal import SignalKind, SignalStatus
+from onefill.ports.authority import LossRow
 from onefill.ports.figures import (
     CapitalMoved,
     CapitalRefusal,
@@ -228,6 +229,11 @@ class Controls(Protocol):
 
     async def resume(self, by: Actor, note: str) -> TradingSwitch:
         """Trade again."""
+        ...
+
+    async def end_safe(self, note: str, by: Actor) -> tuple[LossRow, ...]:
+        """Trade again after lost commits, on a person's word: what had been lost; empty where
+        nothing had (CTL-8)."""
         ...
 
     async def configure(

@@ -46,7 +46,8 @@ SELECT i.client_order_id, i.lane, i.state, i.attempt, i.adds_exposure, clock_tim
              AND d.state IN ('IN_DOUBT', 'QUARANTINED', 'SENDING')
              AND (d.state <> 'SENDING' OR d.send_by < clock_timestamp()))) AS is_doubtful,
        CASE WHEN i.adds_exposure THEN {is_on(TRADING_PAUSED)}
-            ELSE {is_on(EXITS_PAUSED)} END AS is_paused
+            ELSE {is_on(EXITS_PAUSED)} END AS is_paused,
+       EXISTS (SELECT FROM authority_losses WHERE ended_at IS NULL) AS is_safe
 FROM order_intents i JOIN lanes l USING (lane)
 LEFT JOIN order_intents before ON before.client_order_id = i.after
 WHERE i.client_order_id = ANY($1)"""
@@ -187,7 +188,8 @@ def _verdict(claim: Claim, seen: Row | None) -> str:
         return WAITING if claim.resend else EXPIRED
     if seen["is_paused"]:
         return PAUSED
-    if seen["is_doubtful"] or not seen["is_ready"]:
+    # SAFE: only what was looked up, where a repeat can't double it, may be sent.
+    if seen["is_doubtful"] or not seen["is_ready"] or (seen["is_safe"] and not claim.resend):
         return WAITING
     return CLAIMED
 

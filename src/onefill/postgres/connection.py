@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from onefill.ports.lease import LEADER, Holder
 from onefill.postgres.faults import translated
 
 Row = Mapping[str, Any]
+Inspect = Callable[[asyncpg.Connection], Awaitable[None]]
 
 FENCE_SQL = (
     "SELECT 1 FROM leases WHERE resource = '{resource}' AND epoch = {epoch} AND NOT barred "
@@ -51,6 +52,7 @@ class Connecting:
     connection the next is tried no sooner than backoff_ms·2^n, half of it by chance. pooled: a
     transaction pooler stands before the server, and gives each transaction another session; so
     nothing rests on one, not even a single statement's two messages.
+    inspect: sees each new connection before anybody uses it, and may refuse it (CTL-8).
     """
 
     url: str
@@ -61,6 +63,7 @@ class Connecting:
     backoff_ms: int = 50
     backoff_max_ms: int = 2_000
     pooled: bool = False
+    inspect: Inspect | None = None
 
     @property
     def begin(self) -> str:
@@ -102,7 +105,7 @@ class Connecting:
     async def connect(self) -> asyncpg.Connection:
         """A new connection. Raises StoreUnavailable."""
         with translated():
-            return await asyncpg.connect(
+            connection = await asyncpg.connect(
                 self.url,
                 timeout=self.connect_timeout_ms / 1000,
                 command_timeout=self.call_timeout_ms / 1000,
@@ -110,6 +113,8 @@ class Connecting:
                 max_cached_statement_lifetime=0,
                 server_settings=self.session,
             )
+        await self._inspected(connection)
+        return connection
 
     async def connect_idle(self) -> asyncpg.Connection:
         """A new connection that may be idle, or wait in one statement, for as long as it likes.
@@ -123,6 +128,16 @@ class Connecting:
                 timeout=self.connect_timeout_ms / 1000,
                 server_settings={**self.session, **patient},
             )
+
+    async def _inspected(self, connection: asyncpg.Connection) -> None:
+        if self.inspect is None:
+            return
+        try:
+            with translated():
+                await self.inspect(connection)
+        except BaseException:
+            connection.terminate()
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,4 +347,5 @@ async def open_views(
             command_timeout=connecting.call_timeout_ms / 1000,
             statement_cache_size=connecting.statements_kept,
             server_settings=connecting.session | ({} if connecting.pooled else _FREELY_PLANNED),
+            init=connecting.inspect,
         )

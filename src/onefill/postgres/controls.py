@@ -12,6 +12,7 @@ from onefill.core.book import Sizing, TimeBasis
 from onefill.core.ids import ClientOrderId
 from onefill.core.money import plain
 from onefill.core.ruling import Ruling, RulingRefusal
+from onefill.ports.authority import LossRow
 from onefill.ports.figures import CapitalMoved, CapitalRefusal, Closing, ClosingRefusal
 from onefill.ports.views import (
     Actor,
@@ -20,7 +21,7 @@ from onefill.ports.views import (
     TradingSwitch,
     Unblocked,
 )
-from onefill.postgres import rulings
+from onefill.postgres import losses, rulings
 from onefill.postgres.books import Teller
 from onefill.postgres.operator_actions import close_position, move_capital
 from onefill.postgres.sessions import writing
@@ -101,6 +102,15 @@ class PostgresControls:
             entries = await connection.fetchval(_SWITCH, TRADING_PAUSED, "false", by.name)
             details = {"note": note, "changed": (entries or others) is not None}
             return await _switched(connection, by, "trading.resume", details)
+
+    async def end_safe(self, note: str, by: Actor) -> tuple[LossRow, ...]:
+        """Trade again after lost commits, on a person's word."""
+        async with writing(self._pool) as connection:
+            await connection.execute(losses.DOUBT_AGAIN)
+            ended = await connection.fetch(losses.END, by.name, note)
+            details = {"note": note, "ended": [row["kind"] for row in ended]}
+            await _audit(connection, by, "safe.end", details)
+        return tuple(losses.loss_row(row) for row in ended)
 
     async def configure(
         self, portfolio: str, wanted: PortfolioSettings, by: Actor

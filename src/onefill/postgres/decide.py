@@ -23,17 +23,20 @@ from onefill.postgres.books import (
 )
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row, Transaction
+from onefill.postgres.losses import doubt_old, is_old
 from onefill.postgres.marks import marks_of, text_of
 from onefill.postgres.rows import INTENT, INTENT_READ, intent_of
 from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 
 _LOCK_LANES = f"""
 SELECT lane, portfolio, blocked, last_decided, marks, clock_timestamp() AS now,
-       {is_on(TRADING_PAUSED)} AS paused, {is_on(EXITS_PAUSED)} AS exits_paused
+       {is_on(TRADING_PAUSED)} AS paused, {is_on(EXITS_PAUSED)} AS exits_paused,
+       EXISTS (SELECT FROM authority_losses) AS was_lost,
+       (SELECT min(noticed_at) FROM authority_losses WHERE ended_at IS NULL) AS safe_since
 FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE SKIP LOCKED"""
 
 # The next ones of each lane; and behind them, should they have to wait, what may overtake them.
-_UNDECIDED = """
+_UNDECIDED = f"""
 SELECT s.id, s.lane, s.engine, s.kind, s.fingerprint, s.payload, s.received_at, s.signal_time
 FROM unnest($1::text[]) AS asked (lane) CROSS JOIN LATERAL (
     (SELECT id FROM signal_log
@@ -43,7 +46,8 @@ FROM unnest($1::text[]) AS asked (lane) CROSS JOIN LATERAL (
     (SELECT id FROM signal_log
      WHERE lane = asked.lane AND processing_status = 'received' AND kind <> ALL ($3)
      ORDER BY signal_time, id LIMIT $2)
-) AS next JOIN signal_log s USING (id) ORDER BY s.signal_time, s.id"""
+) AS next JOIN signal_log s USING (id)
+WHERE $4::timestamptz IS NULL OR {is_old("$4")} ORDER BY s.signal_time, s.id"""
 
 _LIVE_INTENTS = f"""
 SELECT {INTENT_READ} FROM order_intents
@@ -119,11 +123,16 @@ async def decide_group(
     locked = {row["lane"]: row for row in await transaction.fetch(_LOCK_LANES, sorted(lanes))}
     if not locked:
         return Plan.of(()), set()
+    one = next(iter(locked.values()))
     signals = await transaction.fetch(
-        _UNDECIDED, sorted(locked), desk.signals_a_lane, list(ENTRIES)
+        _UNDECIDED, sorted(locked), desk.signals_a_lane, list(ENTRIES), one["safe_since"]
     )
+    if one["safe_since"] is not None:
+        policy = replace(policy, exits=lambda situation: None)
     plan = await _plan(transaction, locked, signals, policy, desk)
     await _write(transaction, plan, desk)
+    if one["was_lost"]:
+        plan.put_in_doubt(await doubt_old(transaction, list(plan.intents)))
     return plan, {Lane(lane) for lane in locked}
 
 

@@ -11,9 +11,9 @@ from onefill.postgres.vigil import session_has_ended
 _BEAT = """
 INSERT INTO instance_metadata AS m (instance, boot, started_at, last_heartbeat, is_leader,
     leader_acquired_at, state, hostname, port, url, version, last_signal_processed,
-    session_key, preferred, may_succeed, executes)
+    session_key, preferred, may_succeed, executes, may_send)
 VALUES ($1, $2, $3, clock_timestamp(), $4, CASE WHEN $4 THEN clock_timestamp() END,
-        $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT (instance) DO UPDATE
 SET boot = EXCLUDED.boot, started_at = EXCLUDED.started_at,
     last_heartbeat = EXCLUDED.last_heartbeat, is_leader = EXCLUDED.is_leader,
@@ -25,10 +25,11 @@ SET boot = EXCLUDED.boot, started_at = EXCLUDED.started_at,
     port = EXCLUDED.port, url = EXCLUDED.url, version = EXCLUDED.version,
     last_signal_processed = coalesce(EXCLUDED.last_signal_processed, m.last_signal_processed),
     session_key = EXCLUDED.session_key, preferred = EXCLUDED.preferred,
-    may_succeed = EXCLUDED.may_succeed, executes = EXCLUDED.executes"""
+    may_succeed = EXCLUDED.may_succeed, executes = EXCLUDED.executes,
+    may_send = EXCLUDED.may_send"""
 # A session that ended tells of a death before the heartbeats do.
 _OTHERS = f"""
-SELECT instance, boot, preferred, may_succeed, url FROM instance_metadata
+SELECT instance, boot, preferred, may_succeed, may_send, url FROM instance_metadata
 WHERE status = 'active' AND executes AND instance <> $1 AND state <> 'STOPPED'
   AND last_heartbeat > clock_timestamp() - $2 * interval '1 second'
   AND NOT {session_has_ended("session_key")}
@@ -74,6 +75,7 @@ class PostgresInstances:
             presence.heir.preferred,
             "auto" if presence.heir.automatic else "manual",
             presence.executes,
+            presence.heir.may_send,
         )
 
     async def others(self, me: Holder, timeout_s: float) -> list[Peer]:
@@ -86,6 +88,7 @@ class PostgresInstances:
                     instance=row["instance"],
                     preferred=row["preferred"],
                     automatic=row["may_succeed"] == "auto",
+                    may_send=row["may_send"],
                 ),
             )
             for row in rows

@@ -31,7 +31,9 @@ WHERE state IN ('SENDING', 'IN_DOUBT', 'ACKED', 'PARTIALLY_FILLED', 'QUARANTINED
   AND broker = $1 AND account = $2"""
 _RECENT = """
 SELECT DISTINCT symbol FROM order_intents
-WHERE created_at > clock_timestamp() - interval '15 minutes' AND broker = $1 AND account = $2"""
+WHERE broker = $1 AND account = $2 AND created_at > clock_timestamp() -
+    CASE WHEN EXISTS (SELECT FROM authority_losses WHERE ended_at IS NULL)
+         THEN interval '7 days' ELSE interval '15 minutes' END"""
 _KNOWN = """
 SELECT client_order_id, attempt, state, symbol, quantity, filled_quantity, broker_order_id
 FROM order_intents

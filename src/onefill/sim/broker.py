@@ -97,6 +97,10 @@ class SimBroker:
 
     # Placing -----------------------------------------------------------------------------------
 
+    async def refuses_us(self) -> str | None:
+        """It takes orders from everybody."""
+        return None
+
     def largest(self, order: OrderRequest) -> Decimal | None:
         """So much at once; larger orders are sliced."""
         return QUANTITY_MAX

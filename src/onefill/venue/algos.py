@@ -69,7 +69,8 @@ class Algos:
                 for algo in self.of(like.account, like.symbol)
                 if algo.is_waiting
                 and algo.closes
-                and (algo.side, algo.takes_profit) == (like.side, like.takes_profit)
+                and (algo.side, algo.takes_profit, algo.position_side)
+                == (like.side, like.takes_profit, like.position_side)
             ),
             None,
         )

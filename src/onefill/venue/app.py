@@ -15,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from onefill.core.errors import ConfigurationError
+from onefill.venue.access import Doorkeeper
 from onefill.venue.clock import Dice, VenueClock
 from onefill.venue.control import Control
 from onefill.venue.dialect import Dialect, Route
@@ -56,6 +57,7 @@ class Venue:
         self._engine.fill_at_most = options.fill_at_most
         self._engine.restore()
         openalgo = OpenAlgoDialect(self._engine, options.lean)
+        self._doorkeeper = Doorkeeper()
         self._streams = Streams(ledger, self._clock, self._faults)
         self._turnstile = Turnstile(REAL_RATES if options.rates else ())
         binance = BinanceDialect(
@@ -67,7 +69,13 @@ class Venue:
             for key, route in dialect.routes.items()
         }
         self._control = Control(
-            options, self._engine, self._clock, self._faults, openalgo, turnstile=self._turnstile
+            options,
+            self._engine,
+            self._clock,
+            self._faults,
+            openalgo,
+            turnstile=self._turnstile,
+            doorkeeper=self._doorkeeper,
         )
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -110,6 +118,7 @@ class Venue:
             headers=scope["headers"],
             body=await _body(receive),
             received_at=self._clock.now_us(),
+            caller=(scope.get("client") or ("", 0))[0],
         )
         reply = await self._reply(request)
         if reply is None:
@@ -133,13 +142,21 @@ class Venue:
 
     async def _trade(self, request: Request, dialect: Dialect, route: Route) -> Reply | None:
         """What a broker answers, once the turnstile let the request through."""
-        refused = self._turnstile.refusal(request, dialect, route)
+        refused = self._turned_away(request, dialect, route)
         reply = refused or await self._deal(request, dialect, route)
         if reply is None or not self._turnstile.rates:
             return reply
         facts = dialect.facts(request)
         used = self._turnstile.headers(facts["dialect"], facts["account"])
         return replace(reply, headers=reply.headers + used)
+
+    def _turned_away(self, request: Request, dialect: Dialect, route: Route) -> Reply | None:
+        if not self._doorkeeper.is_open:
+            name = dialect.facts(request)["dialect"]
+            refused = self._doorkeeper.refusal(request, name, route)
+            if refused is not None:
+                return refused
+        return self._turnstile.refusal(request, dialect, route)
 
     async def _deal(self, request: Request, dialect: Dialect, route: Route) -> Reply | None:
         if not self._faults.active:

@@ -13,8 +13,11 @@ from onefill.venue.book import Position
 from onefill.venue.clock import VenueClock
 from onefill.venue.engine import Engine
 from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS
+from onefill.venue.orders import PositionSide
 from onefill.venue.rates import Turnstile
 from onefill.venue.wire import Reply, Request, answer
+
+_ONE_WAY = PositionSide.BOTH
 
 Form = Mapping[str, str]
 
@@ -31,18 +34,26 @@ class BinanceAccounts:
     def positions(self, account: str, form: Form) -> Reply:
         """Every symbol, held or not, or the one that is named."""
         wanted = [form["symbol"]] if form.get("symbol") else list(BINANCE_SYMBOLS)
-        return answer([self._position_row(account, symbol) for symbol in wanted])
+        sides = list(PositionSide) if self._book.terms_of(account, "").hedged else [_ONE_WAY]
+        rows = [self._position_row(account, name, side) for name in wanted for side in sides]
+        return answer(rows)
 
     def held_positions(self, account: str, form: Form) -> Reply:
         """Only what is not flat."""
-        held = [symbol for symbol, position in self._held(account) if position.quantity]
-        wanted = [name for name in held if form.get("symbol") in (None, "", name)]
-        return answer([self._position_row(account, symbol) for symbol in wanted])
+        rows = self._held_rows(account)
+        return answer([row for row in rows if form.get("symbol") in (None, "", row["symbol"])])
 
-    def _position_row(self, account: str, symbol: str) -> dict[str, object]:
-        position = self._book.positions.get((account, symbol)) or Position()
-        terms = self._book.terms_of(account, symbol)
-        return shape.position_row(terms, position, self._mark_of(symbol), self._clock.now_ms())
+    def _held_rows(self, account: str) -> list[dict[str, object]]:
+        return [
+            self._position_row(account, symbol, side)
+            for symbol, side, position in self._held(account)
+            if position.quantity
+        ]
+
+    def _position_row(self, account: str, symbol: str, side: PositionSide) -> dict[str, object]:
+        position = self._book.positions.get((account, symbol, side)) or Position()
+        terms, mark = self._book.terms_of(account, symbol), self._mark_of(symbol)
+        return shape.position_row(terms, side, position, mark, now_ms=self._clock.now_ms())
 
     def balance(self, account: str, _: Form) -> Reply:
         """The account's funds."""
@@ -50,22 +61,20 @@ class BinanceAccounts:
 
     def account(self, account: str, _: Form) -> Reply:
         """Funds and positions together."""
-        held = [symbol for symbol, position in self._held(account) if position.quantity]
-        positions = [self._position_row(account, symbol) for symbol in held]
-        return answer(shape.account_row(self._balance_row(account), positions))
+        return answer(shape.account_row(self._balance_row(account), self._held_rows(account)))
 
     def _balance_row(self, account: str) -> dict[str, object]:
         held = list(self._held(account))
-        realised = sum((position.realised for _, position in held), ZERO)
-        marked = [(position, self._mark_of(symbol)) for symbol, position in held]
+        realised = sum((position.realised for _, _, position in held), ZERO)
+        marked = [(position, self._mark_of(symbol)) for symbol, _, position in held]
         unrealised = sum((position.gain_at(mark) for position, mark in marked), ZERO)
         margin = sum((shape.margin_of(position.quantity * mark) for position, mark in marked), ZERO)
         return shape.balance_row(realised, unrealised, margin, self._clock.now_ms())
 
-    def _held(self, account: str) -> Iterable[tuple[str, Position]]:
-        for (holder, symbol), position in self._book.positions.items():
+    def _held(self, account: str) -> Iterable[tuple[str, PositionSide, Position]]:
+        for (holder, symbol, side), position in self._book.positions.items():
             if holder == account and symbol in BINANCE_SYMBOLS:
-                yield symbol, position
+                yield symbol, side, position
 
     def time(self, _: Request) -> Reply:
         """The venue's time."""

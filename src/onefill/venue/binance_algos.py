@@ -13,7 +13,7 @@ from onefill.venue.dialect import Work
 from onefill.venue.engine import Circumstances, Engine
 from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS
 from onefill.venue.options import BrokerClass
-from onefill.venue.orders import Algo, AlgoStatus, Order, Patience, Refusal, Side
+from onefill.venue.orders import Algo, AlgoStatus, Order, Patience, PositionSide, Refusal, Side
 from onefill.venue.wire import Reply, answer, decimal_of, integer_of
 
 STOPS = ("STOP_MARKET", "STOP")
@@ -112,7 +112,7 @@ def algo_row(algo: Algo, order: Order | None, shows_client_id: bool) -> dict[str
         "orderType": order_type_of(algo),
         "symbol": algo.symbol,
         "side": str(algo.side),
-        "positionSide": "BOTH",
+        "positionSide": str(algo.position_side),
         "timeInForce": str(algo.patience),
         "quantity": plain(algo.quantity),
         "algoStatus": status_of(algo, order),
@@ -167,7 +167,6 @@ def _check(form: Form) -> Reply | None:
         (form["type"] in (*STOPS, *PROFITS), -1116),
         (form.get("timeInForce", "GTC") in list(Patience), -1115),
         (form.get("workingType", "CONTRACT_PRICE") in _WORKING, -1128),
-        (form.get("positionSide", "BOTH") == "BOTH", -4061),
         (client_id is None or CLIENT_ID.fullmatch(client_id), -4015),
         (not (closes and (quantity or form.get("reduceOnly"))), -4136),
         (closes or (quantity or ZERO) > 0, -4003),
@@ -197,5 +196,6 @@ def _read(account: str, form: Form, number: int, now_us: int) -> Algo:
         patience=Patience(form.get("timeInForce", "GTC")) if is_priced else Patience.GTC,
         reduce_only=form.get("reduceOnly", "").lower() == "true",
         closes=form.get("closePosition", "").lower() == "true",
+        position_side=PositionSide(form.get("positionSide", PositionSide.BOTH)),
         working_type=form.get("workingType", "CONTRACT_PRICE"),
     )

@@ -9,7 +9,7 @@ from onefill.core.money import ZERO, plain
 from onefill.venue.book import Position
 from onefill.venue.faults import FaultKind
 from onefill.venue.instruments import BINANCE_SYMBOLS, Instrument
-from onefill.venue.orders import Execution, Kind, Order, Refusal, Side, Terms
+from onefill.venue.orders import Execution, Kind, Order, PositionSide, Refusal, Side, Terms
 from onefill.venue.wire import Reply, answer
 
 FUNDS = Decimal(1_000_000_000)
@@ -142,7 +142,7 @@ def _acknowledged(order: Order, shows_client_id: bool) -> dict[str, object]:
         "type": str(order.kind),
         "origType": str(order.kind),
         "side": str(order.side),
-        "positionSide": "BOTH",
+        "positionSide": str(order.position_side),
         "reduceOnly": order.reduce_only,
         "closePosition": False,
         "stopPrice": "0",
@@ -165,7 +165,7 @@ def _trade_row(trade: Execution) -> dict[str, object]:
         "orderId": trade.broker_order_id,
         "symbol": trade.symbol,
         "side": str(trade.side),
-        "positionSide": "BOTH",
+        "positionSide": str(trade.position_side),
         "price": plain(trade.price),
         "qty": plain(trade.quantity),
         "quoteQty": plain(trade.price * trade.quantity),
@@ -178,7 +178,9 @@ def _trade_row(trade: Execution) -> dict[str, object]:
     }
 
 
-def position_row(terms: Terms, position: Position, mark: Decimal, now_ms: int) -> dict[str, object]:
+def position_row(
+    terms: Terms, side: PositionSide, position: Position, mark: Decimal, *, now_ms: int
+) -> dict[str, object]:
     """A position as positionRisk shows it."""
     notional = mark * position.quantity
     entry_price = plain(position.entry_price.quantize(_STEP))
@@ -192,7 +194,7 @@ def position_row(terms: Terms, position: Position, mark: Decimal, now_ms: int) -
     )
     return {
         "symbol": terms.symbol,
-        "positionSide": "BOTH",
+        "positionSide": str(side),
         "positionAmt": plain(position.quantity),
         "entryPrice": entry_price,
         "breakEvenPrice": entry_price,

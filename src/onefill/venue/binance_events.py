@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from onefill.core.money import ZERO, plain
 from onefill.venue.binance_algos import order_type_of, status_of
-from onefill.venue.book import Book, Position
+from onefill.venue.book import Book
 from onefill.venue.clock import VenueClock
 from onefill.venue.instruments import BINANCE
 from onefill.venue.options import BrokerClass
@@ -60,8 +60,7 @@ class BinanceEvents:
 
     def _after(self, order: Order, executions: list[Execution]) -> None:
         if executions:
-            position = self._book.positions[order.account, order.symbol]
-            self._tell(order.account, self._account(order.symbol, position))
+            self._tell(order.account, self._account(order))
         algo = self._book.algos.that_became(order.broker_order_id)
         if algo is not None and not order.status.is_open:
             self._tell(order.account, self._algo(algo, order, status_of(algo, order)))
@@ -102,7 +101,7 @@ class BinanceEvents:
             "R": order.reduce_only,
             "wt": "CONTRACT_PRICE",
             "ot": str(order.kind),
-            "ps": "BOTH",
+            "ps": str(order.position_side),
             "cp": False,
             "rp": "0",
             **traded,
@@ -119,7 +118,7 @@ class BinanceEvents:
             "o": order_type_of(algo),
             "s": algo.symbol,
             "S": str(algo.side),
-            "ps": "BOTH",
+            "ps": str(algo.position_side),
             "f": str(algo.patience),
             "q": plain(algo.quantity),
             "X": status,
@@ -135,17 +134,18 @@ class BinanceEvents:
         }
         return {"e": "ALGO_UPDATE", "E": now_ms, "T": now_ms, "o": told}
 
-    def _account(self, symbol: str, position: Position) -> Event:
+    def _account(self, order: Order) -> Event:
         now_ms = self._clock.now_ms()
+        position = self._book.positions[order.account, order.symbol, order.position_side]
         held = {
-            "s": symbol,
+            "s": order.symbol,
             "pa": plain(position.quantity),
             "ep": plain(position.entry_price),
             "cr": plain(position.realised),
             "up": "0",
             "mt": "cross",
             "iw": "0",
-            "ps": "BOTH",
+            "ps": str(order.position_side),
         }
         changed = {"m": "ORDER", "B": [], "P": [held]}
         return {"e": "ACCOUNT_UPDATE", "E": now_ms, "T": now_ms, "a": changed}

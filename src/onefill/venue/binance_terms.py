@@ -93,5 +93,5 @@ class BinanceTerms:
     def _is_held(self, account: str, symbol: str | None) -> bool:
         return any(
             position.quantity and holder == account and symbol in (None, name)
-            for (holder, name), position in self._book.positions.items()
+            for (holder, name, _), position in self._book.positions.items()
         )

@@ -11,7 +11,7 @@ from onefill.core.money import ZERO
 from onefill.venue.binance_answers import error, missing
 from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS, Instrument
 from onefill.venue.market import Market
-from onefill.venue.orders import Kind, Patience, Side, Ticket
+from onefill.venue.orders import Kind, Patience, PositionSide, Side, Ticket
 from onefill.venue.wire import Reply, decimal_of, integer_of
 
 CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
@@ -52,8 +52,22 @@ def read_ticket(account: str, form: Form, received_at: int, market: Market) -> T
         price=price if price is not None and is_limit else ZERO,
         patience=Patience(form["timeInForce"]) if is_limit else Patience.GTC,
         reduce_only=form.get("reduceOnly", "").lower() == "true",
+        position_side=PositionSide(form.get("positionSide", PositionSide.BOTH)),
     )
     return check_numbers(ticket, instrument, market.quote(instrument)) or ticket
+
+
+def check_side(form: Form, hedged: bool) -> Reply | None:
+    """Whether the position that is named exists in the account's mode.
+
+    In hedge mode a side says what is closed, and reduceOnly is refused.
+    """
+    sides = (PositionSide.LONG, PositionSide.SHORT) if hedged else (PositionSide.BOTH,)
+    if form.get("positionSide", PositionSide.BOTH) not in sides:
+        return error(-4061)
+    if hedged and form.get("reduceOnly"):
+        return error(-1106, "Parameter 'reduceonly' sent when not required.")
+    return None
 
 
 def _check_words(form: Form) -> Reply | None:
@@ -68,7 +82,6 @@ def _check_words(form: Form) -> Reply | None:
         (form["type"] not in _CONDITIONAL, -4120),
         (form["type"] in ("MARKET", "LIMIT"), -1116),
         (not is_limit or form.get("timeInForce") in list(Patience), -1115),
-        (form.get("positionSide", "BOTH") == "BOTH", -4061),
         (client_order_id is None or CLIENT_ID.fullmatch(client_order_id), -4015),
     )
     return next((error(code) for holds, code in checks if not holds), None)

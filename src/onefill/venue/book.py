@@ -13,10 +13,21 @@ from onefill.core.money import ZERO
 from onefill.venue.algos import Algos
 from onefill.venue.instruments import instrument_of
 from onefill.venue.matching import signed
-from onefill.venue.orders import FIRST_ID, Entry, Execution, Order, Terms, Ticket
+from onefill.venue.orders import (
+    FIRST_ID,
+    Algo,
+    Entry,
+    Execution,
+    Order,
+    PositionSide,
+    Terms,
+    Ticket,
+)
 
 Holder = tuple[str, str]
 """An account and a symbol."""
+Slot = tuple[str, str, PositionSide]
+"""An account, a symbol, and which of its positions."""
 
 
 class Position(msgspec.Struct):
@@ -52,7 +63,7 @@ class Book:
     def __init__(self) -> None:
         self.orders: dict[int, Order] = {}
         self.executions: list[Execution] = []
-        self.positions: defaultdict[Holder, Position] = defaultdict(Position)
+        self.positions: defaultdict[Slot, Position] = defaultdict(Position)
         self._by_client: dict[tuple[str, str], Order] = {}
         self._by_holder: defaultdict[Holder, list[Order]] = defaultdict(list)
         self._trades: defaultdict[Holder, list[Execution]] = defaultdict(list)
@@ -87,7 +98,8 @@ class Book:
             holder = (execution.account, execution.symbol)
             self.executions.append(execution)
             self._trades[holder].append(execution)
-            self.positions[holder].take(signed(execution.side, execution.quantity), execution.price)
+            change = signed(execution.side, execution.quantity)
+            self.positions[*holder, execution.position_side].take(change, execution.price)
 
     def order(self, account: str, broker_order_id: int | None) -> Order | None:
         """The account's order with this id."""
@@ -121,10 +133,15 @@ class Book:
         """The open orders that a move of this source concerns, oldest first."""
         return list(self._open[source].values()) if source in self._open else []
 
-    def position(self, account: str, symbol: str) -> Decimal:
-        """The net quantity, signed."""
-        position = self.positions.get((account, symbol))
+    def position_of(self, order: Ticket | Algo) -> Decimal:
+        """The net quantity, signed, of the position that the order changes."""
+        position = self.positions.get((order.account, order.symbol, order.position_side))
         return position.quantity if position else ZERO
+
+    def position(self, account: str, symbol: str) -> Decimal:
+        """The net quantity of a symbol, signed, over both sides."""
+        sides = (self.positions.get((account, symbol, side)) for side in PositionSide)
+        return sum((position.quantity for position in sides if position is not None), ZERO)
 
     def terms_of(self, account: str, symbol: str) -> Terms:
         """On which terms the account trades the symbol; with an empty one, all of them."""

@@ -7,13 +7,14 @@ from decimal import Decimal
 from urllib.parse import parse_qs
 
 from onefill.core.money import ZERO, plain
+from onefill.venue.access import Doorkeeper
 from onefill.venue.clock import VenueClock, iso
 from onefill.venue.dialect_openalgo import OpenAlgoDialect
 from onefill.venue.engine import Engine
 from onefill.venue.faults import Faults, read_fault
 from onefill.venue.instruments import BINANCE, OPENALGO, source_of
 from onefill.venue.options import VenueOptions
-from onefill.venue.orders import FIRST_ID, Execution, Order
+from onefill.venue.orders import FIRST_ID, Execution, Order, PositionSide
 from onefill.venue.rates import Turnstile, read_rates
 from onefill.venue.wire import Reply, Request, answer, decimal_of, integer_of
 
@@ -32,8 +33,10 @@ class Control:
         openalgo: OpenAlgoDialect,
         *,
         turnstile: Turnstile,
+        doorkeeper: Doorkeeper,
     ) -> None:
         self._turnstile = turnstile
+        self._doorkeeper = doorkeeper
         self._options = options
         self._engine = engine
         self._clock = clock
@@ -51,6 +54,8 @@ class Control:
             ("POST", "/settings"): self._set,
             ("GET", "/rates"): self._list_rates,
             ("POST", "/rates"): self._set_rates,
+            ("POST", "/access"): self._set_access,
+            ("GET", "/address"): lambda request: Reply(200, request.caller.encode()),
         }
 
     def _health(self, _: Request) -> Reply:
@@ -92,8 +97,13 @@ class Control:
 
     def _positions(self, _: Request) -> Reply:
         rows = [
-            {"account": account, "symbol": symbol, "quantity": plain(position.quantity)}
-            for (account, symbol), position in self._engine.book.positions.items()
+            {
+                "account": account,
+                "symbol": symbol,
+                **({} if side is PositionSide.BOTH else {"position_side": str(side)}),
+                "quantity": plain(position.quantity),
+            }
+            for (account, symbol, side), position in self._engine.book.positions.items()
             if position.quantity
         ]
         return answer({"positions": rows})
@@ -114,6 +124,10 @@ class Control:
     def _clear_faults(self, _: Request) -> Reply:
         self._faults.clear()
         return answer({"status": "ok", "faults": 0})
+
+    def _set_access(self, request: Request) -> Reply:
+        complaint = self._doorkeeper.set(request.json() or {})
+        return _wrong(complaint) if complaint is not None else answer({"status": "ok"})
 
     def _list_rates(self, _: Request) -> Reply:
         return answer({"rates": self._turnstile.report()})

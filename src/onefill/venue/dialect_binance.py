@@ -13,7 +13,7 @@ from onefill.venue.binance_events import BinanceEvents
 from onefill.venue.binance_gate import Gate, account_of
 from onefill.venue.binance_reference import BinanceReference
 from onefill.venue.binance_terms import BinanceTerms
-from onefill.venue.binance_tickets import check_numbers, page, read_ticket
+from onefill.venue.binance_tickets import check_numbers, check_side, page, read_ticket
 from onefill.venue.dialect import CANCEL, MARKET, MODIFY, PLACE, QUERY, Route, Routes, Work
 from onefill.venue.engine import Change, Circumstances, Engine
 from onefill.venue.faults import FaultKind
@@ -174,10 +174,9 @@ class BinanceDialect:
         return lambda circumstances: self._execute(ticket, wants_result, circumstances)
 
     def _refusal(self, request: Request, form: Form) -> Reply | None:
-        """Why no order is taken at all: the gate's reasons, and hedge mode, which is not traded."""
-        refused = self._gate.refusal(request, form)
+        """Why no order is taken at all: the gate's reasons, then the position mode's."""
         hedged = self._book.terms_of(account_of(request), "").hedged
-        return error(-4061) if refused is None and hedged else refused
+        return self._gate.refusal(request, form) or check_side(form, hedged)
 
     def _place_algo(self, request: Request, algos: BinanceAlgos) -> Reply | Work:
         form = request.form()

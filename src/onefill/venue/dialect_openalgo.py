@@ -233,7 +233,7 @@ class OpenAlgoDialect:
     def _position_book(self, account: str, _: Body) -> Reply:
         rows = [
             self._position_row(instrument, position)
-            for (holder, symbol), position in self._book.positions.items()
+            for (holder, symbol, _), position in self._book.positions.items()
             if holder == account and (instrument := listed(OPENALGO, symbol)) is not None
         ]
         return _success(rows)
@@ -254,7 +254,7 @@ class OpenAlgoDialect:
 
     def _funds(self, account: str, _: Body) -> Reply:
         realised = unrealised = ZERO
-        for (holder, symbol), position in self._book.positions.items():
+        for (holder, symbol, _side), position in self._book.positions.items():
             instrument = listed(OPENALGO, symbol)
             if holder == account and instrument is not None:
                 realised += position.realised

@@ -88,7 +88,7 @@ class Engine:
         """Accept the ticket and fill what fills now; a refused ticket leaves no trace."""
         if self._is_taken(ticket):
             return Refusal.DUPLICATE_ID
-        if ticket.reduce_only and not self._reducible(ticket):
+        if ticket.reduces and not self._reducible(ticket):
             return Refusal.NOTHING_TO_REDUCE
         entry = Entry()
         order = self._admit(ticket, circumstances, entry)
@@ -199,8 +199,8 @@ class Engine:
 
     def _trigger(self, algo: Algo) -> None:
         """Make an order of it, and fill what fills now; with nothing to reduce it ends."""
-        held = reducible(algo.side, self.book.position(algo.account, algo.symbol))
-        if (algo.reduce_only or algo.closes) and not held:
+        held = reducible(algo.side, self.book.position_of(algo))
+        if algo.reduces and not held:
             status = AlgoStatus.EXPIRED if algo.closes else AlgoStatus.REJECTED
             self._end_waiting(algo, status, Entry(algos=[algo]))
             return
@@ -216,6 +216,7 @@ class Engine:
             price=algo.price,
             patience=algo.patience,
             reduce_only=algo.reduce_only or algo.closes,
+            position_side=algo.position_side,
         )
         entry = Entry(algos=[algo])
         circumstances = self._triggered_under.pop(algo.algo_id, NORMAL)
@@ -243,7 +244,7 @@ class Engine:
         return self._class is BrokerClass.A or known.status.is_open
 
     def _reducible(self, ticket: Ticket) -> Decimal:
-        return reducible(ticket.side, self.book.position(ticket.account, ticket.symbol))
+        return reducible(ticket.side, self.book.position_of(ticket))
 
     def _touch(self, order: Order) -> None:
         """Match a resting order and write down what changed, if anything did."""
@@ -263,13 +264,13 @@ class Engine:
         if offered is None:
             return
         at_most = circumstances.fill_at_most or self.fill_at_most
-        position = self.book.position(order.account, order.symbol)
+        position = self.book.position_of(order)
         quantity = fill_quantity(order, position, at_most)
         if order.patience is Patience.FOK and quantity < order.remaining:
             return
         if quantity > 0:
             self._fill(order, quantity, offered, entry, circumstances)
-        if order.reduce_only and reducible(order.side, position) <= quantity:
+        if order.reduces and reducible(order.side, position) <= quantity:
             self._lose(order)
 
     def _fill(
@@ -295,6 +296,7 @@ class Engine:
             quantity=quantity,
             price=price,
             at=now_us,
+            position_side=order.position_side,
             reported_twice=circumstances.reported_twice,
         )
         entry.executions.append(execution)

@@ -48,7 +48,7 @@ def fill_quantity(order: Order, position: Decimal, at_most: Decimal | None) -> D
     position: net and signed; a reduce-only order never carries it through zero.
     """
     quantity = order.remaining
-    if order.reduce_only:
+    if order.reduces:
         quantity = min(quantity, reducible(order.side, position))
     return quantity if at_most is None else min(quantity, at_most)
 

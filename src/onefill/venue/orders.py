@@ -23,6 +23,18 @@ class Side(enum.StrEnum):
     SELL = "SELL"
 
 
+class PositionSide(enum.StrEnum):
+    """Which position of a symbol an order changes: the only one, or in hedge mode one of two."""
+
+    BOTH = "BOTH"
+    LONG = "LONG"
+    SHORT = "SHORT"
+
+    def closed_by(self, side: Side) -> bool:
+        """Whether an order of this side can only take off the position."""
+        return (self, side) in ((PositionSide.LONG, Side.SELL), (PositionSide.SHORT, Side.BUY))
+
+
 class Kind(enum.StrEnum):
     """How an order is priced; SL and SLM wait for their trigger price first."""
 
@@ -92,7 +104,13 @@ class Ticket(msgspec.Struct, kw_only=True):
     trigger_price: Decimal = ZERO
     patience: Patience = Patience.GTC
     reduce_only: bool = False
+    position_side: PositionSide = PositionSide.BOTH
     product: str = ""
+
+    @property
+    def reduces(self) -> bool:
+        """Whether it must not enlarge a position."""
+        return self.reduce_only or self.position_side.closed_by(self.side)
 
 
 class Order(Ticket, omit_defaults=True, kw_only=True):
@@ -144,6 +162,7 @@ class Algo(msgspec.Struct, omit_defaults=True, kw_only=True):
     patience: Patience = Patience.GTC
     reduce_only: bool = False
     closes: bool = False
+    position_side: PositionSide = PositionSide.BOTH
     working_type: str = "CONTRACT_PRICE"
     status: AlgoStatus = AlgoStatus.NEW
     broker_order_id: int | None = None
@@ -152,6 +171,11 @@ class Algo(msgspec.Struct, omit_defaults=True, kw_only=True):
     def is_waiting(self) -> bool:
         """Whether it can still be triggered."""
         return self.status is AlgoStatus.NEW
+
+    @property
+    def reduces(self) -> bool:
+        """Whether it must not enlarge a position."""
+        return self.reduce_only or self.closes or self.position_side.closed_by(self.side)
 
 
 class Execution(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -166,6 +190,7 @@ class Execution(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     quantity: Decimal
     price: Decimal
     at: int
+    position_side: PositionSide = PositionSide.BOTH
     reported_twice: bool = False
     """Shown twice in the lists of trades, with one id; it happened once."""
 

@@ -26,6 +26,8 @@ class Request:
     body: bytes = b""
     received_at: int = 0
     """Microseconds since 1970, in the venue's time."""
+    caller: str = ""
+    """The address from which it came."""
 
     def header(self, name: bytes) -> str | None:
         """The value of the header with this lower-case name."""

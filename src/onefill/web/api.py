@@ -21,6 +21,7 @@ from onefill.web import (
     api_orders,
     api_portfolio,
     api_reconciling,
+    api_safety,
     api_settling,
     api_signals,
     api_status,
@@ -36,6 +37,7 @@ from onefill.web.tokens import Tokens
 FAMILIES = (
     api_status,
     api_control,
+    api_safety,
     api_signals,
     api_orders,
     api_settling,

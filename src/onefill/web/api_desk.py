@@ -79,8 +79,12 @@ Moment = Annotated[
 
 
 async def not_here(desk: Desk) -> Response | None:
-    """A standby sends people to whoever is active: one place acts on orders."""
-    if desk.node().is_active:
+    """A standby sends people to whoever is active: one place acts on orders.
+
+    Nobody is active in SAFE, when people are needed most: then whoever holds the lease acts.
+    """
+    node = desk.node()
+    if node.is_active or (node.loss is not None and node.epoch is not None):
         return None
     leader = await desk.views.leader()
     name = leader.instance if leader is not None and leader.instance else "nobody"

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from onefill.core.book import Sizing, TimeBasis
+from onefill.ports.authority import LossRow
 from onefill.ports.coordination import InstanceStatus, Reign, ShownOperation, ShownStep
 from onefill.ports.rows import (
     AttemptRow,
@@ -359,6 +360,12 @@ RECONCILIATION = ReconciliationRow(
             }
         ],
     },
+)
+LOSS = LossRow(
+    noticed_at=_AT,
+    noticed_by="prod",
+    kind="lower_position",
+    found="the database's log ends before a place that was durable in it",
 )
 PAUSED = TradingSwitch(paused=True, exits_paused=False, by="operator", at=_AT, changed=True)
 RESUMED = TradingSwitch(paused=False, exits_paused=False, by="operator", at=_LATER, changed=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 from fastapi import APIRouter, Response
 
 from onefill.core.errors import StoreUnavailable
+from onefill.ports.authority import LossRow
 from onefill.ports.rows import (
     BlockedLane,
     InstanceRow,
@@ -31,8 +32,9 @@ class Status:
     """This instance, and what concerns all of them.
 
     venue: LIVE when any order of this instance can reach real money, else PAPER. spooled: signals
-    that wait in its local spool for the database. Everything from `leader` on is null while the
-    database is not reachable.
+    that wait in its local spool for the database. loss: that the database lost commits; while
+    that is not explained, the state is SAFE and nothing is sent. Everything from `leader` on is
+    null while the database is not reachable.
     """
 
     instance: str
@@ -46,6 +48,7 @@ class Status:
     database: str
     redis_connected: bool | None
     spooled: int
+    loss: LossRow | None
     leader: str | None
     leader_url: str | None
     paused: bool | None
@@ -72,6 +75,7 @@ def _status(node: NodeStatus, seen: tuple[LeaderRow | None, Standing] | None) ->
         database="connected" if seen else "unreachable",
         redis_connected=node.redis_connected,
         spooled=node.spooled,
+        loss=node.loss,
         leader=leader.instance if leader else None,
         leader_url=leader.url if leader else None,
         paused=standing.paused if standing else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +20,7 @@ class Health:
 
     must_restart: why this process can't go on; None while it works. not_ready: why it can't take
     in a signal durably now; empty when it can. is_primary: leads, and can act. redis_up: None
-    where no Redis is configured.
+    where no Redis is configured. may_not_send: brokers that take no orders from it, and why.
     """
 
     instance: str
@@ -31,6 +31,7 @@ class Health:
     not_ready: tuple[str, ...] = ()
     database_up: bool = False
     redis_up: bool | None = None
+    may_not_send: Mapping[str, str] = field(default_factory=dict)
     details: dict[str, object] = field(default_factory=dict)
 
 
@@ -76,6 +77,7 @@ class Probes:
             "epoch": health.epoch,
             "database_connected": health.database_up,
             "redis_connected": health.redis_up,
+            "may_not_send": health.may_not_send,
             **health.details,
         }
         if health.must_restart is not None:
@@ -89,6 +91,7 @@ class Probes:
             "status": status,
             "instance_id": health.instance,
             "reasons": health.not_ready,
+            "may_not_send": health.may_not_send,
         }
 
     def _primary(self, health: Health) -> tuple[bool, _Document]:

@@ -61,6 +61,7 @@ def _binance(settings: Settings) -> BinanceAccount:
         "base_url": _base_url(given, settings),
         "account": given.account,
         "live": given.live,
+        "source_address": given.source_address,
         "recv_window_ms": given.recv_window_ms,
         "send_within_ms": settings.orders.send_within_ms,
         # The environment's names come in lower case; Binance's symbols have none.
@@ -79,6 +80,7 @@ def _openalgo(settings: Settings) -> OpenAlgoAccount:
         "base_url": _base_url(given, settings),
         "account": given.account,
         "live": given.live,
+        "source_address": given.source_address,
         "send_within_ms": settings.orders.send_within_ms,
     }
     if given.live:

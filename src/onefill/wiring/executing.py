@@ -5,6 +5,7 @@ from __future__ import annotations
 from onefill.config.settings import Mode
 from onefill.node.instance import Executing
 from onefill.node.term import SharedTerm, SoleTerm, Term
+from onefill.wiring.fitness import build_fitness
 from onefill.wiring.given import Given
 from onefill.wiring.jobs import build_runner
 from onefill.wiring.leading import build_leading
@@ -15,6 +16,7 @@ def build_executing(given: Given) -> Executing:
     """The trade path, and the right to walk it."""
     trading = build_trading(given)
     leading = build_leading(given, _term(given, trading), trading.work)
+    fitness = build_fitness(given, trading.brokers.values(), leading.elector, leading.giving)
     return Executing(
         elector=leading.elector,
         leadership=leading.leadership,
@@ -25,7 +27,7 @@ def build_executing(given: Given) -> Executing:
         work=trading.work,
         always=_is_shared(given),
         reconciling=trading.reconciling,
-        beside=(trading.listener.run, *leading.beside),
+        beside=(trading.listener.run, fitness.run, *leading.beside),
     )
 
 

@@ -10,6 +10,7 @@ from onefill.core.instrument import Rules
 from onefill.core.signal import SignalStatus
 from onefill.core.succession import Heir
 from onefill.node.logs import LogContext
+from onefill.node.safety import Safety
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
 from onefill.ports.clock import RealClock
@@ -38,6 +39,7 @@ class Given:
     ended: Topic[tuple[int, SignalStatus, str | None]]
     messages: Messages
     witness: Witness
+    safety: Safety
 
 
 def heir_of(settings: Settings, instance: str) -> Heir:

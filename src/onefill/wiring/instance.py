@@ -8,6 +8,7 @@ import gc
 import signal
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -33,6 +34,7 @@ from onefill.node.instance import Executing, Instance, Parts
 from onefill.node.logs import LogContext, set_up_logs
 from onefill.node.pulse import Pulse
 from onefill.node.reconciling import Reconciling
+from onefill.node.safety import Safety
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
 from onefill.ports import failpoints
@@ -147,6 +149,7 @@ class _Builder:
             carriers.append(self.redis.messages)
         self.messages = EveryWay(carriers)
         self.witness: Witness = self.redis.witness if self.redis else NoWitness()
+        self.safety = Safety(losses=self.stores.authority, state=self.state, metrics=self.metrics)
         self.port: int | None = None
         self.reconciling: Reconciling | None = None
 
@@ -231,6 +234,7 @@ class _Builder:
                 ended=self.ended,
                 messages=self.messages,
                 witness=self.witness,
+                safety=self.safety,
             )
         )
 
@@ -261,12 +265,12 @@ class _Builder:
             beat=self._beat,
             measure=self._measure,
             sync=self.sync,
-            shown=lambda: (self.state.state, self.stores.vigil.key),
+            shown=lambda: (self.state.state, self.stores.vigil.key, dict(self.state.refused)),
         )
 
     async def _prepare(self) -> None:
         await migrate(self.url)
-        await self.stores.trading.now()
+        await self.safety.look()
         await self.stores.pool.open()
         if self.settings.role.executes:
             await asyncio.to_thread(_read_calendars, self.rules)
@@ -276,7 +280,8 @@ class _Builder:
         log.info("instance.listening", host=self.settings.host, port=port)
 
     async def _look(self) -> None:
-        """Whether the database answers; and by the way, whether a person paused trading."""
+        """Whether the database answers and is what it was, and whether a person paused trading."""
+        await self.safety.look()
         paused = await self.stores.trading.is_paused()
         self.state.move(ControlEvent.PAUSED if paused else ControlEvent.RESUMED)
 
@@ -290,7 +295,7 @@ class _Builder:
             port=self.port,
             url=f"http://{self.settings.host}:{self.port}",
             session_key=self.stores.vigil.key,
-            heir=heir_of(self.settings, self.me.instance),
+            heir=replace(heir_of(self.settings, self.me.instance), may_send=not self.state.refused),
             executes=self.settings.role.executes,
         )
         await self.stores.instances.beat(self.me, presence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,6 @@ from onefill.node.split_brain import SplitBrainCheck
 from onefill.node.term import Term
 from onefill.node.work import Work
 from onefill.ports.lease import LEADER
-from onefill.ports.witness import Witnessed
 from onefill.wiring.given import Given, heir_of
 
 STALE_AFTER_S = 30.0
@@ -44,9 +42,10 @@ def build_leading(given: Given, term: Term, work: Work) -> Leading:
     leadership = _leadership(given, term)
     elector = _elector(given, leadership)
     giving = _giving(given, elector, leadership)
+    given.safety.connect(leadership.resumed)
     leadership.connect(
         fenced=elector.fenced,
-        check=_check(given, giving),
+        check=_check(given),
         survived=lambda epoch: given.stores.history.survived(LEADER, epoch, given.me),
     )
     return Leading(
@@ -96,6 +95,8 @@ def _takeover(given: Given, elector: Elector, work: Work) -> Takeover:
     state = given.state
 
     async def prove() -> str | None:
+        if state.refused:
+            return f"this instance may not send: {next(iter(state.refused.values()))}"
         if state.brokers_away:
             return f"this instance does not reach {', '.join(sorted(state.brokers_away))}"
         if not await work.is_whole():
@@ -134,17 +135,13 @@ def _timing(settings: Settings) -> HandoverTiming:
     return HandoverTiming(drain_ms=takeover.drain_ms, forced_after_ms=takeover.forced_after_ms)
 
 
-def _check(given: Given, giving: Giving) -> Callable[[Epoch], None]:
+def _check(given: Given) -> Callable[[Epoch], None]:
     """After each renewal: the witness of epochs."""
-    abdicating: set[asyncio.Task[None]] = set()
-
-    def abdicate(seen: Witnessed) -> None:
-        task = asyncio.create_task(giving.abdicate(), name="abdication")
-        abdicating.add(task)
-        task.add_done_callback(abdicating.discard)
-
     check = SplitBrainCheck(
-        witness=given.witness, me=given.me.instance, metrics=given.metrics, ahead=abdicate
+        witness=given.witness,
+        me=given.me.instance,
+        metrics=given.metrics,
+        ahead=given.safety.witness_ahead,
     )
     return check.renewed
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from onefill.config.settings import Settings
 from onefill.core.parse import read
 from onefill.core.signal_time import Zones
+from onefill.disk.memory import DiskMemory
 from onefill.ports.clock import RealClock, jitter
 from onefill.ports.lease import Holder
 from onefill.ports.messages import Messages
+from onefill.postgres.authority import PostgresAuthority
 from onefill.postgres.connection import Connecting, Held, Surroundings, open_views
 from onefill.postgres.controls import PostgresControls
 from onefill.postgres.handover import PostgresHandovers
@@ -20,6 +22,7 @@ from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.messages import PostgresMessages
+from onefill.postgres.migrate import migrate
 from onefill.postgres.rates import PostgresRates
 from onefill.postgres.recovery import PostgresRecoveryStore
 from onefill.postgres.rollovers import MustRoll, PostgresRollovers
@@ -73,6 +76,7 @@ class Stores:
     views: PostgresViews
     controls: PostgresControls
     jobs: PostgresJobs
+    authority: PostgresAuthority
     rollovers: PostgresRollovers
     rates: PostgresRates
     watch: PostgresWatch
@@ -96,21 +100,22 @@ def build_stores(
     must_roll: MustRoll,
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
-    connecting = Connecting(url=url, holder=me, pooled=settings.database.pooled)
     around = Surroundings(clock, jitter)
+    unwatched = Connecting(url=url, holder=me, pooled=settings.database.pooled)
+    history = LeadershipHistory(Held(unwatched, around), clock, hostname)
+    authority = _authority(unwatched, around, settings, history)
+    connecting = replace(unwatched, inspect=authority.inspect)
 
     def held(greeting: str = "") -> Held:
         return Held(connecting, around, greeting)
 
-    history = LeadershipHistory(held(), clock, hostname)
     terms = Terms(
         read=partial(read, zones=zones),
         initial_capital=settings.initial_capital,
         live=live,
         limits=limits_of(settings),
     )
-    pool = LatePool(connecting)
-    vigil = PostgresVigil(connecting, clock)
+    pool, vigil = LatePool(connecting), PostgresVigil(connecting, clock)
     stores = Stores(
         connecting=connecting,
         signal_log=PostgresSignalLog(held(DATABASE_SQL), held(), me.instance),
@@ -125,6 +130,7 @@ def build_stores(
         pool=pool,
         views=PostgresViews(pool),
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
+        authority=authority,
         jobs=PostgresJobs(held(), me.instance, _retention(settings)),
         rollovers=PostgresRollovers(held(), must_roll),
         rates=PostgresRates(held()),
@@ -145,6 +151,7 @@ def _closing(stores: Stores) -> list[Any]:
     """Those with a connection of their own, in the order in which they let go."""
     return [
         stores.signal_log,
+        stores.authority,
         stores.trading,
         stores.leases,
         stores.recovery,
@@ -156,3 +163,17 @@ def _closing(stores: Stores) -> list[Any]:
         stores.rates,
         stores.watch,
     ]
+
+
+def _authority(
+    connecting: Connecting, around: Surroundings, settings: Settings, history: LeadershipHistory
+) -> PostgresAuthority:
+    """Remembers how far the database had come, and sees each new connection to it."""
+    return PostgresAuthority(
+        connecting,
+        Held(connecting, around),
+        DiskMemory(settings.data, around.clock),
+        history,
+        doubtful_ms=settings.brokers.binance.recv_window_ms,
+        migrate=partial(migrate, connecting.url),
+    )

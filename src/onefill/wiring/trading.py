@@ -75,7 +75,7 @@ def build_trading(given: Given) -> Trading:
         "clock": given.clock,
     }
     chaser = _chaser(given, common["broker_of"])
-    executor = Executor(**common, priced=chaser.priced, rates=given.stores.rates)
+    executor = _executor(given, chaser, common)
     tracker = _tracker(given, common)
     hub.connect(executor, tracker, chaser)
     decider = _decider(given, hub, executor, chaser, brokers)
@@ -86,6 +86,7 @@ def build_trading(given: Given) -> Trading:
         state=given.state,
         every_s=settings.orders.reconcile_every_s,
         covered=decider.sweep_now,
+        safety=given.safety,
     )
     names = [broker.name for broker in brokers.values()]
     return Trading(
@@ -180,6 +181,16 @@ def _knowing_the_market(
         clock=given.clock,
     )
     return market.knowing if quotes.ask else lambda decide: decide
+
+
+def _executor(given: Given, chaser: Chaser, common: dict[str, Any]) -> Executor:
+    state = given.state
+    return Executor(
+        **common,
+        priced=chaser.priced,
+        rates=given.stores.rates,
+        may_send=lambda intent: intent.order.broker not in state.refused,
+    )
 
 
 def _most_of(rules: Rules, brokers: Mapping[BrokerKey, Broker]) -> MostOf:

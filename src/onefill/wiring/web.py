@@ -100,6 +100,7 @@ def health_of(state: NodeState) -> Health:
         not_ready=tuple(not_ready),
         database_up=state.database_up,
         redis_up=state.redis_up,
+        may_not_send=dict(state.refused),
         details=_details(state),
     )
 
@@ -152,6 +153,7 @@ def node_status(settings: Settings, state: NodeState) -> NodeStatus:
         redis_connected=state.redis_up,
         redis_leader=state.redis_leader,
         spooled=state.spooled(),
+        loss=state.loss,
     )
 
 

@@ -31,8 +31,9 @@ from onefill.core.quote import Quote
 from onefill.core.remainders import NOTHING_LEFT
 from onefill.core.report import Carried, NotPlaced, OrderReport, OrderStatus
 from onefill.core.signal import SignalKind, SignalStatus
+from onefill.core.slicing import sliced
 
-LIMITS = ChaseLimits(step=d("0.5"), tick=d("0.05"), cost_max=d(60), steps_max=3)
+LIMITS = ChaseLimits(step=d("0.5"), cost_max=d(60), steps_max=3)
 EVERY_S = float(LIMITS.every_s)
 WANTED = 105
 INSTRUMENT = replace(RULES.instruments["BANK_NIFTY"], chase=LIMITS)
@@ -259,6 +260,28 @@ def test_what_is_left_waits_for_the_cancel_and_is_what_is_confirmed() -> None:
     (put,) = exchange.ready()  # the short leg has waited for all of the long one
     assert put.leg == "pe"
     exchange.store.check()
+
+
+@pytest.mark.req("PF-22", "ORD-15")
+def test_slices_of_a_remainder_share_what_is_left() -> None:
+    exchange, call = resting()
+    store = exchange.store
+    store.advance(EVERY_S * LIMITS.steps_max + EVERY_S)
+    whole = go_on(store.seen(), CHASING)
+    assert whole is not None
+    at_most = sliced(whole, store.seen(), lambda _: d(70))
+    cancel, first, second = store.write(at_most).intents
+    assert (first.order.quantity, second.order.quantity) == (70, 35)
+    exchange.fill(call.client_order_id, 60)
+    exchange.send(cancel)
+    exchange.hear(cancel)
+    assert store.intents[first.client_order_id].order.quantity == WANTED - 60
+    assert store.intents[second.client_order_id].state is IntentState.EXPIRED
+    (ready,) = exchange.ready()
+    exchange.send(ready)
+    exchange.hear(ready)
+    assert exchange.bought("ce") == WANTED
+    assert [intent.leg for intent in exchange.ready()] == ["pe"]
 
 
 @pytest.mark.req("PF-22")

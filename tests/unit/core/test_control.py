@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +103,17 @@ def test_control_is_released_to_the_preferred_then_to_who_may_act_by_itself() ->
     assert best_successor([manual, plain, preferred]) == preferred
     assert best_successor([manual, plain]) == plain
     assert best_successor([]) is None
+
+
+@pytest.mark.req("ORD-16")
+def test_who_may_not_send_leaves_control_to_whom_may_and_takes_it_when_there_is_none() -> None:
+    unfit = Heir(instance="prod", preferred=True, may_send=False)
+    able = replace(vacancy(has_died=True), others=2, able=1)
+    assert wait_ms(unfit, able) == NEVER_MS
+    assert wait_ms(unfit, replace(able, able=0)) == 0
+    fit = Heir(instance="z", automatic=False)
+    assert wait_ms(replace(fit, automatic=True), able) == 0
+    assert best_successor([unfit, fit]) == fit
 
 
 @pytest.mark.req("CTL-11", "CTL-13")

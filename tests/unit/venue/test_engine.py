@@ -10,7 +10,16 @@ import pytest
 from onefill.venue.engine import Change, Circumstances, Engine
 from onefill.venue.instruments import BINANCE, OPENALGO
 from onefill.venue.options import BrokerClass
-from onefill.venue.orders import Kind, Order, Patience, Refusal, Side, Status, Ticket
+from onefill.venue.orders import (
+    Kind,
+    Order,
+    Patience,
+    PositionSide,
+    Refusal,
+    Side,
+    Status,
+    Ticket,
+)
 
 OpenEngine = Callable[..., Engine]
 
@@ -223,7 +232,7 @@ def test_a_position_keeps_its_entry_price_and_books_what_it_closes(
     placed(engine, ticket(10))
     move(engine, "110.00")
     placed(engine, ticket(10))
-    position = engine.book.positions["paper", "SIM001"]
+    position = engine.book.positions["paper", "SIM001", PositionSide.BOTH]
     assert (position.quantity, position.entry_price) == (20, 105)
     move(engine, "115.00")
     placed(engine, ticket(30, Side.SELL))

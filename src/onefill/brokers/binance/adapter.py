@@ -126,6 +126,19 @@ class BinanceBroker:
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._wire.time.keep(), name="binance clock")
 
+    async def refuses_us(self) -> str | None:
+        """Its own words where it takes neither our key, nor our address, nor lets us trade."""
+        await self._wire.http.start()
+        reply = await self._wire.ask("/fapi/v3/balance")
+        if reply.status == 200:
+            return None
+        refusal = words.refusal_of(reply)
+        if refusal is not None and refusal.code in words.NOT_LET_IN:
+            return self._wire.quote(reply)
+        raise BrokerUnavailable(
+            broker=self.name, account=self.account, said=self._wire.quote(reply)
+        )
+
     async def close(self) -> None:
         """Let go of connections."""
         keeping, self._keeping = self._keeping, None

@@ -34,7 +34,9 @@ class Wire:
             "X-MBX-APIKEY": login.api_key,
             "Content-Type": "application/x-www-form-urlencoded",
         }
-        self.http = Http(login.base_url, clock, login.http, meter)
+        self.http = Http(
+            login.base_url, clock, login.http, meter, source_address=login.source_address
+        )
         self.time = VenueClock(clock, self.server_time_ms, login.resync_every_s)
 
     async def ask(self, path: str, parameters: str = "", method: str = "GET") -> Reply:

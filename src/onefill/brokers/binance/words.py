@@ -31,6 +31,8 @@ WEIGHTS = {
 """What a question weighs that does not weigh 1."""
 
 NO_SUCH_ORDER = -2013
+NOT_LET_IN = (-1002, -2014, -2015)
+"""Our key, our address or our permissions are not good there."""
 NO_SUCH_SYMBOL = -1121
 OUTSIDE_WINDOW = (-1021, -5028)
 
