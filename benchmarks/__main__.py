@@ -17,13 +17,14 @@ import uvloop
 from rich.console import Console
 
 from databases import databases
+from failover import p4, p5, p6
 from figures import Row, print_table
 from footprint import p7
 from intake import p1, p2
 from stage import Stage
 from trade import p3
 
-CHAPTERS = {"p1": p1, "p2": p2, "p3": p3, "p7": p7}
+CHAPTERS = {"p1": p1, "p2": p2, "p3": p3, "p4": p4, "p5": p5, "p6": p6, "p7": p7}
 
 
 def main() -> int:
@@ -50,7 +51,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", default=",".join(CHAPTERS), help="such as p1,p3")
     parser.add_argument("--seconds", type=float, default=10, help="for each measurement")
-    parser.add_argument("--full", action="store_true", help="60 s held, 1,000,000 signals")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="60 s held, 1,000,000 signals, 100 takeovers of each kind",
+    )
     parser.add_argument("--database-url", help="a PostgreSQL to measure on; else an embedded one")
     parser.add_argument("--check", action="store_true", help="exit 1 when a floor does not hold")
     parser.add_argument("--json", action="store_true", help="for machines")

@@ -17,12 +17,20 @@ import support
 
 
 class Server:
-    """`python -m onefill …` with a probe that says when it is up."""
+    """`python -m onefill …` with a probe that says when it is up. before: what execs it."""
 
-    def __init__(self, arguments: Sequence[str], url: str, probe: str, log: Path) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        url: str,
+        probe: str,
+        log: Path,
+        *,
+        before: Sequence[str] = (),
+    ) -> None:
         self.url = url
         self.log = log
-        self._arguments = [sys.executable, "-m", "onefill", *arguments]
+        self._arguments = [*before, sys.executable, "-m", "onefill", *arguments]
         self._probe = url + probe
         self._process: subprocess.Popen[bytes] | None = None
 

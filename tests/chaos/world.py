@@ -131,10 +131,10 @@ class World:
     async def until_all_ended(self, seconds: float) -> None:
         """Wait until every signal has an end status."""
         ends = ["executed", "ignored", "rejected", "blocked", "expired", "failed"]
-        query = "SELECT bool_and(processing_status = ANY($1)) AS ended FROM signal_log"
+        query = "SELECT count(*) FROM signal_log WHERE processing_status <> ALL($1)"
 
         async def ended() -> bool:
-            return bool((await self.rows(query, ends))[0]["ended"])
+            return bool((await self.rows(query, ends))[0]["count"] == 0)
 
         await support.until(ended, seconds)
 

@@ -23,7 +23,7 @@ from onefill.ports.trading import Claim, TradingStore
 
 SWEEP_EVERY_MS = 1000
 INTENTS_A_SWEEP = 1024
-MAKERS_OWN_MS = 1000
+MAKERS_OWN_MS = 500
 """Where all execute, an intent is left to the instance that made it for so long."""
 
 log = structlog.get_logger()

@@ -15,6 +15,7 @@ from onefill.core.ids import Epoch
 from onefill.core.succession import best_successor
 from onefill.lead.elector import Elector
 from onefill.ports.clock import Clock
+from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.handover import HandoverStore, Operation
 from onefill.ports.lease import LEADER, Holder
 from onefill.ports.messages import EVERYBODY, Message, MessageKind, Messages
@@ -122,6 +123,7 @@ class Giving:
         self._note(operation, Step.DRAINING)
         is_whole = await self._drain()
         self._note(operation, Step.DRAINED, None if is_whole else "some sends are still open")
+        reach(Failpoint.HANDOVER_DRAINED)
         if await self._transfer(epoch, operation.requester, "takeover"):
             self._note(operation, Step.TRANSFERRED)
 
@@ -140,6 +142,7 @@ class Giving:
         new = await self._elector.hand_over(to, reason)
         if new is None:
             return False
+        reach(Failpoint.HANDOVER_TRANSFERRED)
         self._stepping.stepped_down(epoch)
         await self._messages.publish(
             Message(

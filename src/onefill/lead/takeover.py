@@ -16,6 +16,7 @@ from onefill.core.handover import HandoverTiming, RequesterMove, Sight, Step, re
 from onefill.core.ids import Epoch
 from onefill.lead.elector import Elector
 from onefill.ports.clock import Clock
+from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.handover import HandoverStore, NewRequest, Operation
 from onefill.ports.lease import LEADER, Holder, Lease, LeaseStore
 from onefill.ports.messages import Message, MessageKind, Messages
@@ -132,6 +133,9 @@ class Takeover:
             patience_ms=self._timing.forced_after_ms + self._timing.drain_ms,
         )
         operation = await self._requests.open(wanted)
+        if operation.id != wanted.id and operation.has_ended:
+            holder = _holder_in_words(await self._leases.read(LEADER))
+            return Click(outcome=Outcome.OVERTAKEN, detail=holder)
         if operation.id != wanted.id:
             return self._in_progress(operation.id)
         if self.operation is not None:  # a second click was waiting for the store beside us
@@ -153,9 +157,11 @@ class Takeover:
         started_ms = self._clock.boottime_ms()
         problem: str | None = None
         try:
+            reach(Failpoint.TAKEOVER_REQUESTED)
             problem = await self._surface.prove()
             if problem is None:
                 await self._note(operation, Step.READY)
+                reach(Failpoint.TAKEOVER_READY)
                 problem = await self._carry_through(operation, started_ms)
         except StoreUnavailable as error:
             problem = f"the database does not answer: {error}"
@@ -222,6 +228,7 @@ class Takeover:
 
     async def _adopted(self) -> str | None:
         """The lease is ours: lead, and wait until we can act."""
+        reach(Failpoint.TAKEOVER_TAKEN)
         self._elector.look_now()
         try:
             async with asyncio.timeout(ABLE_WITHIN_S):

@@ -32,7 +32,7 @@ from onefill.ports.hints import Topic
 from onefill.ports.lease import LEADER
 from onefill.ports.rows import InstanceRow, LeaderRow
 from onefill.ports.views import Actor, Views
-from onefill.ports.witness import Witness
+from onefill.ports.witness import Witness, Witnessed
 
 SHOWN_AFTER_END_MS = 60_000
 
@@ -175,16 +175,12 @@ class NodeCoordination:
         seen = await self._sources.witness.read(LEADER)
         in_database = leader.instance if leader is not None else None
         in_redis = seen.holder if seen is not None else None
-        both = in_database is not None and in_redis is not None
         return SplitBrainReport(
             redis_leader=in_redis,
             db_leader=in_database,
             redis_epoch=seen.epoch if seen is not None else None,
             db_epoch=leader.epoch if leader is not None else None,
-            conflict=both
-            and leader is not None
-            and seen is not None
-            and seen.epoch != leader.epoch,
+            conflict=_conflict(leader, seen, self._sources.witness.connected),
         )
 
     async def metrics(self) -> Mapping[str, str | float | bool | None]:
@@ -214,6 +210,15 @@ class NodeCoordination:
             await self._sources.audit(by, action, self._state.instance)
         except StoreUnavailable as error:
             log.warning("coordination.not_audited", action=action, error=str(error))
+
+
+def _conflict(
+    leader: LeaderRow | None, seen: Witnessed | None, connected: bool | None
+) -> bool | None:
+    if seen is None:
+        return False if connected is None else None
+    names = leader is not None and leader.instance is not None and seen.holder is not None
+    return names and leader is not None and seen.epoch != leader.epoch
 
 
 def _answer(click: Click) -> TakeAnswer:

@@ -101,13 +101,14 @@ class Reign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitBrainReport:
-    """What each store says. conflict: both name a holder, and their epochs differ."""
+    """What each store says. conflict: both name a holder, and their epochs differ; None while a
+    witness that there is can't be asked, which is never «no conflict» (CTL-7)."""
 
     redis_leader: str | None
     db_leader: str | None
     redis_epoch: int | None
     db_epoch: int | None
-    conflict: bool
+    conflict: bool | None
 
 
 class Coordination(Protocol):

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 
 class Failpoint(enum.StrEnum):
-    """Before and after each commit and each send, on the way from a webhook to a position."""
+    """Before and after each commit and each send, on the way from a webhook to a position; and
+    after each step of a takeover, on both sides."""
 
     INTAKE_BEFORE_COMMIT = "intake_before_commit"
     INTAKE_AFTER_COMMIT = "intake_after_commit"
@@ -26,6 +27,11 @@ class Failpoint(enum.StrEnum):
     SETTLE_AFTER_COMMIT = "settle_after_commit"
     LOOK_UP_BEFORE = "look_up_before"
     LOOK_UP_AFTER = "look_up_after"
+    TAKEOVER_REQUESTED = "takeover_requested"
+    TAKEOVER_READY = "takeover_ready"
+    TAKEOVER_TAKEN = "takeover_taken"
+    HANDOVER_DRAINED = "handover_drained"
+    HANDOVER_TRANSFERRED = "handover_transferred"
 
 
 @dataclass(slots=True)

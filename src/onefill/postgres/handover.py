@@ -19,7 +19,8 @@ _READ = """
 SELECT *, extract(epoch FROM clock_timestamp() - requested_at)::float8 * 1000 AS age_ms
 FROM handover_requests WHERE resource = $1"""
 
-# The key decides: a request that has ended, or whose requester fell silent, gives way to the next.
+# The key decides: a request that has ended, or whose requester fell silent, gives way to the next,
+# as long as it wants an epoch to end that is not over yet.
 _OPEN = f"""
 INSERT INTO handover_requests AS h
     (resource, expected_epoch, id, requester, boot, by_force, step, steps)
@@ -29,8 +30,9 @@ ON CONFLICT (resource, expected_epoch) DO UPDATE
 SET id = EXCLUDED.id, requester = EXCLUDED.requester, boot = EXCLUDED.boot,
     by_force = EXCLUDED.by_force, step = EXCLUDED.step, steps = EXCLUDED.steps,
     requested_at = EXCLUDED.requested_at, is_ready = false, ended_at = NULL
-WHERE h.ended_at IS NOT NULL
-   OR h.requested_at < clock_timestamp() - $7 * interval '1 millisecond'"""
+WHERE (h.ended_at IS NOT NULL
+       OR h.requested_at < clock_timestamp() - $7 * interval '1 millisecond')
+  AND NOT EXISTS (SELECT FROM leases WHERE resource = $1 AND epoch > $2)"""
 
 _NOTE = f"""
 UPDATE handover_requests

@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _LAST_TRY_S = 1.0
 _KEPT_MAX = 1_000
+_OTHERS_FIRST_S = 2.0
 
 _BECAME = """
 INSERT INTO leadership_history (resource, epoch, instance, boot, hostname, became_at, reason)
@@ -33,13 +34,27 @@ VALUES ($1, $2, $3, $4, $5, 'election', $6, $7)
 ON CONFLICT (resource, epoch) DO UPDATE
 SET released_at = coalesce(h.released_at, EXCLUDED.released_at),
     end_reason = coalesce(h.end_reason, EXCLUDED.end_reason)"""
-# Whoever takes an epoch ends the one before. Where it died before it could write that, its
-# successor's beginning is the end.
-_FORGOTTEN = """
-UPDATE leadership_history h SET (released_at, end_reason) = (
-    SELECT n.became_at, n.reason FROM leadership_history n
-    WHERE n.resource = h.resource AND n.epoch > h.epoch ORDER BY n.epoch LIMIT 1)
-WHERE resource = $1 AND epoch < $2::bigint - 1 AND released_at IS NULL"""
+# Whoever makes an epoch writes of it; where it died before it could, the leader does, once others
+# have had the time to write what they know better.
+_MENDED = """
+WITH lease AS (
+    SELECT * FROM leases
+    WHERE resource = $1 AND holder IS NOT NULL
+      AND acquired_at < clock_timestamp() - $2 * interval '1 second'),
+missing AS (
+    INSERT INTO leadership_history (resource, epoch, instance, boot, became_at, reason)
+    SELECT resource, epoch, holder, boot, acquired_at, 'takeover' FROM lease
+    ON CONFLICT (resource, epoch) DO NOTHING RETURNING became_at),
+open AS (
+    UPDATE leadership_history h
+    SET (released_at, end_reason) = (
+        SELECT n.became_at, n.reason FROM (
+            SELECT epoch, became_at, reason FROM leadership_history WHERE resource = $1
+            UNION ALL SELECT epoch, acquired_at, 'takeover' FROM lease) n
+        WHERE n.epoch > h.epoch ORDER BY n.epoch LIMIT 1)
+    FROM lease
+    WHERE h.resource = $1 AND h.epoch < lease.epoch AND h.released_at IS NULL RETURNING h.epoch)
+SELECT (SELECT count(*) FROM missing) + (SELECT count(*) FROM open) AS mended"""
 _SURVIVED = """
 UPDATE leadership_history SET survived_at = coalesce(survived_at, clock_timestamp())
 WHERE resource = $1 AND epoch = $2 AND boot = $3"""
@@ -72,7 +87,6 @@ class LeadershipHistory:
         """Somebody leads since then."""
         facts = (resource, epoch, holder.instance, holder.boot, self._hostname)
         self._add(_BECAME, (*facts, at, reason))
-        self._add(_FORGOTTEN, (resource, epoch))
 
     def ended(
         self,
@@ -87,6 +101,11 @@ class LeadershipHistory:
         """That epoch is over since then; by default since now."""
         facts = (resource, epoch, holder.instance, holder.boot, became_at)
         self._add(_ENDED, (*facts, at or self._clock.wall(), reason))
+
+    async def mend(self, resource: str) -> int:
+        """Add what nobody lived to write; how much that was. Raises StoreUnavailable."""
+        (row,) = await self._held.write(_MENDED, resource, _OTHERS_FIRST_S)
+        return int(row["mended"])
 
     def survived(self, resource: str, epoch: Epoch, holder: Holder) -> None:
         """That holder lives, and has found that this epoch of its is over (CTL-4)."""

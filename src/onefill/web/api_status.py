@@ -91,13 +91,14 @@ def _status(node: NodeStatus, seen: tuple[LeaderRow | None, Standing] | None) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leadership:
-    """Who leads, as each store says. split_brain: both name one, and their epochs differ."""
+    """Who leads, as each store says. split_brain: both name one, and their epochs differ; null
+    while Redis can't be asked."""
 
     redis_leader: str | None
     db_leader: str | None
     this_instance: str
     is_leader: bool
-    split_brain: bool
+    split_brain: bool | None
     epoch: int | None
     metrics: Mapping[str, str | float | bool | None]
 

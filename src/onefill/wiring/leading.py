@@ -11,6 +11,7 @@ from onefill.config.settings import Settings
 from onefill.core.handover import HandoverTiming
 from onefill.core.ids import Epoch
 from onefill.core.lease import LeaseTiming
+from onefill.lead.chronicler import Chronicler
 from onefill.lead.damping import Damping
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving, Stepping
@@ -146,12 +147,14 @@ def _check(given: Given) -> Callable[[Epoch], None]:
 
 
 def _beside(given: Given, elector: Elector) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+    history = given.stores.history
+    chronicler = Chronicler(elector=elector, mend=partial(history.mend, LEADER), clock=given.clock)
     if not given.settings.lease.flap_damping:
-        return ()
+        return (chronicler.run,)
     damping = Damping(
         elector=elector,
         timing=_lease_timing(given.settings),
-        wrong_takeovers=partial(given.stores.history.wrong_takeovers, LEADER),
+        wrong_takeovers=partial(history.wrong_takeovers, LEADER),
         clock=given.clock,
     )
-    return (damping.run,)
+    return (chronicler.run, damping.run)
