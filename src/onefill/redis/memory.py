@@ -18,7 +18,9 @@ class Remembered:
 
 
 class Memory(Protocol):
-    """Survives this process; lost with the disk."""
+    """Survives this process; lost with the disk. place: where people find it."""
+
+    place: str
 
     def recall(self) -> Remembered | None:
         """What was kept last."""
@@ -31,6 +33,8 @@ class Memory(Protocol):
 
 class NoMemory:
     """Remembers nothing beyond this process."""
+
+    place = "nowhere"
 
     def recall(self) -> Remembered | None:
         """Nothing."""
@@ -45,6 +49,7 @@ class MemoryFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.place = str(path)
         self._kept = self._read()
 
     def recall(self) -> Remembered | None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from onefill.brokers.registry import build_brokers
-from onefill.config.settings import Mode, Settings
+from onefill.config.settings import Mode, Settings, Topology
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
 from onefill.core.handover import HandoverTiming
@@ -29,6 +29,7 @@ from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
 from onefill.flow.settler import Settler
 from onefill.flow.tracker import Tracker
+from onefill.jobs.runner import Runner
 from onefill.lead.damping import Damping
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving, Stepping
@@ -49,9 +50,10 @@ from onefill.ports.hints import Inbox, Topic
 from onefill.ports.lease import LEADER, Holder
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
+from onefill.ports.trading import Decide
 from onefill.ports.witness import Witness, Witnessed
 from onefill.wiring.accounts import accounts_of, broker_of_signal
-from onefill.wiring.jobs import build_runner
+from onefill.wiring.shared_redis import without_portfolios
 from onefill.wiring.stores import Stores
 
 STALE_AFTER_S = 30.0
@@ -131,7 +133,7 @@ def build_executing(given: Given) -> Executing:
         given, loops, reconciler, reconciling, [broker.name for broker in brokers.values()]
     )
     kind = SharedTerm if is_shared else SoleTerm
-    jobs = build_runner(given.stores, settings, given.rules, given.clock, decider.sweep_now)
+    jobs = _runner(given, decider)
     term = kind(state, work, resolver, (chaser, *_watchers(given, common)), jobs)
     leadership = _leadership(given, term)
     elector = _elector(given, leadership)
@@ -153,6 +155,11 @@ def build_executing(given: Given) -> Executing:
         reconciling=reconciling,
         beside=_beside(given, elector),
     )
+
+
+def _runner(given: Given, decider: Decider) -> Runner:
+    stores = given.stores
+    return Runner(jobs=stores.jobs(decider.sweep_now), runs=stores.runs, clock=given.clock)
 
 
 def _chaser(given: Given, broker_of: Callable[[OrderIntent], Broker | None]) -> Chaser:
@@ -178,7 +185,10 @@ def _leadership(given: Given, term: Term) -> Leadership:
 
 def _decider(given: Given, hub: Hub, executor: Executor, chaser: Chaser) -> Decider:
     rules = given.rules
-    covered = only_where_covered(partial(decide, rules=rules), given.state, broker_of_signal(rules))
+    by_rules: Decide = partial(decide, rules=rules)
+    if given.settings.topology is Topology.SHARED_REDIS:
+        by_rules = without_portfolios(by_rules)
+    covered = only_where_covered(by_rules, given.state, broker_of_signal(rules))
     return Decider(
         store=given.stores.trading,
         lanes=given.lanes,
@@ -261,7 +271,7 @@ def _beside(given: Given, elector: Elector) -> tuple[Callable[[], Coroutine[Any,
 def _lease_timing(settings: Settings) -> LeaseTiming:
     lease = settings.lease
     return LeaseTiming(
-        ttl_ms=lease.ttl_ms,
+        ttl_ms=settings.lease_ttl_ms,
         renew_every_ms=lease.renew_every_ms,
         call_timeout_ms=lease.call_timeout_ms,
         give_up_ms=lease.give_up_ms,
@@ -304,7 +314,7 @@ def _takeover(given: Given, elector: Elector, work: Work) -> Takeover:
         messages=given.messages,
         surface=Surface(is_active=lambda: state.is_active, move=state.move, prove=prove),
         timing=_timing(given.settings),
-        ttl_ms=given.settings.lease.ttl_ms,
+        ttl_ms=given.settings.lease_ttl_ms,
         metrics=given.metrics,
         clock=given.clock,
     )
