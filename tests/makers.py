@@ -101,8 +101,6 @@ class Store:
         self.situation = replace(self.situation, now=self.now + timedelta(seconds=seconds))
 
     def write(self, decision: Decision, signal_id: int | None = None) -> Decision:
-        if decision.wait:
-            return decision
         for name in decision.withdraw:
             state, _ = step(self.intents[name].state, IntentEvent.WITHDRAWN)
             self.intents[name] = replace(self.intents[name], state=state, reason="overtaken")
@@ -113,7 +111,7 @@ class Store:
             assert order.chase is not None
             after = replace(order, chase=replace(order.chase, step=taken.step))
             self.intents[taken.client_order_id] = after
-        if signal_id is not None:
+        if signal_id is not None and not decision.wait:
             self.signals[signal_id] = (decision.status, decision.reason)
         for change in decision.signals:
             self.signals[change.signal_id] = (change.status, change.reason)

@@ -20,6 +20,7 @@ from onefill.core.limits import LimitBook
 from onefill.core.report import OrderReport, OrderStatus, Placed, Trade
 from onefill.core.settlement import Told
 from onefill.core.signal import Engine, LoggedSignal, Signal, SignalKind, fingerprint
+from onefill.core.slicing import MostOf, deciding_in_slices
 from onefill.ports.clock import RealClock
 from onefill.ports.lease import Holder, LeaseStore
 from onefill.ports.signal_log import Logged, NewSignal, SignalLog
@@ -291,7 +292,7 @@ def filled(intent: OrderIntent, price: int = 100, quantity: Decimal | None = Non
 
 
 async def decide_lanes(
-    store: TradingStore, epoch: Epoch, lanes: Sequence[Lane]
+    store: TradingStore, epoch: Epoch, lanes: Sequence[Lane], most_of: MostOf = lambda _: None
 ) -> tuple[OrderIntent, ...]:
-    """Decide with the product's rules; the intents that may be claimed at once."""
-    return (await store.decide(epoch, lanes, decide, exits)).intents
+    """Decide with the product's rules; the intents, as their exchanges take them."""
+    return (await store.decide(epoch, lanes, deciding_in_slices(decide, most_of), exits)).intents

@@ -169,6 +169,7 @@ async def world(
         "ONEFILL_OPERATOR_TOKEN": OPERATOR,
         "ONEFILL_RATE_LIMIT": "off",
         "ONEFILL_MARKET_HOURS": "off",
+        "ONEFILL_QUOTES__ASK": "false",
         "ONEFILL_LOG_FORMAT": "json",
         "ONEFILL_ACTIVE_BY_DEFAULT": "true",
         "ONEFILL_BROKERS__BINANCE__RECV_WINDOW_MS": "1000",

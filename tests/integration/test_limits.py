@@ -155,3 +155,18 @@ async def test_after_the_days_loss_nothing_opens_and_everything_closes(desk: Des
     await log_all(desk.log, close("SIM002", await desk.store.now(), "e"))
     (out,) = await decide_lanes(desk.store, desk.epoch, [other.lane])
     assert await desk.claim(out) == ["claimed"]
+
+
+@pytest.mark.req("ORD-15")
+async def test_an_order_in_slices_is_judged_as_the_whole_that_it_is(desk: Desk) -> None:
+    limited(desk, quantity_max=Decimal(100))
+    for instrument, quantity, verdict in (("SIM001", 100, "claimed"), ("SIM002", 101, "limited")):
+        signal = buy(instrument, await desk.store.now(), "a", quantity)
+        await log_all(desk.log, signal)
+        first, *_ = await decide_lanes(
+            desk.store, desk.epoch, [signal.lane], most_of=lambda _: Decimal(60)
+        )
+        assert first.order.quantity == 60
+        assert await desk.claim(first) == [verdict]
+    unsent = await desk.postgres.rows("SELECT state FROM order_intents WHERE state = 'NEW'")
+    assert len(unsent) == 1

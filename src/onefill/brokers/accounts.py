@@ -15,8 +15,21 @@ from onefill.core.errors import ConfigurationError
 PAPER = "paper"
 """The paper account's name, and its key and secret at the paper venue."""
 
+_STREAM = "/private/ws"
+_NEAR = ("localhost", "127.0.0.1", "::1")
 _LIVE_LAG_MS_MIN = 10_000
 _RECV_WINDOW_MS_MAX = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolTerms:
+    """How a symbol is traded on margin; None leaves it as it is at the venue.
+
+    leverage: times; margin: `ISOLATED` or `CROSSED`.
+    """
+
+    leverage: int | None = None
+    margin: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +39,8 @@ class BinanceAccount:
     recv_window_ms: how long a signed request stays valid at the venue. send_within_ms: how long
     an order may wait for its socket. visibility_lag_ms: how long after its expiry an order may
     still appear (live only: the paper venue declares its own). margin_ms: added to it.
+    stream_url: the user stream's address without its key; empty is beside base_url.
+    prolong_key_every_s: a key of the stream is good for an hour. symbols: terms to set at start.
     """
 
     base_url: str
@@ -38,10 +53,25 @@ class BinanceAccount:
     visibility_lag_ms: int = _LIVE_LAG_MS_MIN
     margin_ms: int = 0
     resync_every_s: float = 60.0
+    stream_url: str = ""
+    prolong_key_every_s: float = 1_500.0
+    symbols: Mapping[str, SymbolTerms] = field(default_factory=dict)
     http: HttpLimits = field(default_factory=HttpLimits)
+
+    @property
+    def stream_address(self) -> str:
+        """Where the user stream is; of the paper venue, at its own address."""
+        return self.stream_url or f"ws{self.base_url.removeprefix('http').rstrip('/')}{_STREAM}"
 
     def __post_init__(self) -> None:
         _check_login(self.live, self.base_url, self.account, (self.api_key, self.api_secret))
+        stream = urlsplit(self.stream_address)
+        _check(
+            not self.live or stream.scheme == "wss" or stream.hostname in _NEAR,
+            "a live account's stream is reached by wss, or on this very machine",
+            account=self.account,
+        )
+        _check(self.prolong_key_every_s > 0, "prolong_key_every_s is positive")
         _check(
             0 < self.recv_window_ms <= _RECV_WINDOW_MS_MAX,
             "recv_window_ms is between 1 and 60000",
@@ -109,9 +139,8 @@ def _check_login(live: bool, base_url: str, account: str, secrets: tuple[str, ..
         "a live account needs its own key and secret",
         account=account,
     )
-    is_near = address.hostname in ("localhost", "127.0.0.1", "::1")
     _check(
-        address.scheme == "https" or is_near,
+        address.scheme == "https" or address.hostname in _NEAR,
         "a live account is reached by https, or on this very machine",
         account=account,
     )

@@ -6,8 +6,10 @@ have left. Nothing here reads a status or a body; that is each broker's own busi
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -22,6 +24,7 @@ from onefill.ports.broker import Prepared
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
 
+_HEARTBEAT_S = 15.0
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "onefill"}
 
 
@@ -176,6 +179,26 @@ class Http:
             raise BrokerUnavailable(
                 asked=f"{method} {self.base_url}{path}", cause=_describe(error)
             ) from None
+
+    @contextlib.asynccontextmanager
+    async def listen(self, url: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket that notices by its own pings when the other side is gone.
+
+        Raises BrokerUnavailable where it can't be had. The URL may hold a key: no error quotes it.
+        """
+        if self._session is None:
+            raise BrokerUnavailable("the connections to this broker are closed")
+        try:
+            async with asyncio.timeout(self._limits.reply_within_ms / 1_000):
+                socket = await self._session.ws_connect(
+                    url, heartbeat=_HEARTBEAT_S, max_msg_size=self._limits.reply_bytes_max
+                )
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise BrokerUnavailable("no stream", cause=_describe(error)) from None
+        try:
+            yield socket
+        finally:
+            await socket.close()
 
     async def _exchange(
         self,

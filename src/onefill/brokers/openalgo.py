@@ -8,7 +8,7 @@ is read, so that a lost answer can be traced to the one order that was not there
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from decimal import Decimal
@@ -24,7 +24,7 @@ from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, Verb
+from onefill.core.intent import OrderIntent, OrderRequest, Verb
 from onefill.core.money import plain
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
@@ -40,6 +40,7 @@ from onefill.core.report import (
     Placed,
     Unknown,
 )
+from onefill.core.stream_words import StreamWord
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
 from onefill.ports.rates import RateStore
@@ -96,6 +97,10 @@ class OpenAlgoBroker:
         await self._http.close()
 
     # Placing
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """It does not say; the instrument's configuration does."""
+        return None
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Read which like orders are there already, and build the request.
@@ -196,6 +201,9 @@ class OpenAlgoBroker:
             return Found(report=await self._report(row))
         except BrokerUnavailable as error:
             return NoAnswer(detail=str(error))
+
+    async def watch(self, hear: Callable[[StreamWord], None]) -> None:
+        """There is no stream: fills are polled for."""
 
     async def positions(self) -> Mapping[str, Decimal]:
         """Net units by symbol, signed; only what is not flat. Raises BrokerUnavailable."""

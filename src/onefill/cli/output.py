@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = Mapping[str, Any]
+Cell = Callable[[Row], str]
 
 _PIPE_COLUMNS = 200
 

@@ -28,6 +28,20 @@ VenueOption = Annotated[
 WaitOption = Annotated[
     str, typer.Option(help="executed: each ends before the next is sent; none: send all, then see.")
 ]
+WhatIfOption = Annotated[
+    bool,
+    typer.Option("--what-if", help="Send nothing: rehearse the file in memory, and compare."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="With --what-if: a setting to try instead."),
+]
+SlippageOption = Annotated[
+    str, typer.Option(help="With --what-if: points, or part of the price, lost on each fill.")
+]
+ChartOption = Annotated[
+    Path | None, typer.Option(help="With --what-if: draw both equity curves into this PNG.")
+]
 
 
 def replay(
@@ -44,6 +58,10 @@ def replay(
     wait: WaitOption = "executed",
     venue_url: VenueOption = None,
     patience_s: Annotated[float, typer.Option("--patience", help="Give up after s.")] = 60.0,
+    what_if: WhatIfOption = False,
+    wanted: SetOption = None,
+    slippage: SlippageOption = "0",
+    chart: ChartOption = None,
     url: options.Url = DEFAULT_URL,
     as_json: options.Json = False,
 ) -> None:
@@ -54,11 +72,11 @@ def replay(
 
     Examples:
 
-        onefill replay trades.csv --stop 2% --atr 1%
-
-        onefill replay trades.csv --lots file --portfolio replay-2
+        onefill replay trades.csv --lots file --stop 2% --atr 1%
 
         onefill replay signals.jsonl --speed 5 --json
+
+        onefill replay signals.jsonl --what-if --set peel_off=true --chart what-if.png
     """
     import asyncio
 
@@ -80,4 +98,9 @@ def replay(
         url=url,
         as_json=as_json,
     )
+    if what_if:
+        from onefill.cli.replaying.what_if import WhatIf, compare
+
+        compare(plan, WhatIf(wanted=tuple(wanted or ()), slippage=slippage, chart=chart))
+        return
     asyncio.run(run(plan))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -104,6 +104,11 @@ class InstrumentSettings(Section):
         description="Calendar days before expiry at which entries use the next one.",
     )
     chase: ChaseSettings = Field(default_factory=ChaseSettings)
+    freeze_quantity: int | None = Field(
+        default=None,
+        gt=0,
+        description="Broker units above which the exchange takes no order; larger ones are sliced.",
+    )
     bar_minutes: Number | None = Field(
         default=None,
         ge=0,
@@ -133,6 +138,26 @@ class SwitchSettings(Section):
     )
     margin_block_percent: Number = Field(
         default=Decimal(80), gt=0, description="Margin in use, of equity, that stops all entries."
+    )
+
+
+class QuoteSettings(Section):
+    """The market's price, asked of the broker before the portfolio engine enters (SIG-18).
+
+    Exits never wait for it.
+    """
+
+    ask: bool = Field(
+        default=True, description="Ask; without it, prices are compared with nothing."
+    )
+    within_ms: int = Field(
+        default=1_000, gt=0, description="How long an entry waits for the broker's answer."
+    )
+    max_age_ms: int = Field(default=2_000, gt=0, description="How long a price is good.")
+    missing: Literal["trade", "reject"] = Field(
+        default="trade",
+        description="What becomes of an entry for which the broker has no price in time: traded "
+        "with a warning, or rejected as no_quote.",
     )
 
 

@@ -43,6 +43,19 @@ class OrderSettings(Section):
         description="How often the alarm of a quarantined order is repeated until a person "
         "acknowledges it.",
     )
+    poll_first_ms: int = Field(
+        default=5,
+        ge=1,
+        le=3_600_000,
+        description="How soon a new order at a broker is asked for its fills; the pauses double.",
+    )
+    poll_slowest_ms: int = Field(
+        default=1000,
+        ge=1,
+        le=3_600_000,
+        description="The longest pause between two questions for an order's fills; a broker's "
+        "stream, where there is one, tells of them at once.",
+    )
     reconcile_every_s: int = Field(
         default=300,
         ge=5,

@@ -20,7 +20,11 @@ def rules_of(settings: Settings) -> Rules:
         deployment=settings.deployment,
         instruments=instruments_of(settings),
         caps=Caps(**dict(settings.caps)),
-        switches=Switches(market_hours=settings.market_hours, **dict(settings.switches)),
+        switches=Switches(
+            market_hours=settings.market_hours,
+            needs_quote=settings.quotes.missing == "reject",
+            **dict(settings.switches),
+        ),
         equity_base=settings.equity_base,
         peel_off=settings.peel_off,
         max_age_s=settings.max_age_s,

@@ -10,6 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 from onefill.core.money import plain
 
+NOTHING = SecretStr("")
+"""A secret that is not set."""
+
 
 class Section(BaseModel):
     """One table of the configuration: frozen, complete, and with no room for unknown keys."""

@@ -16,18 +16,19 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from onefill.config.brokers import BrokerSettings, BrokersSettings
 from onefill.config.control import LeaseSettings, SpoolSettings, TakeoverSettings
 from onefill.config.instruments import (
     CapsSettings,
     InstrumentSettings,
     MaxAgeSettings,
+    QuoteSettings,
     SwitchSettings,
 )
-from onefill.config.orders import PAPER_ACCOUNT, LimitSettings, OrderSettings
-from onefill.config.section import Number, Section
+from onefill.config.orders import LimitSettings, OrderSettings
+from onefill.config.section import NOTHING, Number, Section
 from onefill.core.instrument import EquityBase
 
-NOTHING = SecretStr("")
 SHARED_REDIS_TTL_MS = 1_500
 BROKERS = ("binance", "openalgo")
 
@@ -87,63 +88,6 @@ class RedisSettings(Section):
         description="Redis or Valkey, as redis://, rediss:// or unix://, for messages between "
         "instances, hints and a witness of epochs; empty is database-only mode.",
     )
-
-
-class BrokerSettings(Section):
-    """One broker's login."""
-
-    live: bool = Field(
-        default=False,
-        description="Trade real money here; the strategy must be live as well. False is paper.",
-    )
-    base_url: str = Field(
-        default="",
-        description="The broker's address; empty is the paper venue, or the broker's own.",
-    )
-    api_key: SecretStr = Field(
-        default=NOTHING, description="The key of the account; needed for live."
-    )
-    api_secret: SecretStr = Field(default=NOTHING, description="The secret that signs requests.")
-    account: str = Field(
-        default=PAPER_ACCOUNT,
-        min_length=1,
-        description="The account's name in onefill's records; paper and live never share one.",
-    )
-
-
-class BinanceSettings(BrokerSettings):
-    """Binance USD-M futures."""
-
-    recv_window_ms: int = Field(
-        default=5000,
-        ge=100,
-        le=60_000,
-        description="For how long Binance takes a signed request; an order in doubt is looked up "
-        "only after it.",
-    )
-
-
-class OpenAlgoSettings(BrokerSettings):
-    """OpenAlgo, and the broker behind it."""
-
-    orders_per_s: int = Field(
-        default=10,
-        ge=0,
-        description="How many orders, changes and cancels a second the broker takes from the "
-        "account, all instances together; 0 is no limit.",
-    )
-    questions_per_s: int = Field(
-        default=10,
-        ge=0,
-        description="How many other requests a second it takes; 0 is no limit.",
-    )
-
-
-class BrokersSettings(Section):
-    """The brokers that this version knows."""
-
-    binance: BinanceSettings = BinanceSettings()
-    openalgo: OpenAlgoSettings = OpenAlgoSettings()
 
 
 class StrategySettings(Section):
@@ -338,6 +282,7 @@ class Settings(Section):
     jobs: JobSettings = JobSettings()
     caps: CapsSettings = CapsSettings()
     switches: SwitchSettings = SwitchSettings()
+    quotes: QuoteSettings = QuoteSettings()
     max_age_by_type_s: MaxAgeSettings = MaxAgeSettings()
     strategies: Mapping[str, StrategySettings] = Field(
         default_factory=dict, description="Settings by portfolio."

@@ -100,8 +100,8 @@ class Situation:
     paused: whether a person stopped new exposure. exits_paused: exits as well.
     last_decided: the newest signal time that was decided in the lane. marks: the newest decided
     signal of each kind and slot there. market_price: what the instrument trades at now, where
-    that is known. heard_at: the time of the signal under decision. quotes: the market of orders
-    that follow their price, where it is known.
+    that is known; market_asked: whether the broker was asked for it. heard_at: the time of the
+    signal under decision. quotes: the market of orders that follow their price, where known.
     """
 
     now: datetime
@@ -115,6 +115,7 @@ class Situation:
     last_decided: datetime | None = None
     marks: tuple[Mark, ...] = ()
     market_price: Decimal | None = None
+    market_asked: bool = False
     heard_at: datetime | None = None
     quotes: Mapping[ClientOrderId, Quote] = field(default_factory=dict)
 
@@ -201,8 +202,8 @@ class Decision:
     the signal. withdraw: NEW intents that must not be sent any more (they end EXPIRED; one that
     is NEW no longer voids the whole decision). signals: others that this decision ends. chased:
     steps taken of orders that follow their price. alarms: what a person shall be told of. wait: not
-    now (an order of this lane must settle first): nothing else is written, and the signal is
-    decided again when the lane changes.
+    now (an order of this lane must settle first): only positions and intents are written, and the
+    signal is decided again when the lane changes.
     """
 
     status: SignalStatus

@@ -27,6 +27,7 @@ BANK_NIFTY = Instrument(
     volatility_percent=_pair("0.5", "0.7"),
     stop_k=_pair("1.5", "2.5"),
     pyramids_max=5,
+    freeze_quantity=600,
 )
 GOLD_MINI = Instrument(
     name="GOLD_MINI",
@@ -42,6 +43,7 @@ GOLD_MINI = Instrument(
     stop_k=_pair("1", "2"),
     pyramids_max=3,
     rollover_days=8,
+    freeze_quantity=10_000,
 )
 COPPER = Instrument(
     name="COPPER",
@@ -56,6 +58,7 @@ COPPER = Instrument(
     stop_k=_pair("3", "5"),
     pyramids_max=3,
     rollover_days=8,
+    freeze_quantity=70_000,
 )
 SILVER_MINI = Instrument(
     name="SILVER_MINI",
@@ -70,6 +73,7 @@ SILVER_MINI = Instrument(
     stop_k=_pair("2", "3"),
     pyramids_max=5,
     rollover_days=8,
+    freeze_quantity=600,
 )
 
 INSTRUMENTS = {each.name: each for each in (BANK_NIFTY, GOLD_MINI, COPPER, SILVER_MINI)}

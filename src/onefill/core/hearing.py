@@ -112,6 +112,15 @@ def hear(intent: OrderIntent, told: Told) -> Heard:
     return Heard(intent=intent)  # absent, but not conclusively; or ruled on, and settled meanwhile
 
 
+def adds_to(intent: OrderIntent, report: OrderReport) -> bool:
+    """Whether our book does not know yet what the report says."""
+    word = Placed(report=report)
+    heard = hear(
+        intent, Told(client_order_id=intent.client_order_id, attempt=intent.attempt, word=word)
+    )
+    return heard.intent != intent or bool(heard.alarms)
+
+
 def resized(intent: OrderIntent, quantity: Decimal, report: OrderReport) -> OrderIntent:
     """An order after a change of its quantity and prices that took effect, as the report says.
 

@@ -52,6 +52,7 @@ class Instrument:
     newest entry. strike_step, strike_tie: nearest strike, and the
     multiple that wins a tie. rollover_days: calendar days before expiry at which to roll.
     chase: None sends all orders at market.
+    freeze_quantity: broker units above which the exchange takes no order (ORD-15).
     bar_minutes: the length of its senders' bars, at each of whose closes a signal is expected
     (SIG-21); 0: nothing is expected.
     """
@@ -74,6 +75,7 @@ class Instrument:
     strike_tie: int = 1000
     rollover_days: int = 7
     chase: ChaseLimits | None = None
+    freeze_quantity: int | None = None
     bar_minutes: Decimal = Decimal(0)
 
     def units_on(self, day: date) -> int:
@@ -102,10 +104,12 @@ class Switches:
     """Safety switches at decision time (SIG-18), in percent.
 
     divergence: of a signal's price from the market's, by which an entry is refused, or an exit
-    warned of. margin: of equity in use, at which entries are warned of, or refused.
+    warned of. margin: of equity in use, at which entries are warned of, or refused. needs_quote:
+    whether an entry is refused where the broker was asked for a price and had none.
     """
 
     market_hours: bool = False
+    needs_quote: bool = False
     base_divergence_percent: Decimal = Decimal(2)
     pyramid_divergence_percent: Decimal = Decimal(1)
     exit_divergence_percent: Decimal = Decimal(1)

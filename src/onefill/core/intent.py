@@ -11,6 +11,9 @@ from onefill.core.errors import invariant
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.money import ZERO
 
+SLICE_STRIDE = 1_000_000
+"""What n goes up by from one slice of an order to the next; no action is repeated so often."""
+
 
 class Side(enum.StrEnum):
     """Which way an order trades."""
@@ -213,7 +216,8 @@ class OrderIntent:
     """One broker action as the store holds it.
 
     source: what caused it (a signal's fingerprint in hex, or a position's id); with leg, action
-    and n it is unique and makes the client order id. adds_exposure: whether it may enlarge a
+    and n it is unique and makes the client order id. n: the how manieth time, and above
+    SLICE_STRIDE which slice of it. adds_exposure: whether it may enlarge a
     position (then it expires at `valid_until`, and waits while its lane has an order in doubt).
     after: the intent that must be FILLED (or DONE) before this one may be claimed; it is withdrawn
     when that one ends dead. target, target_order_id: of a cancel or a change, the order that it
@@ -253,6 +257,11 @@ class OrderIntent:
     filled_value: Decimal = ZERO
     reason: str | None = None
     chase: Chase | None = None
+
+    @property
+    def slice(self) -> int:
+        """Which part of an order that is too large for its exchange; 0 is the first, or all."""
+        return (self.n - 1) // SLICE_STRIDE
 
     @property
     def is_live(self) -> bool:

@@ -80,12 +80,20 @@ class Leg:
         """Profit of the part that is closed, at average prices; exact once the leg is flat."""
         if self.net == 0:
             return (self.sold_value - self.bought_value) * self.multiplier
-        both = min(self.bought_quantity, self.sold_quantity)
-        if both == 0:
+        return self.realised_on(self.closed)
+
+    @property
+    def closed(self) -> Decimal:
+        """What was traded both ways."""
+        return min(self.bought_quantity, self.sold_quantity)
+
+    def realised_on(self, quantity: Decimal) -> Decimal:
+        """Profit of so much of what was traded both ways, at average prices."""
+        if quantity == 0:
             return ZERO
         bought = self.bought_value / self.bought_quantity
         sold = self.sold_value / self.sold_quantity
-        return both * (sold - bought) * self.multiplier
+        return quantity * (sold - bought) * self.multiplier
 
     def add(self, side: Side, quantity: Decimal, value: Decimal) -> Leg:
         """The leg after a fill; value is Σ quantity·price."""
@@ -189,8 +197,15 @@ class Position:
 
     @property
     def realised(self) -> Decimal:
-        """Profit of what is closed so far, over all legs."""
-        return sum((leg.realised for leg in self.legs), ZERO)
+        """Profit of what is closed so far in every leg; of all that was traded once it is flat.
+
+        One leg's profit alone is none: the other's loss comes a moment later, and a high-water
+        mark would keep the moment between (PF-5).
+        """
+        closed = min((leg.closed for leg in self.legs), default=ZERO)
+        if self.is_flat or all(leg.closed == closed for leg in self.legs):
+            return sum((leg.realised for leg in self.legs), ZERO)
+        return sum((leg.realised_on(closed) for leg in self.legs), ZERO)
 
     @property
     def margin(self) -> Decimal:

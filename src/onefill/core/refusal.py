@@ -82,6 +82,12 @@ class Refusal(enum.Enum):
         _S.REJECTED,
         "The signal's price is far from the market's; look at the alert's symbol and delay.",
     )
+    NO_QUOTE = (
+        "no_quote",
+        _S.REJECTED,
+        "The broker gave no price to compare with; look whether it answers, or trade without "
+        "(`quotes.missing` in the settings).",
+    )
     MARGIN_USE = (
         "margin_use",
         _S.BLOCKED,

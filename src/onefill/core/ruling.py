@@ -179,8 +179,10 @@ def _is_early(intent: OrderIntent, now: datetime) -> bool:
 
 
 def _is_repeated(intent: OrderIntent, siblings: Sequence[OrderIntent]) -> bool:
-    key = (intent.leg, intent.action)
-    return any((other.leg, other.action) == key and other.n > intent.n for other in siblings)
+    key = (intent.leg, intent.action, intent.slice)
+    return any(
+        (other.leg, other.action, other.slice) == key and other.n > intent.n for other in siblings
+    )
 
 
 def _was_waited_for(intent: OrderIntent, siblings: Sequence[OrderIntent]) -> bool:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from onefill.core.book import SignalChange
 from onefill.core.intent import IntentState, OrderIntent, Side, Verb
 from onefill.core.issue import BUILDING, COMPLETE, UNWIND
-from onefill.core.money import plain
+from onefill.core.money import ZERO, plain
 from onefill.core.position import CALL, PUT, Leg, Position, PositionStatus, Rollover
 from onefill.core.refusal import Refusal
 from onefill.core.signal import NET_SLOT, SignalStatus
@@ -83,12 +83,13 @@ def signal_standing(
 def _counting(mine: Sequence[OrderIntent]) -> list[OrderIntent]:
     """Without cancels and changes that are over, and without what was ruled out and placed again:
     the newer order stands for both."""
-    newest = {(i.source, i.leg, i.action): i.n for i in sorted(mine, key=lambda intent: intent.n)}
+    in_turn = sorted(mine, key=lambda intent: intent.n)
+    newest = {(i.source, i.leg, i.action, i.slice): i.n for i in in_turn}
 
     def counts(intent: OrderIntent) -> bool:
         if intent.verb is not Verb.PLACE:
             return intent.is_live
-        is_newest = intent.n == newest[intent.source, intent.leg, intent.action]
+        is_newest = intent.n == newest[intent.source, intent.leg, intent.action, intent.slice]
         return is_newest or intent.state is not IntentState.NOT_PLACED
 
     return [intent for intent in mine if counts(intent)]
@@ -118,10 +119,15 @@ def _is_all_done(mine: Sequence[OrderIntent]) -> bool:
     """Whether every leg traded all that was first asked for, be it in several orders."""
     if any(intent.action == UNWIND for intent in mine):
         return False
+    asked: dict[tuple[str, int], Decimal] = {}
+    for first in mine:
+        if first.action != COMPLETE:
+            part = (first.leg, first.slice)
+            asked[part] = max(first.order.quantity, asked.get(part, ZERO))
     return all(
-        sum(i.filled_quantity for i in mine if i.leg == first.leg) >= first.order.quantity
-        for first in mine
-        if first.action != COMPLETE
+        sum(i.filled_quantity for i in mine if i.leg == leg)
+        >= sum(quantity for (name, _), quantity in asked.items() if name == leg)
+        for leg, _ in asked
     )
 
 

@@ -21,8 +21,7 @@ from onefill.ports.trading import TradingStore
 
 SWEEP_EVERY_MS = 1000
 ORDERS_A_SWEEP = 1024
-FIRST_POLL_MS = 5
-SLOWEST_POLL_MS = 1000
+FIRST_POLL_MS, SLOWEST_POLL_MS = 5, 1000
 POLLS_AT_ONCE = 16
 
 log = structlog.get_logger()
@@ -36,9 +35,10 @@ class _Watched:
 
 
 class Tracker:
-    """Polls each working order: soon at first, then once a second.
+    """Polls each working order: soon at first, then ever more slowly.
 
-    sees_all: whether it looks after what other instances sent, too: the leader does.
+    first_poll_ms, slowest_poll_ms: the first pause and the longest one. sees_all: whether it looks
+    after what other instances sent, too: the leader does.
     """
 
     def __init__(
@@ -49,7 +49,11 @@ class Tracker:
         tell: Callable[[Told], None],
         clock: Clock,
         sees_all: Callable[[], bool] = lambda: True,
+        first_poll_ms: int = FIRST_POLL_MS,
+        slowest_poll_ms: int = SLOWEST_POLL_MS,
     ) -> None:
+        self._first_poll_ms = first_poll_ms
+        self._slowest_poll_ms = slowest_poll_ms
         self._sees_all = sees_all
         self._store = store
         self._broker_of = broker_of
@@ -69,7 +73,16 @@ class Tracker:
             elif (watched := self._watched.get(name)) is not None:
                 watched.intent = intent
             else:
-                self._watched[name] = _Watched(intent, now_ms + FIRST_POLL_MS, FIRST_POLL_MS)
+                first_ms = self._first_poll_ms
+                self._watched[name] = _Watched(intent, now_ms + first_ms, first_ms)
+                self._changed.set()
+
+    def hurry(self, names: Sequence[ClientOrderId] | None) -> None:
+        """Poll these at once, if they are watched; None is all of them."""
+        now_ms = self._clock.boottime_ms()
+        for name in tuple(self._watched) if names is None else names:
+            if name in self._watched:
+                self._watched[name].due_ms = now_ms
                 self._changed.set()
 
     async def run(self) -> None:
@@ -101,7 +114,7 @@ class Tracker:
             return
 
     async def _poll(self, watched: _Watched) -> None:
-        watched.every_ms = min(watched.every_ms * 2, SLOWEST_POLL_MS)
+        watched.every_ms = min(watched.every_ms * 2, self._slowest_poll_ms)
         watched.due_ms = self._clock.boottime_ms() + watched.every_ms
         broker = self._broker_of(watched.intent)
         if broker is None:

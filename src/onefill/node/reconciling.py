@@ -53,6 +53,10 @@ class Reconciling:
             return False
         return True
 
+    def soon(self) -> None:
+        """Reconcile as soon as this instance leads and is free to."""
+        self._asked.wake()
+
     async def run(self, epoch: Epoch) -> None:
         """Reconcile until cancelled."""
         trigger = "takeover" if self._terms else "start"

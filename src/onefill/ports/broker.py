@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from onefill.core.intent import OrderIntent, OrderType
+from onefill.core.intent import OrderIntent, OrderRequest, OrderType
 from onefill.core.quote import Listing, Quote
 from onefill.core.rates import RateWindow
 from onefill.core.report import LookUp, OrderReport, Outcome
+from onefill.core.stream_words import StreamWord
 
 
 class OrderClass(enum.StrEnum):
@@ -37,6 +38,7 @@ class Capabilities:
     definite_refusals: codes that prove that an order was not placed.
     order_rates: how many orders an account may send in a time; none is not known, or no limit.
     conditional: order types that wait at the broker for their trigger price.
+    streams: whether the broker pushes what happens to orders; all brokers are polled besides.
     changes_conditional: whether such an order can be changed; else it is cancelled and replaced.
     """
 
@@ -53,6 +55,7 @@ class Capabilities:
     order_rates: tuple[RateWindow, ...] = ()
     conditional: frozenset[OrderType] = frozenset()
     changes_conditional: bool = False
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,10 @@ class Broker(Protocol):
         """Learn the venue's clock and capabilities. Raises BrokerUnavailable."""
         ...
 
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """The largest quantity of such an order, as far as the broker says; None: no limit."""
+        ...
+
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the intent's next attempt (`intent.attempt` + 1).
 
@@ -115,6 +122,13 @@ class Broker(Protocol):
 
         rivals: other intents of the same account, symbol, side and quantity that have been sent
         and have no broker order id yet; a match might be one of them as well.
+        """
+        ...
+
+    async def watch(self, hear: Callable[[StreamWord], None]) -> None:
+        """Say what the broker's stream says, until cancelled; it is made again when it breaks.
+
+        A broker without one (`capabilities.streams`) returns at once. Source: ORD-10.
         """
         ...
 

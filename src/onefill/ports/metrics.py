@@ -95,6 +95,9 @@ class Metrics:
         )
         self.intents_in_doubt = Gauge("intents_in_doubt", "Orders sent whose outcome is unknown.")
         self.quarantined = Gauge("quarantined", "Orders that only a person can settle.")
+        self.quotes_missing = Counter(
+            "quotes_missing_total", "Prices that a broker did not give in time.", ("broker",)
+        )
         self.missed_signals = Gauge(
             "missed_signals", "Bars, numbers and positions that are missed now.", ("kind",)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -125,15 +125,15 @@ def plan_lane(
     rows: the next `limit` in their order, then further ones that may only overtake.
     """
     seen = situation
-    situation = _continue_exits(plan, situation, policy)
+    coming = rows[0]["signal_time"] if rows else None
+    situation = _continue_exits(plan, replace(situation, heard_at=coming), policy)
     waits = False
     for place, row in enumerate(rows):
         may_come = row["kind"] not in ENTRIES if waits else place < limit
         if not may_come:
             continue
-        after = _decide_next(plan, situation, row, policy)
-        waits = waits or after is None
-        situation = after or situation
+        situation, must_wait = _decide_next(plan, situation, row, policy)
+        waits = waits or must_wait
     if waits:
         plan.waiting.append(situation.lane)
     elif len(rows) >= limit:
@@ -162,8 +162,10 @@ def _is_unfinished(position: Position) -> bool:
     return position.status in unfinished or position.rollover is Rollover.PENDING
 
 
-def _decide_next(plan: Plan, situation: Situation, row: Row, policy: Policy) -> Situation | None:
-    """The situation after the signal of this row; None when it must wait.
+def _decide_next(
+    plan: Plan, situation: Situation, row: Row, policy: Policy
+) -> tuple[Situation, bool]:
+    """The situation after the signal of this row, and whether that must wait.
 
     A payload that can't be read, or rules that break on it, end this one signal as failed.
     """
@@ -177,17 +179,17 @@ def _decide_next(plan: Plan, situation: Situation, row: Row, policy: Policy) -> 
     except Exception as error:
         _log.exception("a signal can't be decided", extra={"signal_id": logged.id})
         return _failed(plan, situation, row, str(error))
-    if decision.wait:
-        return None
     plan.take(decision)
+    if decision.wait:
+        return after, True
     numbers = json.dumps(dict(decision.numbers)) if decision.numbers else None
     plan.news.append(SignalNews(logged.id, decision.status, decision.reason, numbers))
-    return after
+    return after, False
 
 
-def _failed(plan: Plan, situation: Situation, row: Row, reason: str) -> Situation:
+def _failed(plan: Plan, situation: Situation, row: Row, reason: str) -> tuple[Situation, bool]:
     plan.news.append(SignalNews(row["id"], SignalStatus.FAILED, reason))
-    return situation
+    return situation, False
 
 
 def _logged(row: Row, read: Read) -> LoggedSignal:

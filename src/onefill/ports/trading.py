@@ -143,6 +143,10 @@ class TradingStore(Protocol):
         """
         ...
 
+    async def named(self, names: Sequence[ClientOrderId]) -> Sequence[OrderIntent]:
+        """The intents of these ids that place orders; ids that are not ours are left out."""
+        ...
+
     async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
         """Which of these broker order ids belong to which of our intents."""
         ...

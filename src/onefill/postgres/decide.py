@@ -34,7 +34,7 @@ FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE SKIP LOCKED"""
 
 # The next ones of each lane; and behind them, should they have to wait, what may overtake them.
 _UNDECIDED = """
-SELECT s.id, s.lane, s.engine, s.kind, s.fingerprint, s.payload, s.received_at
+SELECT s.id, s.lane, s.engine, s.kind, s.fingerprint, s.payload, s.received_at, s.signal_time
 FROM unnest($1::text[]) AS asked (lane) CROSS JOIN LATERAL (
     (SELECT id FROM signal_log
      WHERE lane = asked.lane AND processing_status = 'received'

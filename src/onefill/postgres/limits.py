@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from onefill.core.intent import SLICE_STRIDE
 from onefill.core.limits import Candidate, LimitBook, Usage, breach_of, count
 from onefill.core.refusal import Refusal
 from onefill.postgres.connection import Row, Transaction
 from onefill.postgres.rates import LOCK
 
+# An order in slices is judged by all of them, whichever is claimed.
 _CANDIDATES = """
-SELECT i.client_order_id, i.broker || '/' || i.account AS account, i.symbol, i.quantity,
-       i.adds_exposure,
+SELECT i.client_order_id, i.broker || '/' || i.account AS account, i.symbol, i.adds_exposure,
+       (SELECT sum(s.quantity) FROM order_intents s
+        WHERE (s.source, s.leg, s.action) = (i.source, i.leg, i.action)
+          AND (s.n - i.n) % $2 = 0) AS quantity,
        coalesce(i.price, i.trigger_price, p.last_price, p.signal_price)
            * coalesce(leg.multiplier, 1) AS value
 FROM order_intents i
@@ -44,7 +48,7 @@ async def breaches(
     """Which of these orders would break a limit, by client order id; oldest first come through."""
     found: dict[str, Refusal] = {}
     usages: dict[str, Usage] = {}
-    for row in await transaction.fetch(_CANDIDATES, list(names)):
+    for row in await transaction.fetch(_CANDIDATES, list(names), SLICE_STRIDE):
         account = row["account"]
         if account not in book.accounts:
             continue

@@ -12,14 +12,14 @@ from onefill.postgres.connection import Held
 from onefill.postgres.rows import position_of
 
 MustRoll = Callable[[Position, datetime], bool]
-"""Whether a position must roll at that moment, by its portfolio's own time."""
+"""Whether a position must roll at that moment."""
 
+# Replays roll by their signals' own times, as part of deciding these.
 _OPEN = """
-SELECT p.*, CASE s.time_basis WHEN 'signal' THEN coalesce(l.last_decided, clock_timestamp())
-            ELSE clock_timestamp() END AS moment
-FROM portfolio_positions p JOIN lanes l ON l.lane = p.lane
-JOIN portfolio_state s ON s.portfolio = p.portfolio
-WHERE p.status = 'open' AND p.expiry IS NOT NULL AND p.rollover_status IN ('none', 'rolled')"""
+SELECT p.*, clock_timestamp() AS moment
+FROM portfolio_positions p JOIN portfolio_state s ON s.portfolio = p.portfolio
+WHERE s.time_basis = 'now' AND p.status = 'open' AND p.expiry IS NOT NULL
+  AND p.rollover_status IN ('none', 'rolled')"""
 _LOCK_LANES = "SELECT FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE"
 _MARK = """
 UPDATE portfolio_positions SET rollover_status = 'pending', version = version + 1

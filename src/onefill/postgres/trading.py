@@ -142,6 +142,10 @@ class PostgresTradingStore:
         """Sent, or perhaps sent, without a broker order id yet."""
         return await worklists.nameless(self._held.read, limit)
 
+    async def named(self, names: Sequence[ClientOrderId]) -> Sequence[OrderIntent]:
+        """The intents of these ids that place orders."""
+        return await worklists.named(self._held.read, names)
+
     async def lingering(self, limit: int) -> Sequence[OrderIntent]:
         """QUARANTINED, and for an hour NOT_PLACED."""
         return await worklists.lingering(self._held.read, limit)

@@ -65,6 +65,9 @@ WHERE state IN ('SENDING', 'IN_DOUBT', 'QUARANTINED') AND broker_order_id IS NUL
   AND verb = 'place'
 ORDER BY updated_at LIMIT $1"""
 
+NAMED = f"""
+SELECT {INTENT_READ} FROM order_intents WHERE client_order_id = ANY($1) AND verb = 'place'"""
+
 LINGERING = f"""
 SELECT {INTENT_READ} FROM order_intents WHERE state = 'QUARANTINED'
 UNION ALL
@@ -111,6 +114,11 @@ async def chased(held: Held, limit: int) -> Sequence[OrderIntent]:
 async def nameless(held: Held, limit: int) -> Sequence[OrderIntent]:
     """What was sent, or may have been, and which order it is at the broker is not known."""
     return [intent_of(row) for row in await held.read(NAMELESS, limit)]
+
+
+async def named(held: Held, names: Sequence[ClientOrderId]) -> Sequence[OrderIntent]:
+    """The orders of these ids."""
+    return [intent_of(row) for row in await held.read(NAMED, list(names))]
 
 
 async def lingering(held: Held, limit: int) -> Sequence[OrderIntent]:

@@ -72,6 +72,7 @@ class Undecided:
     fingerprint: bytes
     payload: str
     received_at: datetime
+    signal_time: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,4 +186,5 @@ def _undecided_of(place: bytes, entry: Texts) -> Undecided:
         fingerprint=bytes.fromhex(entry["fingerprint"]),
         payload=entry["payload"],
         received_at=moment_of(entry["received_at"]),
+        signal_time=moment_of(entry["signal_time"]),
     )

@@ -18,7 +18,7 @@ from uuid import UUID
 from onefill.brokers.likeness import KnownOrders, Sighting, like, recognise
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent
+from onefill.core.intent import OrderIntent, OrderRequest
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
     Absent,
@@ -30,6 +30,7 @@ from onefill.core.report import (
     Outcome,
     Unknown,
 )
+from onefill.core.stream_words import StreamWord
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
 from onefill.sim.protections import Protection, Without
@@ -43,6 +44,8 @@ SEND_WITHIN_MS = 500
 MARGIN_MS = 50
 RESYNC_EVERY_S = 30.0
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
+QUANTITY_MAX = Decimal(3)
+"""What the simulated venue takes in one order."""
 
 
 class Observer(Protocol):
@@ -93,6 +96,10 @@ class SimBroker:
         """Nothing is held."""
 
     # Placing -----------------------------------------------------------------------------------
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """So much at once; larger orders are sliced."""
+        return QUANTITY_MAX
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the next attempt, on venue time."""
@@ -225,6 +232,9 @@ class SimBroker:
             )
             for report in reports
         ]
+
+    async def watch(self, hear: Callable[[StreamWord], None]) -> None:
+        """There is no stream: fills are polled for."""
 
     async def positions(self) -> Mapping[str, Decimal]:
         """Net quantity by symbol."""

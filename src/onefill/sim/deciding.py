@@ -129,6 +129,7 @@ def _as_row(row: SignalRow) -> Row:
         "fingerprint": row.new.fingerprint,
         "payload": row.new.payload,
         "received_at": row.received_at,
+        "signal_time": row.new.signal_time,
     }
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
 from onefill.core.handover import HandoverTiming
+from onefill.core.intent import OrderIntent
 from onefill.core.lease import LeaseTiming
 from onefill.core.settlement import Told, settle
 from onefill.core.signal import LoggedSignal
+from onefill.core.slicing import deciding_in_slices, going_on_in_slices
 from onefill.flow.afterlook import Afterlook
 from onefill.flow.decider import Decider
 from onefill.flow.executor import Executor
@@ -32,7 +35,7 @@ from onefill.node.reconciling import Reconciling
 from onefill.node.term import SharedTerm, SoleTerm
 from onefill.node.work import Work, only_where_covered
 from onefill.ports.peers import Peer
-from onefill.sim.broker import SimBroker
+from onefill.sim.broker import QUANTITY_MAX, SimBroker
 from onefill.sim.neighbours import NoJobs
 from onefill.sim.protections import Protection
 from onefill.sim.rules import (
@@ -169,12 +172,16 @@ def _decider(shared: Shared, path: _Path) -> Decider:
     return Decider(
         store=path.store,
         lanes=shared.lanes,
-        decide=path.hub.timing(covered),
-        exits=partial(go_on, rules=RULES),
+        decide=path.hub.timing(deciding_in_slices(covered, _most_of)),
+        exits=going_on_in_slices(partial(go_on, rules=RULES), _most_of),
         offer=path.executor.offer,
         ended=shared.ended,
         clock=shared.around.clock,
     )
+
+
+def _most_of(_: OrderIntent) -> Decimal:
+    return QUANTITY_MAX
 
 
 def _broker_of_signal(logged: LoggedSignal) -> str:

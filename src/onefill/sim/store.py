@@ -153,6 +153,16 @@ class SimTradingStore:
         """Nobody is shouted at in here."""
         return ()
 
+    async def named(self, names: Sequence[ClientOrderId]) -> Sequence[OrderIntent]:
+        """The intents of these ids that place orders."""
+
+        def statement(session: Session) -> list[OrderIntent]:
+            intents = session.database.tables.intents
+            found = (intents[name] for name in names if name in intents)
+            return [intent for intent in found if intent.verb is Verb.PLACE]
+
+        return await self._held.read.read(statement)
+
     async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
         """Which of these broker order ids belong to which of our intents."""
 

@@ -16,6 +16,7 @@ class Algos:
     def __init__(self) -> None:
         self._all: dict[int, Algo] = {}
         self._by_client: dict[tuple[str, str], Algo] = {}
+        self._by_order: dict[int, Algo] = {}
         self._waiting: defaultdict[str, dict[int, Algo]] = defaultdict(dict)
 
     @property
@@ -30,6 +31,8 @@ class Algos:
         self._all[algo.algo_id] = algo
         if algo.client_order_id:
             self._by_client[algo.account, algo.client_order_id] = algo
+        if algo.broker_order_id is not None:
+            self._by_order[algo.broker_order_id] = algo
         waiting = self._waiting[instrument_of(algo.dialect, algo.symbol).source]
         waiting.pop(algo.algo_id, None)
         if algo.is_waiting:
@@ -43,6 +46,10 @@ class Algos:
     def by_client_id(self, account: str, client_order_id: str) -> Algo | None:
         """The account's latest with this client id."""
         return self._by_client.get((account, client_order_id))
+
+    def that_became(self, broker_order_id: int) -> Algo | None:
+        """The one that became this order when it was triggered."""
+        return self._by_order.get(broker_order_id)
 
     def of(self, account: str, symbol: str | None = None) -> Iterable[Algo]:
         """The account's conditional orders in one symbol or in all, oldest first."""

@@ -28,6 +28,7 @@ from onefill.venue.market import Market
 from onefill.venue.options import VenueOptions
 from onefill.venue.orders import Order
 from onefill.venue.rates import REAL_RATES, Turnstile
+from onefill.venue.streams import Streams
 from onefill.venue.wire import Reply, Request, answer
 
 Scope = MutableMapping[str, Any]
@@ -55,8 +56,11 @@ class Venue:
         self._engine.fill_at_most = options.fill_at_most
         self._engine.restore()
         openalgo = OpenAlgoDialect(self._engine, options.lean)
+        self._streams = Streams(ledger, self._clock, self._faults)
         self._turnstile = Turnstile(REAL_RATES if options.rates else ())
-        binance = BinanceDialect(self._engine, self._clock, options.broker_class, self._turnstile)
+        binance = BinanceDialect(
+            self._engine, options.broker_class, turnstile=self._turnstile, streams=self._streams
+        )
         self._routes: dict[tuple[str, str], tuple[Dialect, Route]] = {
             key: (dialect, route)
             for dialect in (binance, openalgo)
@@ -73,12 +77,16 @@ class Venue:
             await self._live(receive, send)
         elif scope["type"] == "http":
             await self._converse(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._streams.converse(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         self._tasks = [
             asyncio.create_task(self._ledger.write_for_ever()),
             asyncio.create_task(self._follow_feed()),
+            asyncio.create_task(self._streams.push_for_ever()),
+            asyncio.create_task(self._streams.end_keys_for_ever()),
         ]
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -213,7 +221,7 @@ def run(options: VenueOptions) -> None:
             application,
             http=_Protocol,
             loop="uvloop",
-            ws="none",
+            ws="websockets-sansio",
             lifespan="on",
             access_log=False,
             log_level="warning",

@@ -41,7 +41,8 @@ class BinanceAccounts:
 
     def _position_row(self, account: str, symbol: str) -> dict[str, object]:
         position = self._book.positions.get((account, symbol)) or Position()
-        return shape.position_row(symbol, position, self._mark_of(symbol), self._clock.now_ms())
+        terms = self._book.terms_of(account, symbol)
+        return shape.position_row(terms, position, self._mark_of(symbol), self._clock.now_ms())
 
     def balance(self, account: str, _: Form) -> Reply:
         """The account's funds."""

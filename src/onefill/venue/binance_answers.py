@@ -9,7 +9,7 @@ from onefill.core.money import ZERO, plain
 from onefill.venue.book import Position
 from onefill.venue.faults import FaultKind
 from onefill.venue.instruments import BINANCE_SYMBOLS, Instrument
-from onefill.venue.orders import Execution, Kind, Order, Refusal, Side
+from onefill.venue.orders import Execution, Kind, Order, Refusal, Side, Terms
 from onefill.venue.wire import Reply, answer
 
 FUNDS = Decimal(1_000_000_000)
@@ -30,6 +30,7 @@ MESSAGES = {
     -1116: "Invalid orderType.",
     -1117: "Invalid side.",
     -1121: "Invalid symbol.",
+    -1125: "This listenKey does not exist.",
     -1128: "Combination of optional parameters invalid.",
     -2011: "Unknown order sent.",
     -2013: "Order does not exist.",
@@ -37,9 +38,17 @@ MESSAGES = {
     -2021: "Order would immediately trigger.",
     -2022: "ReduceOnly Order is rejected.",
     -4003: "Quantity less than or equal to zero.",
+    -4005: "Quantity greater than max quantity.",
     -4006: "Price less than or equal to zero.",
     -4014: "Price not increased by tick size.",
     -4015: "Client order id is not valid.",
+    -4028: "Leverage is not valid.",
+    -4046: "No need to change margin type.",
+    -4047: "Margin type cannot be changed if there exists open orders.",
+    -4048: "Margin type cannot be changed if there exists position.",
+    -4059: "No need to change position side.",
+    -4067: "Position side cannot be changed if there exists open orders.",
+    -4068: "Position side cannot be changed if there exists position.",
     -4061: "Order's position side does not match user's setting.",
     -4116: "ClientOrderId is duplicated.",
     -4120: "Order type not supported for this endpoint. Please use the Algo Order API endpoints.",
@@ -169,7 +178,7 @@ def _trade_row(trade: Execution) -> dict[str, object]:
     }
 
 
-def position_row(symbol: str, position: Position, mark: Decimal, now_ms: int) -> dict[str, object]:
+def position_row(terms: Terms, position: Position, mark: Decimal, now_ms: int) -> dict[str, object]:
     """A position as positionRisk shows it."""
     notional = mark * position.quantity
     entry_price = plain(position.entry_price.quantize(_STEP))
@@ -182,7 +191,7 @@ def position_row(symbol: str, position: Position, mark: Decimal, now_ms: int) ->
         "0",
     )
     return {
-        "symbol": symbol,
+        "symbol": terms.symbol,
         "positionSide": "BOTH",
         "positionAmt": plain(position.quantity),
         "entryPrice": entry_price,
@@ -190,8 +199,8 @@ def position_row(symbol: str, position: Position, mark: Decimal, now_ms: int) ->
         "markPrice": plain(mark),
         "unRealizedProfit": plain(position.gain_at(mark).quantize(_STEP)),
         **nothing,
-        "leverage": str(LEVERAGE),
-        "marginType": "cross",
+        "leverage": str(terms.leverage),
+        "marginType": "isolated" if terms.isolated else "cross",
         "marginAsset": "USDT",
         "isAutoAddMargin": "false",
         "maxNotionalValue": plain(FUNDS),
@@ -297,7 +306,7 @@ def _symbol_row(instrument: Instrument) -> dict[str, object]:
 
 def _filters(instrument: Instrument) -> list[dict[str, object]]:
     tick, step = plain(instrument.tick), plain(instrument.steps[0])
-    size = {"minQty": step, "maxQty": "1000000000", "stepSize": step}
+    size = {"minQty": step, "maxQty": plain(instrument.most), "stepSize": step}
     return [
         {
             "filterType": "PRICE_FILTER",

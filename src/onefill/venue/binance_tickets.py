@@ -84,6 +84,7 @@ def check_numbers(ticket: Ticket, instrument: Instrument, market_price: Decimal)
     enough = ticket.reduce_only or price * ticket.quantity >= instrument.minimum_notional
     checks = (
         (ticket.quantity > 0, -4003),
+        (ticket.quantity <= instrument.most, -4005),
         (instrument.fits(ticket.quantity), -1111),
         (not is_limit or ticket.price > 0, -4006),
         (not is_limit or ticket.price % instrument.tick == 0, -4014),

@@ -13,7 +13,7 @@ from onefill.core.money import ZERO
 from onefill.venue.algos import Algos
 from onefill.venue.instruments import instrument_of
 from onefill.venue.matching import signed
-from onefill.venue.orders import FIRST_ID, Entry, Execution, Order, Ticket
+from onefill.venue.orders import FIRST_ID, Entry, Execution, Order, Terms, Ticket
 
 Holder = tuple[str, str]
 """An account and a symbol."""
@@ -58,6 +58,7 @@ class Book:
         self._trades: defaultdict[Holder, list[Execution]] = defaultdict(list)
         self._open: defaultdict[str, dict[int, Order]] = defaultdict(dict)
         self.algos = Algos()
+        self._terms: dict[Holder, Terms] = {}
 
     @property
     def next_order_id(self) -> int:
@@ -75,6 +76,8 @@ class Book:
             self._keep(order)
         for algo in entry.algos:
             self.algos.keep(algo)
+        for terms in entry.terms:
+            self._terms[terms.account, terms.symbol] = terms
         for execution in entry.executions:
             invariant(
                 execution.execution_id == self.next_execution_id,
@@ -122,6 +125,10 @@ class Book:
         """The net quantity, signed."""
         position = self.positions.get((account, symbol))
         return position.quantity if position else ZERO
+
+    def terms_of(self, account: str, symbol: str) -> Terms:
+        """On which terms the account trades the symbol; with an empty one, all of them."""
+        return self._terms.get((account, symbol)) or Terms(account=account, symbol=symbol)
 
     def new_order(self, ticket: Ticket, now_us: int) -> Order:
         """An order for this ticket with the next id; `apply` takes it into the book."""

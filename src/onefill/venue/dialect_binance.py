@@ -9,10 +9,11 @@ from onefill.venue import binance_answers as shape
 from onefill.venue.binance_account import BinanceAccounts
 from onefill.venue.binance_algos import BinanceAlgos
 from onefill.venue.binance_answers import error, missing
+from onefill.venue.binance_events import BinanceEvents
 from onefill.venue.binance_gate import Gate, account_of
 from onefill.venue.binance_reference import BinanceReference
+from onefill.venue.binance_terms import BinanceTerms
 from onefill.venue.binance_tickets import check_numbers, page, read_ticket
-from onefill.venue.clock import VenueClock
 from onefill.venue.dialect import CANCEL, MARKET, MODIFY, PLACE, QUERY, Route, Routes, Work
 from onefill.venue.engine import Change, Circumstances, Engine
 from onefill.venue.faults import FaultKind
@@ -20,6 +21,7 @@ from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS
 from onefill.venue.options import BrokerClass
 from onefill.venue.orders import Kind, Order, Refusal, Ticket
 from onefill.venue.rates import Turnstile
+from onefill.venue.streams import Streams
 from onefill.venue.wire import Reply, Request, answer, decimal_of, integer_of
 
 Form = Mapping[str, str]
@@ -30,16 +32,26 @@ class BinanceDialect:
     """Speaks the part of the API that order entry, look-ups and reconciliation need."""
 
     def __init__(
-        self, engine: Engine, clock: VenueClock, broker_class: BrokerClass, turnstile: Turnstile
+        self,
+        engine: Engine,
+        broker_class: BrokerClass,
+        *,
+        turnstile: Turnstile,
+        streams: Streams,
     ) -> None:
+        clock = engine.clock
         self._engine = engine
         self._book = engine.book
         self._gate = Gate(clock, broker_class)
         self._class = broker_class
+        self._streams = streams
+        engine.changed = BinanceEvents(engine.book, clock, broker_class, streams).changed
         algos = BinanceAlgos(engine, clock, broker_class)
         self.routes: Routes = {
             **self._routes(BinanceAccounts(engine, clock, turnstile)),
             **self._algo_routes(algos),
+            **self._stream_routes(),
+            **self._term_routes(BinanceTerms(engine)),
             **self._reference_routes(BinanceReference(engine.market, clock)),
         }
 
@@ -95,7 +107,6 @@ class BinanceDialect:
             ("GET", "/fapi/v1/userTrades"): signed_route(QUERY, self._trades),
             ("GET", "/fapi/v2/positionRisk"): signed_route(QUERY, accounts.positions),
             ("GET", "/fapi/v3/positionRisk"): signed_route(QUERY, accounts.held_positions),
-            ("GET", "/fapi/v1/positionSide/dual"): signed_route(QUERY, _one_way),
             ("GET", "/fapi/v2/account"): account,
             ("GET", "/fapi/v3/account"): account,
             ("GET", "/fapi/v2/balance"): balance,
@@ -113,6 +124,35 @@ class BinanceDialect:
             ("GET", "/fapi/v1/allAlgoOrders"): signed_route(QUERY, algos.all),
         }
 
+    def _term_routes(self, terms: BinanceTerms) -> Routes:
+        signed_route, mode = self._signed_route, "/fapi/v1/positionSide/dual"
+        return {
+            ("GET", mode): signed_route(QUERY, terms.mode),
+            ("POST", mode): signed_route(QUERY, terms.set_mode),
+            ("POST", "/fapi/v1/leverage"): signed_route(QUERY, terms.set_leverage),
+            ("POST", "/fapi/v1/marginType"): signed_route(QUERY, terms.set_margin_type),
+        }
+
+    def _stream_routes(self) -> Routes:
+        """A key needs no signature: whoever has the account's key may listen."""
+        path = "/fapi/v1/listenKey"
+        return {
+            ("POST", path): Route(QUERY, self._open_stream),
+            ("PUT", path): Route(QUERY, self._prolong_stream),
+            ("DELETE", path): Route(QUERY, self._end_stream),
+        }
+
+    def _open_stream(self, request: Request) -> Reply:
+        return answer({"listenKey": self._streams.key_of(account_of(request))})
+
+    def _prolong_stream(self, request: Request) -> Reply:
+        key = self._streams.prolong(account_of(request))
+        return error(-1125) if key is None else answer({"listenKey": key})
+
+    def _end_stream(self, request: Request) -> Reply:
+        self._streams.end_key(account_of(request))
+        return answer({})
+
     # Who asks, and whether in time
 
     def _signed(self, request: Request, handler: Handler) -> Reply:
@@ -124,7 +164,7 @@ class BinanceDialect:
 
     def _place(self, request: Request) -> Reply | Work:
         form = request.form()
-        refused = self._gate.refusal(request, form)
+        refused = self._refusal(request, form)
         if refused is not None:
             return refused
         ticket = read_ticket(account_of(request), form, request.received_at, self._engine.market)
@@ -133,9 +173,15 @@ class BinanceDialect:
         wants_result = form.get("newOrderRespType", "ACK").upper() == "RESULT"
         return lambda circumstances: self._execute(ticket, wants_result, circumstances)
 
+    def _refusal(self, request: Request, form: Form) -> Reply | None:
+        """Why no order is taken at all: the gate's reasons, and hedge mode, which is not traded."""
+        refused = self._gate.refusal(request, form)
+        hedged = self._book.terms_of(account_of(request), "").hedged
+        return error(-4061) if refused is None and hedged else refused
+
     def _place_algo(self, request: Request, algos: BinanceAlgos) -> Reply | Work:
         form = request.form()
-        refused = self._gate.refusal(request, form)
+        refused = self._refusal(request, form)
         return refused if refused is not None else algos.place(account_of(request), form)
 
     def _execute(self, ticket: Ticket, wants_result: bool, circumstances: Circumstances) -> Reply:
@@ -247,7 +293,3 @@ class BinanceDialect:
             and order_id in (None, trade.broker_order_id)
         ]
         return answer(shape.trade_rows(page(found, form, "fromId")))
-
-
-def _one_way(_: str, __: Form) -> Reply:
-    return answer({"dualSidePosition": False})

@@ -302,6 +302,10 @@ def _misfit(wish: Ticket | Change, instrument: Instrument) -> str | None:
     tick = plain(instrument.tick)
     checks = (
         (wish.quantity > 0, "quantity must be above 0"),
+        (
+            wish.quantity <= instrument.most,
+            f"quantity must be at most the freeze quantity {plain(instrument.most)}",
+        ),
         (instrument.fits(wish.quantity), f"quantity must be a multiple of the lot size {lots}"),
         (not needs_price or wish.price > 0, "price must be above 0"),
         (not needs_price or wish.price % instrument.tick == 0, f"price must be on the tick {tick}"),

@@ -24,6 +24,7 @@ from onefill.venue.orders import (
     Refusal,
     Side,
     Status,
+    Terms,
     Ticket,
 )
 
@@ -57,7 +58,8 @@ class Change:
 class Engine:
     """Changes the book in whole entries, each appended to the ledger before it returns.
 
-    Nothing here waits: whoever answers a person awaits `Ledger.durable` first.
+    changed: told of each entry that was taken in. Nothing here waits: whoever answers a person
+    awaits `Ledger.durable` first.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Engine:
         self._class = broker_class
         self._circumstances: dict[int, Circumstances] = {}
         self._triggered_under: dict[int, Circumstances] = {}
+        self.changed: Callable[[Entry], None] = _nobody
 
     def restore(self) -> None:
         """Read everything back from the ledger, once, before the first request."""
@@ -162,6 +165,10 @@ class Engine:
         for algo in self.book.algos.waiting_on(source):
             if is_reached(algo, self._price_of(algo)):
                 self._trigger(algo)
+
+    def set_terms(self, terms: Terms) -> None:
+        """Set on which terms an account trades, for good."""
+        self._commit(Entry(terms=[terms]))
 
     def shift_clock(self, offset_ms: int) -> None:
         """Set the offset of the venue's clock for good."""
@@ -304,6 +311,11 @@ class Engine:
     def _commit(self, entry: Entry) -> None:
         self._ledger.append(entry)
         self.book.apply(entry)
+        self.changed(entry)
         for order in entry.orders:
             if not order.status.is_open:
                 self._circumstances.pop(order.broker_order_id, None)
+
+
+def _nobody(_: Entry) -> None:
+    """Who listens when nobody does."""

@@ -37,9 +37,26 @@ class FaultKind(enum.StrEnum):
     """Fills `quantity` on each price tick."""
     STALL = "stall"
     """Done, and answered only after `ms`."""
+    STREAM_DROP = "stream_drop"
+    """An event of a user stream is never sent."""
+    STREAM_DUPLICATE = "stream_duplicate"
+    """It is sent twice."""
+    STREAM_DELAY = "stream_delay"
+    """It is sent after `ms`; others overtake it."""
+    STREAM_STALL = "stream_stall"
+    """It and all that follow are held back for `ms`."""
+    STREAM_CUT = "stream_cut"
+    """It is lost, and the account's connections are closed."""
+
+    @property
+    def is_of_streams(self) -> bool:
+        """Whether it strikes events rather than requests."""
+        return self.value.startswith("stream_")
 
 
 ANY = "any"
+STREAM = "stream"
+"""The kind of what is told in a user stream."""
 ANSWERS = (
     FaultKind.REJECT,
     FaultKind.ERROR_BEFORE,
@@ -73,7 +90,15 @@ class Fault(msgspec.Struct):
         return answer(self.body, status)
 
     def fits(self, facts: Mapping[str, str]) -> bool:
-        """Whether the request is one that this fault is meant for: placing, unless it says."""
+        """Whether the request, or the event, is one that this fault is meant for.
+
+        Unless it says otherwise: placing an order, or any event.
+        """
+        if self.kind.is_of_streams:
+            named = all(facts.get(name) == value for name, value in self.match.items())
+            return facts.get("kind") == STREAM and named
+        if facts.get("kind") == STREAM:
+            return False
         wanted = self.match.get("kind", "place")
         if wanted not in (ANY, facts.get("kind")):
             return False

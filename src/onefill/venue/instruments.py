@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -22,6 +22,9 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 _OPTION = re.compile(r"BANKNIFTY(\d{2})([A-Z]{3})(\d{2})(\d{4,6})(CE|PE)")
 _FUTURE = re.compile(r"(GOLDM|COPPER|SILVERM)(\d{2})([A-Z]{3})(\d{2})FUT")
 _STRIKE_STEP = 100
+_BANK_NIFTY_MOST = Decimal(600)
+SLICED, _SLICED_MOST = "SIM100", Decimal(50)
+"""One simulated symbol takes little at once, so that orders are sliced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +42,15 @@ class Instrument:
     minimum_notional: Decimal = ZERO
     option: OptionTerms | None = None
     is_tradable: bool = True
+    most: Decimal = Decimal(1_000_000_000)
+    """The largest quantity of one order."""
 
     def fits(self, quantity: Decimal) -> bool:
         """Whether the quantity is a multiple of a lot size of this instrument."""
         return any(quantity % step == 0 for step in self.steps)
 
 
-def _crypto(symbol: str, tick: str, step: str, notional: str) -> Instrument:
+def _crypto(symbol: str, tick: str, step: str, notional: str, most: str) -> Instrument:
     return Instrument(
         symbol=symbol,
         dialect=BINANCE,
@@ -53,25 +58,27 @@ def _crypto(symbol: str, tick: str, step: str, notional: str) -> Instrument:
         tick=Decimal(tick),
         steps=(Decimal(step),),
         minimum_notional=Decimal(notional),
+        most=Decimal(most),
     )
 
 
 def _simulated(number: int) -> Instrument:
     symbol = f"SIM{number:03d}"
-    return Instrument(symbol=symbol, dialect=BINANCE, source=symbol, tick=_CENT, steps=(_ONE,))
+    plain = Instrument(symbol=symbol, dialect=BINANCE, source=symbol, tick=_CENT, steps=(_ONE,))
+    return replace(plain, most=_SLICED_MOST) if symbol == SLICED else plain
 
 
 _FUTURES = {
-    "GOLDM": (_ONE, Decimal(100)),
-    "COPPER": (_FIVE_PAISE, Decimal(2500)),
-    "SILVERM": (_ONE, Decimal(5)),
+    "GOLDM": (_ONE, Decimal(100), Decimal(10_000)),
+    "COPPER": (_FIVE_PAISE, Decimal(2_500), Decimal(70_000)),
+    "SILVERM": (_ONE, Decimal(5), Decimal(600)),
 }
 
 BINANCE_SYMBOLS: dict[str, Instrument] = {
     instrument.symbol: instrument
     for instrument in (
-        _crypto("BTCUSDT", "0.1", "0.001", "50"),
-        _crypto("ETHUSDT", "0.01", "0.001", "20"),
+        _crypto("BTCUSDT", "0.1", "0.001", "50", "120"),
+        _crypto("ETHUSDT", "0.01", "0.001", "20", "2000"),
         *(_simulated(number) for number in range(1, 101)),
     )
 }
@@ -147,6 +154,7 @@ def _option(symbol: str) -> Instrument | None:
         source="BANKNIFTY",
         tick=_FIVE_PAISE,
         steps=_bank_nifty_lots(expiry),
+        most=_BANK_NIFTY_MOST,
         option=OptionTerms(strike=Decimal(match[4]), expiry=expiry, is_call=match[5] == "CE"),
     )
 
@@ -162,7 +170,7 @@ def _future(symbol: str) -> Instrument | None:
     match = _FUTURE.fullmatch(symbol)
     if match is None or _date(match[2], match[3], match[4]) is None:
         return None
-    tick, lot = _FUTURES[match[1]]
+    tick, lot, most = _FUTURES[match[1]]
     return Instrument(
         symbol=symbol,
         dialect=OPENALGO,
@@ -170,6 +178,7 @@ def _future(symbol: str) -> Instrument | None:
         source=match[1],
         tick=tick,
         steps=(lot,),
+        most=most,
     )
 
 

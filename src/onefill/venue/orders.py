@@ -170,6 +170,19 @@ class Execution(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Shown twice in the lists of trades, with one id; it happened once."""
 
 
+class Terms(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """On which terms an account trades a symbol; with the symbol empty, all of them.
+
+    hedged: each side of a symbol is a position of its own.
+    """
+
+    account: str
+    symbol: str
+    leverage: int = 20
+    isolated: bool = False
+    hedged: bool = False
+
+
 class Entry(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One line of the ledger: all that one request or tick changed, or none of it.
 
@@ -179,5 +192,6 @@ class Entry(msgspec.Struct, omit_defaults=True, kw_only=True):
     orders: list[Order] = []
     algos: list[Algo] = []
     executions: list[Execution] = []
+    terms: list[Terms] = []
     prices: dict[str, Decimal] = {}
     clock_offset_ms: int | None = None

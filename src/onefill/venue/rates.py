@@ -20,8 +20,10 @@ _STRIKES_MAX = 10
 """So many requests while told to wait, and the account is banned."""
 _WEIGHTS = {
     "/fapi/v1/openOrders": 40,
+    "/fapi/v1/openAlgoOrders": 40,
     "/fapi/v1/positionSide/dual": 30,
     "/fapi/v1/allOrders": 5,
+    "/fapi/v1/allAlgoOrders": 5,
     "/fapi/v1/userTrades": 5,
     "/fapi/v2/positionRisk": 5,
     "/fapi/v3/positionRisk": 5,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
+from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount, SymbolTerms
 from onefill.brokers.meter import Rates
 from onefill.brokers.registry import Account
-from onefill.config.settings import BrokerSettings, Settings
+from onefill.config.brokers import BrokerSettings, SymbolSettings
+from onefill.config.settings import Settings
 from onefill.core.instrument import Rules
 from onefill.core.limits import LimitBook, Limits
 from onefill.core.rates import RateWindow
 from onefill.core.signal import Engine, LoggedSignal
+
+BINANCE_STREAM = "wss://fstream.binance.com/private/ws"
 
 
 def accounts_of(settings: Settings) -> tuple[Account, ...]:
@@ -60,6 +63,9 @@ def _binance(settings: Settings) -> BinanceAccount:
         "live": given.live,
         "recv_window_ms": given.recv_window_ms,
         "send_within_ms": settings.orders.send_within_ms,
+        # The environment's names come in lower case; Binance's symbols have none.
+        "symbols": {name.upper(): _terms(terms) for name, terms in given.symbols.items()},
+        "stream_url": (given.stream_url or BINANCE_STREAM) if given.live else "",
     }
     if given.live:
         common["api_key"] = given.api_key.get_secret_value()
@@ -85,6 +91,10 @@ def _openalgo(settings: Settings) -> OpenAlgoAccount:
 
 def _a_second(most: int) -> tuple[RateWindow, ...]:
     return (RateWindow(most=most, window_ms=1_000),) if most else ()
+
+
+def _terms(given: SymbolSettings) -> SymbolTerms:
+    return SymbolTerms(leverage=given.leverage or None, margin=given.margin.upper() or None)
 
 
 def _base_url(given: BrokerSettings, settings: Settings) -> str:

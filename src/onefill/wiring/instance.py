@@ -46,7 +46,8 @@ from onefill.ports.witness import NoWitness, Witness
 from onefill.web.app import Application
 from onefill.web.server import WebServer
 from onefill.wiring.accounts import live_accounts
-from onefill.wiring.executing import Given, build_executing, heir_of
+from onefill.wiring.executing import build_executing
+from onefill.wiring.given import Given, heir_of
 from onefill.wiring.messages import EveryWay
 from onefill.wiring.postgres import build_postgres_stores
 from onefill.wiring.redis import RedisParts, build_redis

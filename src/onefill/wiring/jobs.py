@@ -29,6 +29,11 @@ class JobStores:
     rollovers: PostgresRollovers
     watch: PostgresWatch
 
+    @property
+    def all(self) -> tuple[PostgresJobs, PostgresRollovers, PostgresWatch]:
+        """Each of them."""
+        return self.jobs, self.rollovers, self.watch
+
 
 def postgres_jobs(
     stores: JobStores, times: JobSettings, rules: Rules, sweep_now: Callable[[], None]

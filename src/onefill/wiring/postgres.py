@@ -23,7 +23,7 @@ from onefill.postgres.messages import PostgresMessages
 from onefill.postgres.migrate import migrate
 from onefill.postgres.rates import PostgresRates
 from onefill.postgres.recovery import PostgresRecoveryStore
-from onefill.postgres.rollovers import MustRoll, PostgresRollovers
+from onefill.postgres.rollovers import PostgresRollovers
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 from onefill.postgres.views import PostgresViews
@@ -70,7 +70,6 @@ def build_postgres_stores(
     rules: Rules,
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
-    must_roll: MustRoll = partial(must_roll_at, rules=rules)
     connecting = Connecting(url=url, holder=me, pooled=settings.database.pooled)
     around = Surroundings(clock, jitter)
 
@@ -78,15 +77,9 @@ def build_postgres_stores(
         return Held(connecting, around, greeting)
 
     history = LeadershipHistory(held(), clock, hostname)
-    terms = Terms(
-        read=partial(read, zones=zones),
-        initial_capital=settings.initial_capital,
-        live=live,
-        limits=limits_of(settings),
-    )
     pool = LatePool(connecting)
     vigil = PostgresVigil(connecting, clock)
-    trading = PostgresTradingStore(connecting, around, terms)
+    trading = PostgresTradingStore(connecting, around, _terms(settings, zones, live))
     messages = PostgresMessages(connecting, held(), clock)
     parts: dict[str, Any] = {
         "signal_log": PostgresSignalLog(held(DATABASE_SQL), held(), me.instance),
@@ -96,9 +89,11 @@ def build_postgres_stores(
         "handovers": PostgresHandovers(held()),
         "rates": PostgresRates(held()),
     }
-    jobs = PostgresJobs(held(), me.instance, _retention(settings))
-    rollovers = PostgresRollovers(held(), must_roll)
-    watch = PostgresWatch(held(), me.instance)
+    jobs = JobStores(
+        PostgresJobs(held(), me.instance, _retention(settings)),
+        PostgresRollovers(held(), partial(must_roll_at, rules=rules)),
+        PostgresWatch(held(), me.instance),
+    )
 
     async def prepare() -> None:
         await migrate(url)
@@ -113,13 +108,22 @@ def build_postgres_stores(
         session_key=lambda: vigil.key,
         views=PostgresViews(pool),
         controls=PostgresControls(pool, initial_capital=settings.initial_capital),
-        runs=jobs,
-        jobs=partial(postgres_jobs, JobStores(jobs, rollovers, watch), settings.jobs, rules),
+        runs=jobs.jobs,
+        jobs=partial(postgres_jobs, jobs, settings.jobs, rules),
         prepare=prepare,
         look=trading.is_paused,
         carriers=(messages,),
         loops=(vigil.run, messages.run),
-        closing=[*parts.values(), trading, jobs, rollovers, watch, messages, pool, history],
+        closing=[*parts.values(), trading, *jobs.all, messages, pool, history],
+    )
+
+
+def _terms(settings: Settings, zones: Zones, live: tuple[str, ...]) -> Terms:
+    return Terms(
+        read=partial(read, zones=zones),
+        initial_capital=settings.initial_capital,
+        live=live,
+        limits=limits_of(settings),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from makers import NOW, RULES, Store, d, logged, portfolio_signal, situation
-from onefill.core.book import Decision
+from onefill.core.book import Decision, TimeBasis
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
 from onefill.core.instrument import Switches
@@ -16,7 +16,7 @@ from onefill.core.intent import OrderIntent, Side
 from onefill.core.portfolio.rollover import must_roll, must_roll_at
 from onefill.core.position import Position, PositionStatus, Rollover
 from onefill.core.report import NotPlaced, Unknown
-from onefill.core.signal import SignalKind, SignalStatus
+from onefill.core.signal import LoggedSignal, SignalKind, SignalStatus
 
 LATER = datetime(2025, 12, 24, 5, 0, tzinfo=UTC)  # six days before the contract's end
 BASE = portfolio_signal(SignalKind.BASE_ENTRY)
@@ -70,6 +70,55 @@ def test_fewer_than_the_instruments_days_left_is_when_it_rolls(days: int, rolls:
     assert must_roll(position, BANK_NIFTY, position.expiry - timedelta(days=days)) is rolls
     gold_days = must_roll(position, GOLD_MINI, position.expiry - timedelta(days=7))
     assert gold_days is True
+
+
+def replayed(kind: SignalKind = SignalKind.MARKET_DATA, at: datetime = LATER) -> LoggedSignal:
+    slot = {SignalKind.MARKET_DATA: None, SignalKind.EXIT: "ALL"}.get(kind, "Long_2")
+    return logged(portfolio_signal(kind, slot, time=at, price=d(52900)), 2)
+
+
+def replay() -> Store:
+    """The same position in a replay; nobody has asked for its rollover."""
+    store = held()
+    position = replace(old(store), rollover=Rollover.NONE)
+    store.positions[position.id] = position
+    account = replace(store.situation.account, time_basis=TimeBasis.SIGNAL)
+    store.situation = replace(store.situation, account=account)
+    return store
+
+
+@pytest.mark.req("PF-24", "SIG-20")
+@pytest.mark.parametrize("kind", [SignalKind.MARKET_DATA, SignalKind.PYRAMID])
+def test_in_a_replay_what_is_due_by_a_signals_time_rolls_before_it(kind: SignalKind) -> None:
+    store = replay()
+    early = replayed(kind, LATER - timedelta(days=1))
+    assert not decide(early, store.seen(), RULES).wait
+    put, call = store.write(decide(replayed(kind), store.seen(), RULES), 2).intents
+    assert (put.order.side, call.order.side) == (Side.BUY, Side.SELL)
+    for intent, price in ((put, 420), (call, 1500)):
+        assert store.write(decide(replayed(kind), store.seen(), RULES), 2).wait
+        fill(store, intent, price)
+    coming = replace(store.seen(), heard_at=LATER)
+    decision = go_on(coming, RULES)
+    assert decision is not None
+    for intent in store.write(decision).intents:
+        assert store.write(decide(replayed(kind), store.seen(), RULES), 2).wait
+        fill(store, intent, 600)
+    assert new(store).expiry == date(2026, 1, 27)
+    assert not store.write(decide(replayed(kind), store.seen(), RULES), 2).wait
+    assert len(store.positions) == 2 + (kind is SignalKind.PYRAMID and 2 not in store.signals)
+    store.check()
+
+
+@pytest.mark.req("PF-24", "PF-12")
+def test_in_a_replay_an_exit_waits_for_no_rollover_and_a_clock_rolls_nothing() -> None:
+    exit_ = decide(replayed(SignalKind.EXIT), replay().seen(), RULES)
+    assert not exit_.wait
+    assert {position.rollover for position in exit_.positions} == {Rollover.NONE}
+    by_the_clock = replay()
+    account = replace(by_the_clock.situation.account, time_basis=TimeBasis.NOW)
+    seen = by_the_clock.seen(account=account)
+    assert not decide(replayed(), seen, RULES).wait
 
 
 @pytest.mark.req("PF-24", "SIG-18")

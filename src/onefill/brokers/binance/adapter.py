@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -21,8 +21,16 @@ from onefill.brokers.binance import words
 from onefill.brokers.binance.capabilities import capabilities_of
 from onefill.brokers.binance.looking import Looker, moment
 from onefill.brokers.binance.quotes import read_quotes
-from onefill.brokers.binance.rules import SymbolRules, complaint, listing_decoder, rules_of
+from onefill.brokers.binance.rules import (
+    SymbolRules,
+    complaint,
+    largest,
+    listing_decoder,
+    rules_of,
+)
 from onefill.brokers.binance.shelves import ORDER, Shelves
+from onefill.brokers.binance.stream import UserStream
+from onefill.brokers.binance.terms import check_mode, set_terms
 from onefill.brokers.binance.wire import Wire
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import KnownOrders, nothing_known
@@ -32,7 +40,7 @@ from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, Verb
+from onefill.core.intent import OrderIntent, OrderRequest, Verb
 from onefill.core.money import ZERO
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
@@ -46,6 +54,7 @@ from onefill.core.report import (
     Placed,
     Unknown,
 )
+from onefill.core.stream_words import StreamWord
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
 from onefill.ports.rates import RateStore
@@ -86,6 +95,7 @@ class BinanceBroker:
         self._looker = Looker(
             self._wire, self._shelves, known, lambda: self._capabilities, account.margin_ms
         )
+        self._stream = UserStream(self._wire, account, clock)
         self._rules: Mapping[str, SymbolRules] = {}
         self._ruled_ms = float("-inf")
         self._keeping: asyncio.Task[None] | None = None
@@ -111,7 +121,8 @@ class BinanceBroker:
             self._capabilities = capabilities_of(await read_declaration(http), self._login)
         await self._wire.time.sync()
         await self._learn_rules()
-        await self._check_mode()
+        await check_mode(self._wire, self.account)
+        await set_terms(self._wire, self._login.symbols)
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._wire.time.keep(), name="binance clock")
 
@@ -135,17 +146,11 @@ class BinanceBroker:
         self._meter.rates = rates_of(listing.rate_limits)
         self._ruled_ms = now_ms
 
-    async def _check_mode(self) -> None:
-        """Refuse hedge mode: there each side is a position of its own, and none is ever net."""
-        reply = await self._wire.ask("/fapi/v1/positionSide/dual")
-        if self._wire.read(reply, words.mode_decoder).dual_side_position:
-            raise BrokerUnavailable(
-                "the account is in hedge mode",
-                remedy="Switch it to one-way mode at Binance (flat, without open orders).",
-                account=self.account,
-            )
-
     # Placing
+
+    def largest(self, order: OrderRequest) -> Decimal | None:
+        """By the symbol's filters."""
+        return largest(order, self._rules)
 
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the intent's next attempt, on venue time. Raises BrokerUnavailable."""
@@ -247,6 +252,12 @@ class BinanceBroker:
         if isinstance(seen, Absent) and verdict is Verdict.LOOK_FIRST:
             return no
         return Unknown(detail=f"{no.code} {no.message}; then: {seen.detail}")
+
+    # Listening
+
+    async def watch(self, hear: Callable[[StreamWord], None]) -> None:
+        """Say what the user stream says until cancelled; it is made again when it breaks."""
+        await self._stream.run(hear, passes_ids_on=self._capabilities.finds_by_client_id)
 
     # Looking
 

@@ -79,6 +79,12 @@ def rules_of(listing: Listing) -> Mapping[str, SymbolRules]:
     return {row.symbol: _rules(row.status, row.filters) for row in listing.symbols}
 
 
+def largest(order: OrderRequest, rules: Mapping[str, SymbolRules]) -> Decimal | None:
+    """The largest quantity of such an order; None where there is no limit, or it is not known."""
+    mine = rules.get(order.symbol)
+    return _bounds_of(order, mine).most or None if mine is not None else None
+
+
 def complaint(order: OrderRequest, rules: Mapping[str, SymbolRules]) -> str | None:
     """Why the venue would refuse this order; None where it would not, or it is not known."""
     mine = rules.get(order.symbol)
@@ -86,14 +92,16 @@ def complaint(order: OrderRequest, rules: Mapping[str, SymbolRules]) -> str | No
         return None
     if not mine.is_trading and not order.reduce_only:
         return f"{order.symbol} does not trade now"
-    at_market = order.order_type is not OrderType.LIMIT
-    bounds = mine.market_quantity if at_market else mine.quantity
-    found = bounds.complaint("the quantity", order.quantity)
+    found = _bounds_of(order, mine).complaint("the quantity", order.quantity)
     if found is None and order.price is not None:
         found = mine.price.complaint("the price", order.price) or _too_little(order, mine)
     if found is None and order.trigger_price is not None:
         found = mine.price.complaint("the trigger price", order.trigger_price)
     return None if found is None else f"{order.symbol}: {found}"
+
+
+def _bounds_of(order: OrderRequest, rules: SymbolRules) -> Bounds:
+    return rules.quantity if order.order_type is OrderType.LIMIT else rules.market_quantity
 
 
 def _too_little(order: OrderRequest, rules: SymbolRules) -> str | None:

@@ -19,8 +19,10 @@ from onefill.core.report import NotPlaced, OrderReport, OrderStatus
 
 WEIGHTS = {
     "/fapi/v1/openOrders": 40,
+    "/fapi/v1/openAlgoOrders": 40,
     "/fapi/v1/positionSide/dual": 30,
     "/fapi/v1/allOrders": 5,
+    "/fapi/v1/allAlgoOrders": 5,
     "/fapi/v3/positionRisk": 5,
     "/fapi/v3/balance": 5,
     "/fapi/v1/ticker/bookTicker": 5,
@@ -68,7 +70,7 @@ DENIALS = {
 }
 """Refusals after which whoever asked decides anew."""
 
-_STATUSES = {
+STATUSES = {
     "NEW": OrderStatus.OPEN,
     "PARTIALLY_FILLED": OrderStatus.PARTIALLY_FILLED,
     "FILLED": OrderStatus.FILLED,
@@ -120,6 +122,13 @@ class ModeRow(msgspec.Struct, frozen=True, rename="camel"):
     dual_side_position: bool
 
 
+class KeyRow(msgspec.Struct, frozen=True, rename="camel"):
+    """The key of the account's user stream."""
+
+    listen_key: str
+
+
+key_decoder = msgspec.json.Decoder(KeyRow)
 mode_decoder = msgspec.json.Decoder(ModeRow)
 order_decoder = msgspec.json.Decoder(OrderRow)
 orders_decoder = msgspec.json.Decoder(list[OrderRow])
@@ -192,7 +201,7 @@ def is_sound(row: OrderRow) -> bool:
     figures = (row.orig_qty, row.executed_qty, row.cum_quote or ZERO, row.avg_price or ZERO)
     if not all(figure.is_finite() and figure >= 0 for figure in figures):
         return False
-    if row.order_id <= 0 or row.status not in _STATUSES:
+    if row.order_id <= 0 or row.status not in STATUSES:
         return False
     # Close-position orders state no quantity; all others never fill more than they ask for.
     is_within = row.executed_qty <= row.orig_qty
@@ -209,7 +218,7 @@ def report_of(row: OrderRow) -> OrderReport:
     is_complete = row.executed_qty == 0 or value > 0
     return OrderReport(
         broker_order_id=str(row.order_id),
-        status=_STATUSES[row.status] if is_complete else OrderStatus.OPEN,
+        status=STATUSES[row.status] if is_complete else OrderStatus.OPEN,
         filled_quantity=row.executed_qty if is_complete else ZERO,
         filled_value=value,
         client_order_id=row.client_order_id or None,

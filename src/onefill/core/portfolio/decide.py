@@ -10,6 +10,7 @@ from onefill.core.money import figures
 from onefill.core.portfolio.bars import is_newest, stops_any, take_close
 from onefill.core.portfolio.entry import enter
 from onefill.core.portfolio.exits import leave
+from onefill.core.portfolio.rollover import roll_first
 from onefill.core.portfolio.safety import exit_warnings
 from onefill.core.refusal import Refusal
 from onefill.core.signal import LoggedSignal, SignalKind, SignalStatus
@@ -17,6 +18,9 @@ from onefill.core.signal import LoggedSignal, SignalKind, SignalStatus
 
 def decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
     """The decision on one portfolio signal, with what its price means for the stops held."""
+    rolling = roll_first(logged.signal, situation, rules)
+    if rolling is not None:
+        return rolling
     match logged.signal.kind:
         case SignalKind.EXIT:
             return _leave(logged, situation, rules)

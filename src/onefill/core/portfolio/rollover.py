@@ -15,7 +15,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from onefill.core.admission import opening_after
-from onefill.core.book import Decision, Situation
+from onefill.core.book import WAIT, Decision, Situation, TimeBasis, joined
 from onefill.core.closing import begin_closing
 from onefill.core.ids import position_id
 from onefill.core.instrument import Instrument, Rules
@@ -24,7 +24,7 @@ from onefill.core.market_hours import is_open
 from onefill.core.portfolio.contracts import choose_contract
 from onefill.core.portfolio.legs import new_legs, opening_intents
 from onefill.core.position import CALL, FUTURE, PUT, Leg, Position, PositionStatus, Rollover
-from onefill.core.signal import SignalStatus
+from onefill.core.signal import Signal, SignalKind, SignalStatus
 
 ROLLOVER = "rollover"
 """The reason of positions that ended in their successor."""
@@ -46,6 +46,39 @@ def must_roll_at(position: Position, moment: datetime, rules: Rules) -> bool:
     if rules.switches.market_hours and not is_open(instrument.exchange, moment, holidays):
         return False
     return must_roll(position, instrument, moment.astimezone(ZoneInfo(instrument.zone)).date())
+
+
+def roll_first(signal: Signal, situation: Situation, rules: Rules) -> Decision | None:
+    """In a replay: what must roll by the signal's own time rolls before it; None when all has.
+
+    No scheduler's clock counts there, so that the same recording rolls at the same prices however
+    fast it is played. The signal waits meanwhile; an exit does not, and what it closes needs no
+    new contract.
+    """
+    by_signals = situation.account.time_basis is TimeBasis.SIGNAL
+    if not by_signals or signal.kind is SignalKind.EXIT or situation.blocked is not None:
+        return None
+    due = {p.id for p in situation.here if _is_due(p, signal.time, rules)}
+    if not due:
+        return WAIT if any(_is_on_its_way(position) for position in situation.here) else None
+    asked = tuple(
+        replace(p, rollover=Rollover.PENDING) if p.id in due else p for p in situation.positions
+    )
+    begun = continue_rollovers(replace(situation, positions=asked), rules)
+    marked = Decision(
+        status=SignalStatus.RECEIVED, positions=tuple(p for p in asked if p.id in due)
+    )
+    return replace(joined(marked, begun) if begun is not None else marked, wait=True)
+
+
+def _is_due(position: Position, moment: datetime, rules: Rules) -> bool:
+    is_idle = position.rollover in (Rollover.NONE, Rollover.ROLLED)
+    return is_idle and must_roll_at(position, moment, rules)
+
+
+def _is_on_its_way(position: Position) -> bool:
+    is_new = position.status is PositionStatus.PENDING and position.rolled_from is not None
+    return is_new or position.is_rolling or position.rollover is Rollover.PENDING
 
 
 def continue_rollovers(situation: Situation, rules: Rules) -> Decision | None:

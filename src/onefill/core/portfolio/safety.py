@@ -14,12 +14,14 @@ from onefill.core.signal import Signal, SignalKind
 
 
 def price_gate(signal: Signal, situation: Situation, switches: Switches) -> Gate:
-    """Whether the signal's price is near the market's; open where no market price is known."""
+    """Whether the signal's price is near the market's; open where no market price is known, unless
+    the settings want one."""
     is_base = signal.kind is SignalKind.BASE_ENTRY
     most = switches.base_divergence_percent if is_base else switches.pyramid_divergence_percent
     market, price = situation.market_price, signal.price
     if market is None or price is None:
-        return Gate(refusal=Refusal.PRICE_DIVERGENCE, passed=True, numbers={})
+        is_blind = situation.market_asked and switches.needs_quote
+        return Gate(refusal=Refusal.NO_QUOTE, passed=not is_blind, numbers={})
     away = percent_of(abs(price - market), market)
     return Gate(
         refusal=Refusal.PRICE_DIVERGENCE,
