@@ -20,6 +20,13 @@ from onefill.core.position import Position
 from redis_servers import RedisServer, redis_server_of
 from support import until
 
+UP_WITHIN_S = 90
+PATIENT = {
+    "ONEFILL_LEASE__TTL_MS": "4000",
+    "ONEFILL_LEASE__GIVE_UP_MS": "3000",
+    "ONEFILL_LEASE__CALL_TIMEOUT_MS": "1000",
+}
+"""On a machine that does much else, nobody shall be thought dead who is only slow."""
 ENDS = {"executed", "ignored", "rejected", "blocked", "expired", "failed"}
 KEY = "{onefill}:"
 
@@ -30,6 +37,15 @@ class Shared:
 
     here: World
     redis: RedisServer
+
+    async def run(self, *names: str, **variables: str) -> None:
+        """Start these instances, the first one preferred, and wait until all are ready."""
+        for name in names:
+            preferred = "true" if name == names[0] else "false"
+            environment = {**self.here.environment, **variables}
+            self.here[name].start({**environment, "ONEFILL_ACTIVE_BY_DEFAULT": preferred})
+        for name in names:
+            await self.here[name].up(UP_WITHIN_S)
 
     def statuses(self) -> dict[int, str]:
         """How far each signal has come, as Redis has it."""
@@ -83,6 +99,7 @@ async def shared(folder: Path, kind: str = "valkey", **more: str) -> AsyncIterat
             "ONEFILL_TOPOLOGY": "shared-redis",
             "ONEFILL_MODE": "active-standby",
             "ONEFILL_REDIS_URL": redis.url,
+            **PATIENT,
             **more,
         }
         async with world("", folder, **variables) as here:

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from chaos.shared_redis import Shared, shared
+from chaos.shared_redis import UP_WITHIN_S, Shared, shared
 from chaos.signals import bank_nifty
 from chaos.world import direct
 from onefill.ports.failpoints import Failpoint
@@ -32,12 +32,13 @@ ON_THE_WAY = [
 
 
 @pytest.mark.req("CTL-21", "SIG-3", "SIG-23", "CTL-9")
+@pytest.mark.timeout(300)
 async def test_the_active_trades_what_a_standby_took_in_and_portfolios_are_refused(
     tmp_path: Path,
 ) -> None:
     async with shared(tmp_path) as here:
-        await here.here.run("prod", "dev")
-        await here.here.until_active("prod")
+        await here.run("prod", "dev")
+        await here.here.until_active("prod", UP_WITHIN_S)
         await here.send("dev", direct("one", "SIM001"))
         await here.send("dev", bank_nifty("BASE_ENTRY", "Long_1", "two"))
         await here.until_all_ended()
@@ -49,18 +50,18 @@ async def test_the_active_trades_what_a_standby_took_in_and_portfolios_are_refus
 
 
 @pytest.mark.req("CTL-21", "ORD-3", "ORD-7", "Q-1", "OPS-1")
-@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("point", ON_THE_WAY, ids=lambda point: point.value)
 async def test_a_death_here_is_succeeded_and_neither_doubles_nor_loses(
     tmp_path: Path, point: Failpoint
 ) -> None:
     async with shared(tmp_path) as here:
         prod, dev = here.here["prod"], here.here["dev"]
-        prod.start({**here.here.environment, "ONEFILL_FAILPOINT": point.value})
-        await prod.up()
-        await here.here.until_active("prod")
+        await here.run("prod", ONEFILL_FAILPOINT=point.value)
+        await here.here.until_active("prod", UP_WITHIN_S)
         dev.start({**here.here.environment, "ONEFILL_ACTIVE_BY_DEFAULT": "false"})
-        await dev.up()
+        await dev.up(UP_WITHIN_S)
         body = direct("one", "SIM001")
         async with aiohttp.ClientSession() as session:
             with contextlib.suppress(aiohttp.ClientError):  # it may die before it can answer
@@ -74,33 +75,34 @@ async def test_a_death_here_is_succeeded_and_neither_doubles_nor_loses(
 
 
 @pytest.mark.req("CTL-11", "CTL-14", "CTL-18", "CTL-21")
+@pytest.mark.timeout(300)
 async def test_control_goes_over_and_back_by_hand_and_the_history_says_so(tmp_path: Path) -> None:
     async with shared(tmp_path) as here:
-        await here.here.run("prod", "dev")
-        await here.here.until_active("prod")
+        await here.run("prod", "dev")
+        await here.here.until_active("prod", UP_WITHIN_S)
         for turn, name in enumerate(("dev", "prod")):
             status, answer = await here.here.ask(name, "/api/ginie/take-control", {})
             assert status == 202, answer
-            await here.here.until_active(name)
+            await here.here.until_active(name, UP_WITHIN_S)
             await here.send("prod", direct(f"s{turn}", "SIM001"))
         await here.until_all_ended()
         assert sum((await here.executions()).values()) == 2
-        path = "/coordinator/history?start=2020-01-01T00:00:00Z&end=2100-01-01T00:00:00Z"
+        path = "/coordinator/history"
         _, history = await here.here.ask("dev", path)
         reigns = [(each["instance"], each["reason"]) for each in history["history"]]
         assert reigns == [("prod", "election"), ("dev", "takeover"), ("prod", "takeover")]
 
 
 @pytest.mark.req("CTL-21", "OPS-3", "Q-1", "SIG-2", "SIG-10")
-@pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_signal_fills_once_while_instances_and_their_redis_are_killed(
     tmp_path: Path, kind: str
 ) -> None:
     signals = 60
     async with shared(tmp_path, kind) as here:
-        await here.here.run("prod", "dev")
+        await here.run("prod", "dev")
         sending = asyncio.create_task(here.send_all(("prod", "dev"), signals, copies=3))
         victims = ["redis", "prod", "redis", "dev"]
         while not (await asyncio.wait({sending}, timeout=0.5))[0]:
@@ -116,13 +118,13 @@ async def test_every_signal_fills_once_while_instances_and_their_redis_are_kille
 
 
 @pytest.mark.req("CTL-8", "CTL-21", "Q-1")
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("loss", ["emptied", "put back", "put back, and an instance started anew"])
 async def test_a_redis_that_lost_commits_is_not_traded_by(tmp_path: Path, loss: str) -> None:
     async with shared(tmp_path) as here:
         prod = here.here["prod"]
-        prod.start(here.here.environment)
-        await prod.up()
-        await here.here.until_active("prod")
+        await here.run("prod")
+        await here.here.until_active("prod", UP_WITHIN_S)
         copy = tmp_path / "copy"
         shutil.copytree(tmp_path / "redis" / "appendonlydir", copy)
         body = direct("one", "SIM001")
@@ -130,7 +132,7 @@ async def test_a_redis_that_lost_commits_is_not_traded_by(tmp_path: Path, loss: 
         await here.until_all_ended()
         assert list((await here.executions()).values()) == [1]
         await _lose(here, loss, copy, tmp_path / "redis" / "appendonlydir")
-        await until(lambda: prod.logged("redis.lost_commits"), 20)
+        await until(lambda: prod.logged("redis.lost_commits"), UP_WITHIN_S)
         async with aiohttp.ClientSession() as session:
             async with session.post(f"{prod.url}/webhook", data=body) as response:
                 assert response.status == 503
@@ -157,7 +159,7 @@ async def _lose(here: Shared, loss: str, copy: Path, files: Path) -> None:
     await here.redis.up()
     if loss.endswith("anew"):
         prod.start(here.here.environment)
-        await until(lambda: prod.logged("redis.lost_commits"), 20)
+        await until(lambda: prod.logged("redis.lost_commits"), UP_WITHIN_S)
 
 
 async def _kill_and_start(here: Shared, victim: str) -> None:
@@ -167,4 +169,4 @@ async def _kill_and_start(here: Shared, victim: str) -> None:
         await here.redis.up()
         return
     here.here[victim].kill()
-    await here.here.run(victim)
+    await here.run(victim)
