@@ -172,7 +172,8 @@ class Settings(Section):
     )
     topology: Topology = Field(
         default=Topology.SHARED_DATABASE,
-        description="Who is the authority; this version knows shared-database only.",
+        description="Who is the authority: PostgreSQL; or one durable Redis, for signals of the "
+        "direct policy in the mode active-standby.",
     )
     mode: Mode = Field(
         default=Mode.ACTIVE_ACTIVE,
