@@ -136,8 +136,12 @@ async def test_a_redis_that_lost_commits_is_not_traded_by(tmp_path: Path, loss: 
         async with aiohttp.ClientSession() as session:
             async with session.post(f"{prod.url}/webhook", data=body) as response:
                 assert response.status == 503
-            async with session.get(f"{prod.url}/ready") as response:
-                assert response.status == 503
+
+            async def is_not_ready() -> bool:
+                async with session.get(f"{prod.url}/ready") as response:
+                    return response.status == 503
+
+            await until(is_not_ready)
         assert list((await here.executions()).values()) == [1]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
+
+from onefill.disk.files import make_folder, replace_file
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,13 +61,8 @@ class MemoryFile:
         """Write the file anew, unless it says so already."""
         if remembered == self._kept:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self._path.with_suffix(".new")
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(asdict(remembered), file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
+        make_folder(self._path.parent)
+        replace_file(self._path, json.dumps(asdict(remembered)).encode())
         self._kept = remembered
 
     def _read(self) -> Remembered | None:
