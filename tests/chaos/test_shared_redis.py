@@ -117,6 +117,18 @@ async def test_every_signal_fills_once_while_instances_and_their_redis_are_kille
         assert here.held() == signals
 
 
+@pytest.mark.req("CTL-21")
+@pytest.mark.timeout(300)
+async def test_an_instance_does_not_start_on_a_redis_that_may_forget(tmp_path: Path) -> None:
+    async with shared(tmp_path) as here:
+        with contextlib.closing(here.redis.client()) as client:
+            client.config_set("appendfsync", "everysec")
+        prod = here.here["prod"]
+        prod.start(here.here.environment)
+        assert await prod.ended(UP_WITHIN_S) == 1
+        assert prod.logged("Set appendfsync always")
+
+
 @pytest.mark.req("CTL-8", "CTL-21", "Q-1")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("loss", ["emptied", "put back", "put back, and an instance started anew"])

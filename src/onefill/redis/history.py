@@ -44,7 +44,7 @@ class RedisHistory:
 
     def survived(self, resource: str, epoch: Epoch, holder: Holder) -> None:
         """That holder lives, and has found that this epoch of its is over (CTL-4)."""
-        task = asyncio.create_task(self._survive(resource, epoch, holder))
+        task = asyncio.create_task(self.tell_survived(resource, epoch, holder))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
@@ -62,8 +62,8 @@ class RedisHistory:
             for reign, after in pairs
         )
 
-    async def _survive(self, resource: str, epoch: Epoch, holder: Holder) -> None:
-        """It is only said for people and for damping: where it can't be written, it is not."""
+    async def tell_survived(self, resource: str, epoch: Epoch, holder: Holder) -> None:
+        """The same, now. It is for people and for damping: where it can't be written, it is not."""
         name = key("reigns", resource, str(int(epoch)))
         changes = Changes()
         changes.write("HSET", name, "survived", str(holder.boot))
