@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 INDIA = ZoneInfo("Asia/Kolkata")
 BAR_MINUTES = 75
 ENTER_OVER, LEAVE_UNDER, ATR_BARS = 20, 10, 14
+BARS_A_DAY, DAYS_A_MONTH = 5, 20
 _CENT = Decimal("0.01")
 
 
@@ -108,6 +109,36 @@ def _atr(seen: Sequence[Bar]) -> Decimal:
 
 def write_signals(bars: Sequence[Bar], file: Path) -> int:
     """Write a recording for `onefill replay`; how many signals it has."""
-    lines = [json.dumps(signal) for signal in Breakout().signals(bars)]
+    return _write(Breakout().signals(bars), file)
+
+
+def write_held(bars: Sequence[Bar], file: Path) -> int:
+    """The same of somebody who looks at the day's last bar, and holds on: whatever is held has to
+    roll each month. Its lots are its own."""
+    return _write(_held([*bars[BARS_A_DAY - 1 :: BARS_A_DAY]]), file)
+
+
+def _held(days: Sequence[Bar]) -> Iterator[dict[str, object]]:
+    """A base from the first day on, a pyramid in some months, out of it in others."""
+    far = Decimal(3000)
+    for n, bar in enumerate(days):
+        body = _body(bar, far, [bar.close] * 11) | {"lots": 3, "stop": str(bar.close * 4 / 5)}
+        month, day = divmod(n, DAYS_A_MONTH)
+        if n == 0:
+            yield body | {"type": "BASE_ENTRY", "position": "Long_1"}
+        elif day == 3 and month % 3 < 2:
+            yield body | {"type": "PYRAMID", "position": f"Long_{2 + month % 3}"}
+        elif day == 9 and month % 3 == 2:
+            slot = f"Long_{2 + month % 2}"
+            yield body | {"type": "EXIT", "position": slot, "reason": "enough"}
+        else:
+            yield {key: body[key] for key in ("instrument", "price", "atr", "supertrend")} | {
+                "type": "MARKET_DATA",
+                "timestamp": body["timestamp"],
+            }
+
+
+def _write(signals: Iterator[dict[str, object]], file: Path) -> int:
+    lines = [json.dumps(signal) for signal in signals]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return len(lines)

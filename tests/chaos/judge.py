@@ -258,4 +258,5 @@ def _asked(signal: Row) -> Decimal | None:
 def _waited_for(signal: Row, seen: Evidence) -> bool:
     """Whether its lane has an order that a person must judge: nothing is opened there meanwhile."""
     stuck = {row["lane"] for row in seen.intents if row["state"] == "QUARANTINED"}
-    return signal["lane"] in stuck and signal["processing_status"] in ("received", "expired")
+    may_wait = ("received", "decided", "expired")
+    return signal["lane"] in stuck and signal["processing_status"] in may_wait

@@ -79,7 +79,7 @@ class Server:
             self.kill()
             raise
 
-    async def up(self, seconds: float = 20) -> None:
+    async def up(self, seconds: float = 60) -> None:
         """Wait until the probe answers 200. Fails with the end of the log when it dies first."""
         async with aiohttp.ClientSession() as session:
 

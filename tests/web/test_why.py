@@ -13,7 +13,7 @@ from onefill.web.why import explain
 from web.rows import TRADE, add_signals
 
 
-@pytest.mark.req("SIG-22")
+@pytest.mark.req("SIG-22", "PF-13")
 async def test_the_page_tells_arrival_numbers_orders_fills_and_times(
     pool: Any, viewer: Any
 ) -> None:
@@ -31,6 +31,7 @@ async def test_the_page_tells_arrival_numbers_orders_fills_and_times(
         "BUY 200 GOLDM05FEB26FUT at market, paper: FILLED",
         "attempt 1 by prod",
         "filled 150 at 78503.3333",
+        "entered at 78502.5, 2.5 points worse than the 78500 that it was decided at: ₹50 on 2 lots",
         "It took 10 ms to decide and 70 ms from there to its end.",
     ):
         assert part in page

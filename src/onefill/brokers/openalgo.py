@@ -24,8 +24,8 @@ from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, OrderRequest, Verb
-from onefill.core.money import plain
+from onefill.core.intent import OrderIntent, OrderRequest, OrderType, Verb
+from onefill.core.money import ZERO, plain
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
     Absent,
@@ -177,10 +177,10 @@ class OpenAlgoBroker:
             "symbol": order.symbol,
             "action": order.side.value,
             "product": self._login.product,
-            "pricetype": order.order_type.value,
+            "pricetype": words.price_type(order.order_type),
             "quantity": plain(quantity),
             "price": plain(order.price) if order.price is not None else "0",
-            "trigger_price": "0",
+            "trigger_price": plain(order.trigger_price or ZERO),
             "disclosed_quantity": "0",
         }
 
@@ -301,6 +301,8 @@ def _capabilities(lag_ms: int, rates: Rates) -> Capabilities:
         states_fills=True,
         native_reduce_only=False,
         modifications_max=25,
+        conditional=frozenset({OrderType.STOP_MARKET}),
+        changes_conditional=True,
         definite_refusals=frozenset(f"HTTP {rule.status} {rule.says}" for rule in words.DEFINITE),
         order_rates=rates.orders,
     )

@@ -17,6 +17,7 @@ from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
 from onefill.brokers.outcome import Rule, Verdict, decimal_of, find_rule, json_of
 from onefill.core.errors import ConfigurationError, invariant
+from onefill.core.intent import OrderType
 from onefill.core.money import ZERO
 from onefill.core.quote import Quote, quote_of
 from onefill.core.report import OrderReport, OrderStatus
@@ -43,6 +44,12 @@ _STATUSES = {
     "rejected": OrderStatus.REJECTED,
 }
 """Any other word (open, trigger pending, validation pending …) says that it is still working."""
+
+_PRICE_TYPES = {
+    OrderType.MARKET: "MARKET",
+    OrderType.LIMIT: "LIMIT",
+    OrderType.STOP_MARKET: "SL-M",
+}
 
 _ROOT = re.compile(r"([A-Z]+?)\d{2}[A-Z]{3}\d{2}")
 
@@ -93,6 +100,7 @@ class Row:
     filled_quantity: Decimal | None = None
     average_price: Decimal | None = None
     price: Decimal | None = None
+    trigger_price: Decimal | None = None
 
     @property
     def sighting(self) -> Sighting:
@@ -112,6 +120,13 @@ class Traded:
 
     quantity: Decimal = ZERO
     value: Decimal = ZERO
+
+
+def price_type(order_type: OrderType) -> str:
+    """How it calls that type of order. Raises ConfigurationError: no take-profit waits there."""
+    if order_type not in _PRICE_TYPES:
+        raise ConfigurationError("OpenAlgo has no such type of order", type=order_type)
+    return _PRICE_TYPES[order_type]
 
 
 def rule_of(reply: Reply) -> tuple[Rule, str] | None:
@@ -189,6 +204,7 @@ def row_of(order: object, units: UnitConverter) -> Row | None:
         filled_quantity=_units_of(order, "filled_quantity", units),
         average_price=average if average is not None and average > 0 else None,
         price=decimal_of(order.get("price")) or None,
+        trigger_price=decimal_of(order.get("trigger_price")) or None,
     )
 
 
@@ -228,6 +244,7 @@ def report_of(row: Row, trades: Traded | None) -> OrderReport:
         message=row.word if is_complete else f"{row.word}, fills not stated yet",
         quantity=row.quantity,
         price=row.price,
+        trigger_price=row.trigger_price,
         states_fills=row.filled_quantity is not None,
     )
 

@@ -37,9 +37,6 @@ class ChaseSettings(Section):
     step: Number = Field(
         default=ZERO, ge=0, description="Points that a limit moves at a time; 0: all at market."
     )
-    tick: Number = Field(
-        default=Decimal("0.05"), gt=0, description="Points between two prices at the exchange."
-    )
     every_s: Number = Field(default=Decimal("1.5"), gt=0, description="Seconds between steps.")
     steps_max: int = Field(
         default=10, ge=0, description="Steps after which the rest goes at market."
@@ -102,6 +99,13 @@ class InstrumentSettings(Section):
         default=None,
         ge=0,
         description="Calendar days before expiry at which entries use the next one.",
+    )
+    tick: Number | None = Field(
+        default=None, gt=0, description="Points between two prices at the exchange."
+    )
+    protective_stop: bool | None = Field(
+        default=None,
+        description="Whether a stop order waits at the broker for each position; futures only.",
     )
     chase: ChaseSettings = Field(default_factory=ChaseSettings)
     freeze_quantity: int | None = Field(

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from onefill.config.control import LeaseSettings, TakeoverSettings
 from onefill.config.orders import PAPER_ACCOUNT
 from onefill.config.problems import Problem
-from onefill.config.rules import incomplete
+from onefill.config.rules import incomplete, instruments_of
 from onefill.config.settings import BROKERS, Mode, Settings, Topology
+from onefill.core.instrument import Structure
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
@@ -22,6 +23,7 @@ def relations(settings: Settings) -> list[Problem]:
         *_takeover(settings.takeover),
         *_live(settings),
         *_instruments(settings),
+        *_orders(settings),
         *_tokens(settings),
         *_limits(settings),
     ]
@@ -152,12 +154,23 @@ def _instruments(settings: Settings) -> Iterator[Problem]:
                 "is missing, and onefill does not know the instrument",
                 f"Add it to [instruments.{name}], or mend the instrument's name.",
             )
-    for name, block in settings.instruments.items():
-        if block.chase.step % block.chase.tick != 0:
+
+
+def _orders(settings: Settings) -> Iterator[Problem]:
+    if any(incomplete(settings).values()):
+        return
+    for name, instrument in instruments_of(settings).items():
+        if instrument.chase is not None and instrument.chase.step % instrument.tick != 0:
             yield Problem(
-                f"instruments.{name}.chase.step, instruments.{name}.chase.tick",
+                f"instruments.{name}.chase.step, instruments.{name}.tick",
                 "prices between two ticks are refused",
                 "Let the step be a multiple of the tick.",
+            )
+        if instrument.protective_stop and instrument.structure is not Structure.FUTURE:
+            yield Problem(
+                f"instruments.{name}.protective_stop",
+                "one stop order can't close a position of two legs",
+                "Set it for futures only.",
             )
 
 

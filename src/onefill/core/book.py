@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import OrderIntent
+from onefill.core.issue import is_waiting_stop
 from onefill.core.money import ZERO
 from onefill.core.position import Position, PositionStatus
 from onefill.core.quote import Quote
@@ -138,11 +139,14 @@ class Situation:
 
     @property
     def in_flight(self) -> tuple[OrderIntent, ...]:
-        """The lane's intents that will settle by themselves: live, and not in doubt."""
+        """The lane's intents that will settle by themselves: live, and not in doubt.
+
+        A position's own stop, waiting at the broker, is no order on its way.
+        """
         return tuple(
             intent
             for intent in self.intents
-            if intent.is_live and not intent.is_unresolved(self.now)
+            if intent.is_live and not intent.is_unresolved(self.now) and not is_waiting_stop(intent)
         )
 
     @property

@@ -12,10 +12,13 @@ from onefill.core.book import Decision, Situation, TimeBasis
 from onefill.core.ids import ClientOrderId
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent, Side
-from onefill.core.issue import CLOSE, Cause, issue, issue_cancel
+from onefill.core.issue import CLOSE, STOP, Cause, issue, issue_cancel, issue_market
 from onefill.core.money import ZERO
 from onefill.core.position import Leg, Position, PositionStatus
 from onefill.core.signal import SignalStatus
+
+_CHANGES_FROM = 10_000
+"""Stops that trail count their changes from 1; an exit's own never meets them."""
 
 
 def begin_closing(
@@ -92,7 +95,7 @@ def _issue_exit(
     position: Position, live: Sequence[OrderIntent], situation: Situation, rules: Rules
 ) -> tuple[Position, tuple[OrderIntent, ...]]:
     mine = [intent for intent in live if intent.position_id == position.id and intent.is_live]
-    intents = (*_cancels(position, mine), *closing_intents(position, live, rules))
+    intents = (*_freeing(position, mine), *closing_intents(position, live, rules))
     if not intents:
         return position, ()
     opens = opening_after(position.instrument, situation, rules)
@@ -103,18 +106,27 @@ def _issue_exit(
     return replace(position, exits=position.exits + 1, next_exit_at=again), intents
 
 
-def _cancels(position: Position, mine: Sequence[OrderIntent]) -> tuple[OrderIntent, ...]:
-    """Cancels for what rests at the broker: it would open anew, or hold back what is to be sold.
+def _freeing(position: Position, mine: Sequence[OrderIntent]) -> tuple[OrderIntent, ...]:
+    """Changes of what rests at the broker: it would open anew, or hold back what is to be sold.
 
-    The exit's own orders may rest too, where they follow their price. Once one is carried out, the
-    exit goes on at once with what that order no longer covers.
+    The position's own stop is made to trade at once; where that fails the next round cancels it,
+    as all else. The exit's own orders may rest too, where they follow their price. Once a change
+    is carried out, the exit goes on at once with what that order no longer covers.
     """
     targeted = {intent.target for intent in mine}
     return tuple(
-        issue_cancel(intent, position.exits + 1, position.exit_signal_id)
+        _freed(position, intent)
         for intent in mine
         if intent.rests and intent.action != CLOSE and intent.client_order_id not in targeted
     )
+
+
+def _freed(position: Position, resting: OrderIntent) -> OrderIntent:
+    n = position.exits + 1
+    is_whole = position.leg(resting.leg).net >= resting.remaining
+    if resting.action == STOP and is_whole and position.exits == 0:
+        return issue_market(resting, _CHANGES_FROM + n, position.exit_signal_id)
+    return issue_cancel(resting, n, position.exit_signal_id)
 
 
 def _until_open(position: Position, opens: datetime, situation: Situation) -> Position:

@@ -8,6 +8,7 @@ from onefill.core.book import WAIT, Decision, Situation, refuse
 from onefill.core.direct.decide import decide as decide_direct
 from onefill.core.instrument import Rules
 from onefill.core.portfolio.decide import decide as decide_portfolio
+from onefill.core.portfolio.guarding import guarded
 from onefill.core.refusal import Refusal
 from onefill.core.signal import Engine, LoggedSignal
 
@@ -27,7 +28,8 @@ def _decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decisio
     situation = replace(situation, heard_at=logged.signal.time)
     match logged.signal.engine:
         case Engine.PORTFOLIO:
-            return decide_portfolio(logged, situation, rules)
+            decision = decide_portfolio(logged, situation, rules)
+            return decision if situation.exits_paused else guarded(decision, situation, rules)
         case Engine.DIRECT:
             return decide_direct(logged, situation, rules)
         case _:

@@ -1,5 +1,5 @@
 """What a lane has begun and not finished, and is due: exits, half-built positions, rollovers,
-orders that follow their price."""
+orders that follow their price, stops at the broker."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from onefill.core.book import Decision, Situation, joined
 from onefill.core.closing import continue_exits
 from onefill.core.instrument import Rules
 from onefill.core.portfolio.chasing import continue_chases
+from onefill.core.portfolio.guarding import keep_stops
 from onefill.core.portfolio.rollover import continue_rollovers
 from onefill.core.repair import continue_repairs
 
-_STEPS = (continue_chases, continue_exits, continue_repairs, continue_rollovers)
+_STEPS = (keep_stops, continue_chases, continue_exits, continue_repairs, continue_rollovers)
 
 
 def go_on(situation: Situation, rules: Rules) -> Decision | None:

@@ -29,13 +29,12 @@ class ExpiryRule(enum.StrEnum):
 class ChaseLimits:
     """How orders follow their price instead of paying whatever is asked (PF-22).
 
-    From the middle of the market the limit moves one `step` (in points, a multiple of the `tick`)
+    From the middle of the market the limit moves one `step` (in points, a multiple of the tick)
     each `every_s`, at most `steps_max` times, and never so far that one lot costs more than
     `cost_max` rupees above the middle. Then what is left is bought or sold at market.
     """
 
     step: Decimal
-    tick: Decimal
     cost_max: Decimal
     every_s: Decimal = Decimal("1.5")
     steps_max: int = 10
@@ -51,7 +50,8 @@ class Instrument:
     given date or later; a position keeps what it was opened with. The point value belongs to the
     newest entry. strike_step, strike_tie: nearest strike, and the
     multiple that wins a tie. rollover_days: calendar days before expiry at which to roll.
-    chase: None sends all orders at market.
+    tick: points between two prices at the exchange. chase: None sends all orders at market.
+    protective_stop: whether a stop order waits at the broker for each position (PF-11).
     freeze_quantity: broker units above which the exchange takes no order (ORD-15).
     bar_minutes: the length of its senders' bars, at each of whose closes a signal is expected
     (SIG-21); 0: nothing is expected.
@@ -74,7 +74,9 @@ class Instrument:
     strike_step: int = 500
     strike_tie: int = 1000
     rollover_days: int = 7
+    tick: Decimal = Decimal("0.05")
     chase: ChaseLimits | None = None
+    protective_stop: bool = False
     freeze_quantity: int | None = None
     bar_minutes: Decimal = Decimal(0)
 

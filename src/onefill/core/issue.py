@@ -17,10 +17,17 @@ COMPLETE, UNWIND = "complete", "unwind"
 """Actions on legs that ended unequal: buying what lacks, undoing what is too much."""
 PEEL = "peel"
 """Action on an open position that has grown too large: some of its lots are sold (PF-7)."""
+STOP = "stop"
+"""Action of the order that waits at the broker for the stop of an open position (PF-11)."""
 BUILDING = frozenset({OPEN, COMPLETE, UNWIND, PEEL})
 """Actions after which a position is open, or isn't: while one may fill, that is not known."""
 CANCEL, MODIFY = "cancel", "modify"
 """Actions on an order that is at the broker; their source is that order."""
+
+
+def is_waiting_stop(intent: OrderIntent) -> bool:
+    """Whether it is a position's own stop, waiting at the broker: no order on its way."""
+    return intent.action == STOP and intent.rests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +129,12 @@ def issue_modify(
         trigger_price=order.trigger_price if trigger_price is None else trigger_price,
     )
     return _change(target, Verb.MODIFY, n, wanted, signal_id)
+
+
+def issue_market(target: OrderIntent, n: int, signal_id: int | None = None) -> OrderIntent:
+    """A NEW intent to make of an order that waits at the broker one that trades now, at market."""
+    order = replace(target.order, order_type=OrderType.MARKET, price=None, trigger_price=None)
+    return _change(target, Verb.MODIFY, n, order, signal_id)
 
 
 def issue_rest(target: OrderIntent, cancel: OrderIntent) -> OrderIntent:

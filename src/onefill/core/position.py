@@ -122,6 +122,8 @@ class Position:
     rolled_from, rolled_price: the position before this one, and what that was left at in points.
     carried_points: what it had gained by then, from the very first entry on; rollover_pnl the same
     in rupees, as realised. original_*: of the first contract.
+    guards: how many stop orders, and changes of them, were issued for it (PF-11); guard_at: when to
+    look whether its stop is as it should be; None: it is, or there is none to be.
     version: goes up with each write; a writer states the one that it read.
     """
 
@@ -163,6 +165,8 @@ class Position:
     original_expiry: date | None = None
     original_strike: int | None = None
     original_entry_price: Decimal | None = None
+    guards: int = 0
+    guard_at: datetime | None = None
     version: int = 0
 
     @property

@@ -15,7 +15,7 @@ from onefill.core.admission import opening_after
 from onefill.core.book import Decision, Situation, TimeBasis
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent, Side
-from onefill.core.issue import COMPLETE, UNWIND, Cause, issue_in_turn
+from onefill.core.issue import COMPLETE, UNWIND, Cause, is_waiting_stop, issue_in_turn
 from onefill.core.money import ZERO
 from onefill.core.position import Leg, Position, PositionStatus
 from onefill.core.signal import SignalKind, SignalStatus
@@ -49,7 +49,8 @@ def common_quantity(position: Position) -> Decimal:
 
 
 def _is_due(position: Position, situation: Situation) -> bool:
-    if any(intent.position_id == position.id for intent in situation.intents):
+    mine = (i for i in situation.intents if i.position_id == position.id)
+    if any(not is_waiting_stop(intent) for intent in mine):
         return False
     return position.next_exit_at is None or position.next_exit_at <= situation.now
 

@@ -17,6 +17,7 @@ from onefill.core.ids import ClientOrderId, PositionId
 from onefill.core.intent import DEAD, IntentEvent, IntentState, OrderIntent, Verb, step
 from onefill.core.issue import CLOSE
 from onefill.core.position import Position, PositionStatus
+from onefill.core.protection import after_end, after_fill
 from onefill.core.refusal import Refusal
 from onefill.core.remainders import NOT_COUNTED, NOTHING_LEFT, reduced, rests_of, withdrawn
 from onefill.core.report import Carried, OrderReport, Placed
@@ -90,6 +91,7 @@ def settle(books: LaneBooks, told: Sequence[Told]) -> Settlement:
     for word in told:
         _take_word(working, word)
     working.intents.update(reduced(working.intents))
+    _look_after_stops(working, books)
     _withdraw_vain(working, frozenset(word.client_order_id for word in told))
     _stand_positions(working)
     _tell_short_exits(working, books)
@@ -155,9 +157,20 @@ def _book(books: _Books, heard: Heard) -> None:
     position = books.positions.get(intent.position_id)
     invariant(position is not None, "the books hold the positions of fills", id=intent.position_id)
     assert position is not None
-    books.positions[position.id] = position.fill(
-        intent.leg, intent.order.side, fill.quantity, fill.value
-    )
+    after = position.fill(intent.leg, intent.order.side, fill.quantity, fill.value)
+    books.positions[position.id] = after_fill(after, intent, books.now)
+
+
+def _look_after_stops(working: _Books, books: LaneBooks) -> None:
+    """Positions whose stop at the broker has just ended (PF-11)."""
+    for before in books.intents:
+        stop = working.intents[before.client_order_id]
+        position = working.positions.get(stop.position_id) if stop.position_id else None
+        if position is None or not before.is_live or stop.is_live:
+            continue
+        after, alarm = after_end(position, stop, working.intents.values(), books.now)
+        working.positions[position.id] = after
+        working.note((alarm,) if alarm else (), None)
 
 
 def _withdraw_vain(books: _Books, touched: frozenset[ClientOrderId]) -> None:

@@ -159,7 +159,8 @@ def _continue_exits(plan: Plan, situation: Situation, policy: Policy) -> Situati
 
 def _is_unfinished(position: Position) -> bool:
     unfinished = (PositionStatus.CLOSING, PositionStatus.PARTIAL)
-    return position.status in unfinished or position.rollover is Rollover.PENDING
+    is_due = position.rollover is Rollover.PENDING or position.guard_at is not None
+    return position.status in unfinished or is_due
 
 
 def _decide_next(

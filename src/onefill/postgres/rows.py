@@ -63,6 +63,8 @@ POSITION: Columns[Position] = Columns(
         Column("original_expiry", "date", lambda p: p.original_expiry),
         Column("original_strike", "integer", lambda p: p.original_strike),
         Column("original_entry_price", "numeric", lambda p: p.original_entry_price),
+        Column("guards", "integer", lambda p: p.guards),
+        Column("guard_at", "timestamptz", lambda p: p.guard_at),
         Column("realised_pnl", "numeric", lambda p: p.realised),
         Column("risk_amount", "numeric", lambda p: exposure(p).risk),
         Column("vol_amount", "numeric", lambda p: exposure(p).volatility),
@@ -263,6 +265,8 @@ def position_of(row: Row, legs: tuple[Leg, ...]) -> Position:
         original_expiry=row["original_expiry"],
         original_strike=row["original_strike"],
         original_entry_price=row["original_entry_price"],
+        guards=row["guards"],
+        guard_at=row["guard_at"],
         version=row["version"],
     )
 

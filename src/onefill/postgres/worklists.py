@@ -31,6 +31,9 @@ UNION
 (SELECT lane FROM portfolio_positions
  WHERE status = 'open' AND rollover_status = 'pending' LIMIT $1)
 UNION
+(SELECT lane FROM portfolio_positions
+ WHERE guard_at <= clock_timestamp() AND status <> 'closed' LIMIT $1)
+UNION
 (SELECT lane FROM waiting WHERE lane IS NOT NULL LIMIT $1)
 LIMIT $1"""
 

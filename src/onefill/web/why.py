@@ -57,6 +57,7 @@ def explain(story: SignalStory) -> Why:
             *(line for step in story.timeline[1:] for line in _step(step, signal.received_at)),
             *_sizing(story),
             *(line for order in story.orders for line in _order(order, signal.received_at)),
+            *_slipping(story),
             *_ending(story),
         ),
     )
@@ -131,6 +132,23 @@ def _priced(order: OrderRow) -> str:
         kind = order.order_type.lower().replace("_", " ")
         return f"as {kind} at {plain(order.trigger_price)}"
     return f"at limit {plain(order.price)}" if order.price is not None else "at market"
+
+
+def _slipping(story: SignalStory) -> Iterator[str]:
+    """What its fills cost beyond the price that it was decided at (PF-13)."""
+    opened = {order.order.position_id for order in story.orders if order.order.adds_exposure}
+    for position in story.positions:
+        entered, asked = position.entry_price, position.signal_price
+        if position.position_id not in opened or entered is None or asked is None:
+            continue
+        points = entered - asked
+        rupees = plain(round(abs(points) * position.lots * position.point_value, 2))
+        way = "worse" if points > 0 else "better"
+        yield (
+            f"It was entered at {plain(round(entered, 4))}, {plain(round(abs(points), 4))} points "
+            f"{way} than the {plain(asked)} that it was decided at: ₹{rupees} on {position.lots} "
+            "lots."
+        )
 
 
 def _ending(story: SignalStory) -> Iterator[str]:

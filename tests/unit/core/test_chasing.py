@@ -32,7 +32,7 @@ from onefill.core.remainders import NOTHING_LEFT
 from onefill.core.report import Carried, NotPlaced, OrderReport, OrderStatus
 from onefill.core.signal import SignalKind, SignalStatus
 
-LIMITS = ChaseLimits(step=d("0.5"), tick=d("0.05"), cost_max=d(60), steps_max=3)
+LIMITS = ChaseLimits(step=d("0.5"), cost_max=d(60), steps_max=3)
 EVERY_S = float(LIMITS.every_s)
 WANTED = 105
 INSTRUMENT = replace(RULES.instruments["BANK_NIFTY"], chase=LIMITS)

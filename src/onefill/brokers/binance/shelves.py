@@ -7,6 +7,7 @@ outside this package an order has one id from its placing to its last fill (ORD-
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -24,6 +25,7 @@ from onefill.core.report import OrderReport
 
 ORDER, ALGO_ORDER = "/fapi/v1/order", "/fapi/v1/algoOrder"
 _LISTED_MAX = 1_000
+_TRIES = 3
 
 _Row = TypeVar("_Row")
 
@@ -216,6 +218,19 @@ def _conditional(row: algo_words.AlgoRow, actual: words.OrderRow | None) -> Seen
 
 
 async def _list(
+    wire: Wire, path: str, symbol: str, decoder: msgspec.json.Decoder[list[_Row]]
+) -> list[_Row]:
+    """A symbol's list, asked again where that fails.
+
+    A comparison needs the lists of all symbols: of hundreds of questions some may fail each time.
+    """
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(BrokerUnavailable):
+            return await _list_once(wire, path, symbol, decoder)
+    return await _list_once(wire, path, symbol, decoder)
+
+
+async def _list_once(
     wire: Wire, path: str, symbol: str, decoder: msgspec.json.Decoder[list[_Row]]
 ) -> list[_Row]:
     reply = await wire.ask(path, f"symbol={quote(symbol, safe='')}&limit={_LISTED_MAX}")

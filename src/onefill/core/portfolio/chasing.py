@@ -53,7 +53,7 @@ def begin(
     if quote is None:
         market = replace(intent.order, order_type=OrderType.MARKET, price=None)
         return replace(intent, order=market, chase=Chase())
-    price = max(_rounded(quote.mid, intent.order.side, limits.tick), limits.tick)
+    price = max(_rounded(quote.mid, intent.order.side, instrument.tick), instrument.tick)
     order = replace(intent.order, order_type=OrderType.LIMIT, price=price)
     steps_max = _steps_max(limits, instrument.point_value, modifications_max)
     return replace(intent, order=order, chase=Chase(first_price=price, steps_max=steps_max))

@@ -242,6 +242,7 @@ def _new_position(entry: _Entry, lots: int, limiter: str) -> Position:
         entry_signal_id=entry.logged.id,
         strike=contract.strike,
         expiry=contract.expiry,
+        guard_at=entry.situation.now if entry.instrument.protective_stop else None,
     )
 
 

@@ -9,8 +9,8 @@ from onefill.core.admission import opening_after
 from onefill.core.book import Decision, SignalChange, Situation, joined, refuse
 from onefill.core.closing import begin_closing, continue_exits
 from onefill.core.instrument import Rules
-from onefill.core.intent import IntentState, OrderIntent
-from onefill.core.issue import BUILDING
+from onefill.core.intent import IntentState, OrderIntent, Verb
+from onefill.core.issue import BUILDING, STOP
 from onefill.core.money import figures
 from onefill.core.position import Position, PositionStatus, Rollover
 from onefill.core.refusal import Refusal
@@ -103,7 +103,8 @@ def _ended_if_untouched(
 
 def _is_unsent_opening(intent: OrderIntent, positions: Sequence[Position]) -> bool:
     mine = any(position.id == intent.position_id for position in positions)
-    return mine and intent.action in BUILDING and intent.state is IntentState.NEW
+    opens = intent.action in BUILDING or intent.action == STOP
+    return mine and opens and intent.verb is Verb.PLACE and intent.state is IntentState.NEW
 
 
 def _ended_entries(

@@ -20,6 +20,7 @@ from onefill.core.closing import begin_closing
 from onefill.core.ids import position_id
 from onefill.core.instrument import Instrument, Rules
 from onefill.core.intent import OrderIntent, Side
+from onefill.core.issue import is_waiting_stop
 from onefill.core.market_hours import is_open
 from onefill.core.portfolio.contracts import choose_contract
 from onefill.core.portfolio.legs import new_legs, opening_intents
@@ -107,7 +108,8 @@ def continue_rollovers(situation: Situation, rules: Rules) -> Decision | None:
 
 
 def _can_step(position: Position, situation: Situation, rules: Rules) -> bool:
-    if any(intent.position_id == position.id for intent in situation.intents):
+    mine = (i for i in situation.intents if i.position_id == position.id)
+    if any(not is_waiting_stop(intent) for intent in mine):
         return False
     begins = position.rollover is Rollover.PENDING and position.status is PositionStatus.OPEN
     if not begins and not (position.is_rolling and position.is_flat):
@@ -120,7 +122,9 @@ def _step(
 ) -> tuple[Sequence[Position], Sequence[OrderIntent], Sequence[str]]:
     if position.rollover is Rollover.PENDING:
         rolling = replace(position, rollover=Rollover.IN_PROGRESS)
-        left, issued = begin_closing(rolling, (), situation, rules, signal_id=None, reason=ROLLOVER)
+        left, issued = begin_closing(
+            rolling, situation.intents, situation, rules, signal_id=None, reason=ROLLOVER
+        )
         return (left,), issued, ()
     ended = replace(position, status=PositionStatus.CLOSED, closed_at=situation.now)
     instrument, price = rules.instruments.get(position.instrument), exit_price(position)
@@ -169,6 +173,8 @@ def _successor(
         original_expiry=old.original_expiry or old.expiry,
         original_strike=old.original_strike or old.strike,
         original_entry_price=old.original_entry_price or old.entry_price,
+        guards=0,
+        guard_at=situation.now if instrument.protective_stop else None,
         version=0,
     )
 

@@ -1,0 +1,169 @@
+"""Whatever a broker answers to a question, the adapter answers or says that it can't.
+
+Orders' answers are fuzzed beside each adapter's own tests; these are the questions: look-ups,
+books, positions and quotes. No bytes may raise anything but BrokerUnavailable, and none but the
+one listed answer may prove an order's absence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker_support import ManualClock, RawServer, http_reply, in_doubt, intent_for
+from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
+from onefill.brokers.http import HttpLimits
+from onefill.brokers.registry import Account, build_brokers
+from onefill.core.errors import BrokerUnavailable
+from onefill.core.quote import Listing
+from onefill.core.report import Absent, Found, NoAnswer
+from onefill.ports.broker import Broker
+
+TIME_MS = 1_767_600_000_000
+HOUR_MS = 3_600_000
+KINDS = [("binance", "A"), ("binance", "B"), ("binance", "C"), ("openalgo", "C")]
+
+ROW_FIELDS = [
+    *("orderId", "symbol", "status", "clientOrderId", "price", "avgPrice", "origQty"),
+    *("executedQty", "cumQuote", "side", "positionAmt", "code", "msg", "bidPrice", "askPrice"),
+    *("lastPrice", "algoId", "clientAlgoId", "algoStatus", "actualOrderId", "quantity", "time"),
+    *("orderid", "exchange", "action", "order_status", "average_price", "filled_quantity"),
+    *("ltp", "bid", "ask", "data", "orders", "message", "tag"),
+]
+words = st.sampled_from(
+    [
+        *("SIM001", "BUY", "SELL", "FILLED", "NEW", "complete", "open", "success", "error", "NFO"),
+        *("2", "30", "0", "-1", "NaN", "Infinity", "1e999", "1e-999", "", "x", "100.5"),
+    ]
+)
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | words | st.text(max_size=4)
+rows = st.dictionaries(st.sampled_from(ROW_FIELDS), leaves, max_size=12)
+successes = st.builds(
+    lambda data: {"status": "success", "data": data},
+    rows | st.lists(rows | leaves, max_size=3) | st.builds(lambda o: {"orders": o}, st.lists(rows)),
+)
+bodies = st.one_of(
+    st.binary(max_size=100),
+    (rows | st.lists(rows | leaves, max_size=3) | successes | leaves).map(
+        lambda value: json.dumps(value).encode()
+    ),
+    st.just(b"[" * 5_000),
+    st.just(b'{"code": -1e999999999999999999999, "msg": ""}'),
+)
+statuses = st.sampled_from([200, 400, 503]) | st.integers(200, 599).filter(
+    lambda status: status not in (418, 429)  # after these nothing is asked for a while
+)
+
+
+class Parrot(RawServer):
+    """Says one and the same to whatever is not fixed."""
+
+    said: bytes = b""
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            path = await self._request(reader)
+            writer.write(self.fixed.get(path, self.said))
+            await writer.drain()
+
+
+class Asked:
+    """One started adapter at a server that answers everything alike from now on."""
+
+    def __init__(self, name: str, broker_class: str) -> None:
+        self.runner = asyncio.Runner()
+        self.server = Parrot()
+        self.clock = ManualClock()
+        self.server.fixed["/healthz"] = http_reply(200, {"class": broker_class, "lag_ms": 300})
+        self.server.fixed["/fapi/v1/exchangeInfo"] = http_reply(200, {"symbols": []})
+        dual = http_reply(200, {"dualSidePosition": False})
+        self.server.fixed["/fapi/v1/positionSide/dual"] = dual
+        self.tell_time(TIME_MS)
+        self.server.said = http_reply(200, {"status": "success", "data": []})
+        self.context = self.server.running()
+        self.runner.run(self.context.__aenter__())
+        self.broker: Broker = self._build(name)
+        self.runner.run(self.broker.start())
+        empty = [] if name == "binance" else {"status": "success", "data": {"orders": []}}
+        self.server.said = http_reply(200, empty)
+        prepared = self.runner.run(self.broker.prepare(intent_for(name)))
+        self.doubtful = in_doubt(prepared)
+        self.clock.advance(HOUR_MS)
+        self.tell_time(TIME_MS + HOUR_MS)
+
+    def _build(self, name: str) -> Broker:
+        limits = HttpLimits(reply_within_ms=1_000)
+        accounts: dict[str, Account] = {
+            "binance": BinanceAccount(base_url=self.server.url, http=limits),
+            "openalgo": OpenAlgoAccount(base_url=self.server.url, http=limits),
+        }
+        return next(iter(build_brokers([accounts[name]], self.clock).values()))
+
+    def tell_time(self, now_ms: int) -> None:
+        self.server.fixed["/fapi/v1/time"] = http_reply(200, {"serverTime": now_ms})
+
+    def close(self) -> None:
+        self.runner.run(self.broker.close())
+        self.runner.run(self.context.__aexit__(None, None, None))
+        self.runner.close()
+
+
+@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+def asked(request: pytest.FixtureRequest) -> Iterator[Asked]:
+    one = Asked(*request.param)
+    yield one
+    one.close()
+
+
+@pytest.mark.req("ORD-5", "ORD-7", "Q-5")
+@settings(max_examples=150, deadline=None)
+@given(status=statuses, body=bodies)
+def test_a_look_up_survives_any_answer_and_only_the_listed_one_proves_absence(
+    asked: Asked, status: int, body: bytes
+) -> None:
+    asked.server.said = http_reply(status, body)
+    seen = asked.runner.run(asked.broker.look_up(asked.doubtful, ()))
+    assert isinstance(seen, Found | Absent | NoAnswer)
+    if isinstance(seen, Absent) and seen.conclusive:
+        assert status == 400
+        assert json.loads(body)["code"] == -2013
+    if isinstance(seen, Found):
+        assert seen.report.filled_quantity <= asked.doubtful.order.quantity
+
+
+@pytest.mark.req("ORD-7")
+@pytest.mark.parametrize("asked", [("binance", "B")], indirect=True, ids="-".join)
+def test_the_listed_answer_does_prove_it_once_nothing_can_appear_any_more(asked: Asked) -> None:
+    asked.server.said = http_reply(400, {"code": -2013, "msg": "Order does not exist."})
+    seen = asked.runner.run(asked.broker.look_up(asked.doubtful, ()))
+    assert isinstance(seen, Absent)
+    assert seen.conclusive
+
+
+@pytest.mark.req("ORD-5", "Q-5")
+@settings(max_examples=100, deadline=None)
+@given(status=statuses, body=bodies)
+def test_books_positions_and_quotes_are_read_or_said_to_be_unreadable(
+    asked: Asked, status: int, body: bytes
+) -> None:
+    asked.server.said = http_reply(status, body)
+
+    async def ask() -> list[Any]:
+        order = asked.doubtful.order
+        broker, listings = asked.broker, [Listing(order.symbol, order.exchange)]
+        questions = [
+            broker.positions(),
+            broker.open_orders(),
+            broker.history({order.symbol}),
+            broker.quotes(listings),
+        ]
+        return await asyncio.gather(*questions, return_exceptions=True)
+
+    for answer in asked.runner.run(ask()):
+        assert not isinstance(answer, BaseException) or isinstance(answer, BrokerUnavailable)
