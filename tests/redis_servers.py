@@ -25,7 +25,7 @@ class RedisServer:
     def __init__(self, program: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._program = program
-        self._folder = folder
+        self.folder = folder
         self._socket = folder / "s"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -40,8 +40,8 @@ class RedisServer:
 
     def start(self, *options: str) -> None:
         """Start it; it may not answer yet."""
-        where = ("--dir", str(self._folder), "--unixsocket", str(self._socket))
-        with (self._folder / "log").open("ab") as log:
+        where = ("--dir", str(self.folder), "--unixsocket", str(self._socket))
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, *where, *SETTINGS, *options], stdout=log, stderr=log
             )

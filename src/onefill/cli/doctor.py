@@ -57,11 +57,14 @@ async def _examine(settings: Settings) -> list[Finding]:
     from onefill.cli.doctoring.redis import redis
     from onefill.cli.doctoring.secrecy import secrecy
     from onefill.cli.doctoring.venues import venues
+    from onefill.config.settings import Topology
     from onefill.ports.clock import RealClock
 
     clock = RealClock()
     url, pooled = settings.database.url.get_secret_value(), settings.database.pooled
-    found = [finding async for finding in database(url, clock, pooled)]
+    found: list[Finding] = []
+    if settings.topology is Topology.SHARED_DATABASE:
+        found += [finding async for finding in database(url, clock, pooled)]
     found += [finding async for finding in redis(settings, clock)]
     found += [finding async for finding in logins(settings, clock)]
     return [*found, *venues(settings, clock), *secrecy(settings), *machine(settings)]

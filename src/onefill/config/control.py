@@ -11,7 +11,10 @@ class LeaseSettings(Section):
     """How long the right to act lasts, and how it is kept. Source: CTL-3, CTL-4."""
 
     ttl_ms: int = Field(
-        default=1200, ge=100, le=60_000, description="How long a granted lease lasts."
+        default=1200,
+        ge=100,
+        le=60_000,
+        description="How long a granted lease lasts; unset in shared-redis it is 1500.",
     )
     renew_every_ms: int = Field(default=250, ge=10, description="Time between two renewals.")
     call_timeout_ms: int = Field(

@@ -8,7 +8,7 @@ from onefill.config.control import LeaseSettings, TakeoverSettings
 from onefill.config.orders import PAPER_ACCOUNT
 from onefill.config.problems import Problem
 from onefill.config.rules import incomplete, instruments_of
-from onefill.config.settings import BROKERS, Settings, Topology
+from onefill.config.settings import BROKERS, Mode, Settings, Topology
 from onefill.core.instrument import Structure
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
@@ -40,11 +40,27 @@ def warnings_of(settings: Settings) -> list[str]:
 
 
 def _topology(settings: Settings) -> Iterator[Problem]:
-    if settings.topology is not Topology.SHARED_DATABASE:
+    """What can't be had where Redis is the authority (CTL-21)."""
+    if settings.topology is not Topology.SHARED_REDIS:
+        return
+    instead = "Or write topology = shared-database: PostgreSQL is the authority."
+    if settings.mode is not Mode.ACTIVE_STANDBY:
         yield Problem(
-            "topology",
-            "shared-redis is not in this version",
-            "Write shared-database: PostgreSQL is the authority.",
+            "mode, topology",
+            f"{settings.mode.value} needs a database whose rows can be locked",
+            f"Write mode = active-standby: one instance acts at a time. {instead}",
+        )
+    if not settings.redis.url.get_secret_value():
+        yield Problem(
+            "redis.url, topology",
+            "is empty, and Redis is the authority",
+            f"Name the Redis that all instances share. {instead}",
+        )
+    if settings.limits:
+        yield Problem(
+            "limits, topology",
+            "hard limits are kept in the database only",
+            f"Leave them out, and set them at the broker. {instead}",
         )
 
 

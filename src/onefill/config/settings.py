@@ -29,6 +29,7 @@ from onefill.config.orders import LimitSettings, OrderSettings
 from onefill.config.section import NOTHING, Number, Section
 from onefill.core.instrument import EquityBase
 
+SHARED_REDIS_TTL_MS = 1_500
 BROKERS = ("binance", "openalgo")
 
 
@@ -171,7 +172,8 @@ class Settings(Section):
     )
     topology: Topology = Field(
         default=Topology.SHARED_DATABASE,
-        description="Who is the authority; this version knows shared-database only.",
+        description="Who is the authority: PostgreSQL; or one durable Redis, for signals of the "
+        "direct policy in the mode active-standby.",
     )
     mode: Mode = Field(
         default=Mode.ACTIVE_ACTIVE,
@@ -315,6 +317,14 @@ class Settings(Section):
         """The webhook secrets by name, without empty ones; `default` is `webhook_secret`."""
         named = {"default": self.webhook_secret, **self.webhook_secrets}
         return {name: s.get_secret_value() for name, s in named.items() if s.get_secret_value()}
+
+    @property
+    def lease_ttl_ms(self) -> int:
+        """How long a lease lasts; in shared-redis a little longer, unless it is set."""
+        is_default = "ttl_ms" not in self.lease.model_fields_set
+        if self.topology is Topology.SHARED_REDIS and is_default:
+            return SHARED_REDIS_TTL_MS
+        return self.lease.ttl_ms
 
     def broker(self, name: str) -> BrokerSettings:
         """The settings of the broker of that name. Raises KeyError when there is none."""

@@ -7,11 +7,14 @@ that was looked at has been written meanwhile (CTL-1, CTL-8, CTL-21).
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import structlog
 
 from onefill.core.errors import CommitUnknown, Fenced, StoreUnavailable
 from onefill.core.ids import Epoch
@@ -21,6 +24,8 @@ from onefill.redis.connection import RedisConnection, RedisUnavailable
 from onefill.redis.documents import Snapshot, snapshot_of, time_of
 from onefill.redis.keys import LEASE, STORE
 from onefill.redis.memory import Memory, Remembered
+
+log = structlog.get_logger()
 
 
 class StoreLost(StoreUnavailable):
@@ -94,7 +99,7 @@ class RedisAuthority:
         self._lost = None
         self._remembered = seen if known is None else max(seen, known)
         if known is None or self._memory.recall() is None:
-            self._memory.keep(self._remembered)
+            await asyncio.to_thread(self._memory.keep, self._remembered)
         return self._remembered
 
     async def look(
@@ -165,11 +170,20 @@ class RedisAuthority:
         if self._remembered is not None and commits > self._remembered.commits:
             self._remembered = Remembered(store=self._remembered.store, commits=commits)
 
-    def save(self) -> None:
+    async def save(self) -> None:
         """Remember on disk how far it had come when it was last heard of."""
         if self._remembered is not None and self._lost is None:
-            self._memory.keep(self._remembered)
+            await asyncio.to_thread(self._memory.keep, self._remembered)
 
     def _is_lost(self, known: Remembered, found: str) -> StoreLost:
-        self._lost = f"it was {known.store} at commit {known.commits}; now {found}"
-        return StoreLost(remembered=f"{known.store} at commit {known.commits}", found=found)
+        remembered = f"{known.store} at commit {known.commits}"
+        if self._lost is None:
+            log.critical(
+                "redis.lost_commits",
+                remembered=remembered,
+                found=found,
+                file=self._memory.place,
+                remedy=StoreLost.remedy,
+            )
+        self._lost = f"it was {remembered}; now {found}"
+        return StoreLost(remembered=remembered, found=found, file=self._memory.place)

@@ -155,11 +155,15 @@ def _write_position(changes: Changes, position: Position, known: int) -> None:
 
 
 def _due_us(position: Position) -> int | None:
-    """When an exit or a repair of it is to be issued."""
+    """When an exit, a repair or a stop of it is to be issued at the latest."""
+    dues = []
+    if position.guard_at is not None and position.is_live:
+        dues.append(micros(position.guard_at))
     if position.status in _EXITS_TO_ISSUE:
-        return 0 if position.next_exit_at is None else micros(position.next_exit_at)
-    is_to_roll = position.status is PositionStatus.OPEN and position.rollover is Rollover.PENDING
-    return 0 if is_to_roll else None
+        dues.append(0 if position.next_exit_at is None else micros(position.next_exit_at))
+    if position.status is PositionStatus.OPEN and position.rollover is Rollover.PENDING:
+        dues.append(0)
+    return min(dues, default=None)
 
 
 def tell_signals(

@@ -15,6 +15,7 @@ from onefill.core.parse import read
 from onefill.core.ruling import Ruling, RulingRefusal
 from onefill.core.signal import fingerprint
 from onefill.core.signal_time import Zones
+from onefill.ports.authority import LossRow
 from onefill.ports.figures import CapitalMoved, CapitalRefusal, Closing, ClosingRefusal
 from onefill.ports.signal_log import Logged, NewSignal
 from onefill.ports.views import (
@@ -72,6 +73,11 @@ class RedisControls:
     async def resume(self, by: Actor, note: str) -> TradingSwitch:
         """Trade again."""
         return await self._switch(False, by, note, exits=False)
+
+    async def end_safe(self, note: str, by: Actor) -> tuple[LossRow, ...]:
+        """Nothing to end: a Redis that lost commits is not traded on."""
+        await self.record("safe.end", {"note": note, "ended": []}, by)
+        return ()
 
     async def configure(
         self, portfolio: str, wanted: PortfolioSettings, by: Actor

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import itertools
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from onefill.redis.authority import RedisAuthority
+from onefill.core.errors import StoreUnavailable
+from onefill.core.ids import Epoch
+from onefill.ports.lease import Holder
+from onefill.redis.authority import Changes, RedisAuthority
 from onefill.redis.documents import micros, moment_of, texts_of
 from onefill.redis.instances import RedisInstances
 from onefill.redis.keys import key
@@ -25,6 +31,7 @@ class RedisHistory:
     def __init__(self, authority: RedisAuthority, instances: RedisInstances) -> None:
         self._authority = authority
         self._instances = instances
+        self._writing: set[asyncio.Task[None]] = set()
 
     async def between(
         self, resource: str, start: datetime, end: datetime
@@ -34,6 +41,38 @@ class RedisHistory:
         hosts = {str(each.boot): each.presence.hostname for each in await self._instances.all()}
         rows = (_row(resource, int(epoch), texts_of(fields), hosts) for epoch, fields in found)
         return [row for row in rows if row["released_at"] is None or row["released_at"] > start]
+
+    def survived(self, resource: str, epoch: Epoch, holder: Holder) -> None:
+        """That holder lives, and has found that this epoch of its is over (CTL-4)."""
+        task = asyncio.create_task(self.tell_survived(resource, epoch, holder))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def wrong_takeovers(self, resource: str, within_s: float) -> int:
+        """How many takeovers within this time hit a holder that was alive. Raises
+        StoreUnavailable."""
+        now = await self._authority.now()
+        since = now - timedelta(seconds=within_s)
+        reigns = await self.between(resource, since, now)
+        return sum(_was_wrong(reign, after) for reign, after in itertools.pairwise(reigns))
+
+    async def mend(self, resource: str) -> int:
+        """None: the script that changes the epoch writes the line."""
+        return 0
+
+    async def tell_survived(self, resource: str, epoch: Epoch, holder: Holder) -> None:
+        """The same, now. It is for people and for damping: where it can't be written, it is not."""
+        name = key("reigns", resource, str(int(epoch)))
+        changes = Changes()
+        changes.write("HSET", name, "survived", str(holder.boot))
+        with contextlib.suppress(StoreUnavailable):
+            await self._authority.commit(None, changes)
+
+
+def _was_wrong(reign: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether the holder lived that another one succeeded as if it were dead."""
+    is_failover = reign["end_reason"] == "failover"
+    return bool(reign["survived"]) and is_failover and reign["boot"] != after["boot"]
 
 
 def _row(
@@ -50,4 +89,5 @@ def _row(
         "released_at": None if ended is None else moment_of(ended),
         "reason": texts["reason"],
         "end_reason": texts.get("end_reason"),
+        "survived": "survived" in texts,
     }

@@ -35,6 +35,7 @@ EXITS = PREFIX + "exits"
 BLOCKED = PREFIX + "blocked"
 AUDIT = PREFIX + "audit"
 RECONCILIATIONS = PREFIX + "reconciliations"
+JOBS = PREFIX + "jobs"
 INSTANCES = PREFIX + "instances"
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
+
+from onefill.disk.files import make_folder, replace_file
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -18,7 +19,9 @@ class Remembered:
 
 
 class Memory(Protocol):
-    """Survives this process; lost with the disk."""
+    """Survives this process; lost with the disk. place: where people find it."""
+
+    place: str
 
     def recall(self) -> Remembered | None:
         """What was kept last."""
@@ -31,6 +34,8 @@ class Memory(Protocol):
 
 class NoMemory:
     """Remembers nothing beyond this process."""
+
+    place = "nowhere"
 
     def recall(self) -> Remembered | None:
         """Nothing."""
@@ -45,6 +50,7 @@ class MemoryFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.place = str(path)
         self._kept = self._read()
 
     def recall(self) -> Remembered | None:
@@ -55,13 +61,8 @@ class MemoryFile:
         """Write the file anew, unless it says so already."""
         if remembered == self._kept:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self._path.with_suffix(".new")
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(asdict(remembered), file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
+        make_folder(self._path.parent)
+        replace_file(self._path, json.dumps(asdict(remembered)).encode())
         self._kept = remembered
 
     def _read(self) -> Remembered | None:

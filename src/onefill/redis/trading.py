@@ -134,6 +134,10 @@ class RedisTradingStore:
         """QUARANTINED, and no person has said yet that they know."""
         return await worklists.unacknowledged(self._authority, limit)
 
+    async def named(self, names: Sequence[ClientOrderId]) -> Sequence[OrderIntent]:
+        """The intents of these ids that place orders."""
+        return await worklists.named(self._authority, names)
+
     async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
         """Which of these broker order ids belong to which of our intents."""
         return await worklists.known_orders(self._authority, broker, ids)

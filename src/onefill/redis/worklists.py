@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -107,6 +108,15 @@ async def unacknowledged(authority: RedisAuthority, limit: int) -> Sequence[Wait
         for kept in found.intents
         if not kept.acknowledged
     ][:limit]
+
+
+async def named(authority: RedisAuthority, names: Sequence[ClientOrderId]) -> Sequence[OrderIntent]:
+    """The orders of these ids."""
+    if not names:
+        return ()
+    found = await authority.run(scripts.STORIES, [], json.dumps(list(names)))
+    kept = [intent_of(name, fields) for name, fields, _, _ in found if fields]
+    return [each.intent for each in kept if each.intent.verb is Verb.PLACE]
 
 
 async def count_doubted(authority: RedisAuthority) -> tuple[int, int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from onefill.config.settings import Mode
+from onefill.jobs.runner import Runner
 from onefill.node.instance import Executing
 from onefill.node.term import SharedTerm, SoleTerm, Term
 from onefill.wiring.fitness import build_fitness
 from onefill.wiring.given import Given
-from onefill.wiring.jobs import build_runner
 from onefill.wiring.leading import build_leading
 from onefill.wiring.trading import Trading, build_trading
 
@@ -34,7 +34,8 @@ def build_executing(given: Given) -> Executing:
 def _term(given: Given, trading: Trading) -> Term:
     """What is done while leading."""
     sweep_now = trading.decider.sweep_now
-    jobs = build_runner(given.stores, given.settings, given.rules, given.clock, sweep_now)
+    stores = given.stores
+    jobs = Runner(jobs=stores.jobs(sweep_now), runs=stores.runs, clock=given.clock)
     kind = SharedTerm if _is_shared(given) else SoleTerm
     return kind(given.state, trading.work, trading.resolver, trading.watchers, jobs)
 

@@ -10,17 +10,17 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import structlog
 
 from onefill import __version__
 from onefill.config.rules import rules_of
-from onefill.config.settings import Settings
+from onefill.config.settings import Settings, Topology
 from onefill.core.control import ControlEvent
 from onefill.core.errors import OnefillError
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
-from onefill.core.portfolio.rollover import must_roll_at
 from onefill.core.signal import SignalStatus
 from onefill.core.signal_time import Zones
 from onefill.core.watch import MissKind
@@ -45,15 +45,16 @@ from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
 from onefill.ports.peers import Presence
 from onefill.ports.witness import NoWitness, Witness
-from onefill.postgres.migrate import migrate
 from onefill.web.app import Application
 from onefill.web.server import WebServer
 from onefill.wiring.accounts import live_accounts
 from onefill.wiring.executing import build_executing
 from onefill.wiring.given import Given, heir_of
 from onefill.wiring.messages import EveryWay
+from onefill.wiring.postgres import build_postgres_stores
 from onefill.wiring.redis import RedisParts, build_redis
-from onefill.wiring.stores import Stores, build_stores
+from onefill.wiring.shared_redis import build_redis_stores
+from onefill.wiring.stores import Stores
 from onefill.wiring.web import build_application, secrets_of
 
 log = structlog.get_logger()
@@ -99,7 +100,11 @@ async def _run(settings: Settings, context: LogContext) -> None:
 
 @contextlib.asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[str]:
-    """The address of the database: the configured one, or one that runs as long as we do."""
+    """The address of the database: the configured one, or one that runs as long as we do; empty
+    where none is needed."""
+    if settings.topology is Topology.SHARED_REDIS:
+        yield ""
+        return
     url = settings.database.url.get_secret_value()
     if url:
         yield url
@@ -131,27 +136,30 @@ class _Builder:
         self.state = NodeState(self.me.instance, str(self.me.boot))
         self.lanes: Inbox[Lane] = Inbox()
         self.ended: Topic[Ended] = Topic()
-        self.stores: Stores = build_stores(
-            url,
-            self.me,
-            settings,
-            clock=self.clock,
-            zones=self.zones,
-            hostname=_hostname(),
-            live=live_accounts(settings),
-            must_roll=partial(must_roll_at, rules=self.rules),
-        )
+        self.stores: Stores = self._stores()
         self.redis = build_redis(
             settings, self.me, self.state, metrics=self.metrics, clock=self.clock, lanes=self.lanes
         )
-        carriers: list[Messages] = [self.stores.messages]
+        carriers: list[Messages] = [*self.stores.carriers]
         if self.redis is not None:
             carriers.append(self.redis.messages)
         self.messages = EveryWay(carriers)
         self.witness: Witness = self.redis.witness if self.redis else NoWitness()
-        self.safety = Safety(losses=self.stores.authority, state=self.state, metrics=self.metrics)
+        self.safety = Safety(losses=self.stores.losses, state=self.state, metrics=self.metrics)
         self.port: int | None = None
         self.reconciling: Reconciling | None = None
+
+    def _stores(self) -> Stores:
+        common: dict[str, Any] = {
+            "clock": self.clock,
+            "zones": self.zones,
+            "live": live_accounts(self.settings),
+        }
+        if self.settings.topology is Topology.SHARED_REDIS:
+            return build_redis_stores(self.me, self.settings, **common)
+        return build_postgres_stores(
+            self.url, self.me, self.settings, hostname=_hostname(), rules=self.rules, **common
+        )
 
     async def parts(self) -> Parts:
         """The instance's parts."""
@@ -188,8 +196,7 @@ class _Builder:
             pulse=self._pulse(),
             executing=executing,
             beside=(
-                self.stores.vigil.run,
-                self.stores.messages.run,
+                *self.stores.loops,
                 spooling.run,
                 *(self.redis.loops if self.redis else ()),
             ),
@@ -265,13 +272,12 @@ class _Builder:
             beat=self._beat,
             measure=self._measure,
             sync=self.sync,
-            shown=lambda: (self.state.state, self.stores.vigil.key, dict(self.state.refused)),
+            shown=lambda: (self.state.state, self.stores.session_key(), dict(self.state.refused)),
         )
 
     async def _prepare(self) -> None:
-        await migrate(self.url)
+        await self.stores.prepare()
         await self.safety.look()
-        await self.stores.pool.open()
         if self.settings.role.executes:
             await asyncio.to_thread(_read_calendars, self.rules)
 
@@ -280,9 +286,9 @@ class _Builder:
         log.info("instance.listening", host=self.settings.host, port=port)
 
     async def _look(self) -> None:
-        """Whether the database answers and is what it was, and whether a person paused trading."""
+        """Whether the store answers and is what it was, and whether a person paused trading."""
         await self.safety.look()
-        paused = await self.stores.trading.is_paused()
+        paused = await self.stores.is_paused()
         self.state.move(ControlEvent.PAUSED if paused else ControlEvent.RESUMED)
 
     async def _beat(self) -> None:
@@ -294,7 +300,7 @@ class _Builder:
             hostname=_hostname(),
             port=self.port,
             url=f"http://{self.settings.host}:{self.port}",
-            session_key=self.stores.vigil.key,
+            session_key=self.stores.session_key(),
             heir=replace(heir_of(self.settings, self.me.instance), may_send=not self.state.refused),
             executes=self.settings.role.executes,
         )

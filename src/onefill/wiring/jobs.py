@@ -3,62 +3,87 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
 
-from onefill.config.settings import Settings
+from onefill.config.settings import JobSettings
 from onefill.core.ids import Epoch
 from onefill.core.instrument import Rules
-from onefill.jobs.runner import Runner
 from onefill.jobs.watch import Watch
-from onefill.ports.clock import Clock
 from onefill.ports.jobs import Job
-from onefill.wiring.stores import Stores
+from onefill.postgres.jobs import PostgresJobs
+from onefill.postgres.rollovers import PostgresRollovers
+from onefill.postgres.watch import PostgresWatch
+from onefill.redis.jobs import RedisJobs
 
 log = structlog.get_logger()
 
 
-def build_runner(
-    stores: Stores,
-    settings: Settings,
-    rules: Rules,
-    clock: Clock,
-    sweep_now: Callable[[], None],
-) -> Runner:
+@dataclass(frozen=True, slots=True)
+class JobStores:
+    """What PostgreSQL's jobs work on."""
+
+    jobs: PostgresJobs
+    rollovers: PostgresRollovers
+    watch: PostgresWatch
+
+    @property
+    def all(self) -> tuple[PostgresJobs, PostgresRollovers, PostgresWatch]:
+        """Each of them."""
+        return self.jobs, self.rollovers, self.watch
+
+
+def postgres_jobs(
+    stores: JobStores, times: JobSettings, rules: Rules, sweep_now: Callable[[], None]
+) -> tuple[Job, ...]:
     """All jobs. sweep_now: makes the decider look for work at once."""
-    times, store = settings.jobs, stores.jobs
-
-    async def sweep(epoch: Epoch) -> str:
-        undecided, unsent = await store.count_abandoned()
-        if undecided or unsent:
-            log.warning("jobs.abandoned_work", epoch=epoch, undecided=undecided, unsent=unsent)
-            sweep_now()
-        return json.dumps({"undecided": undecided, "unsent": unsent})
-
+    store = stores.jobs
     watch = Watch(
-        stores.watch,
-        rules,
-        every_s=float(times.watch_every_s),
-        grace_s=float(times.watch_grace_s),
+        stores.watch, rules, every_s=float(times.watch_every_s), grace_s=float(times.watch_grace_s)
     )
-    jobs = (
+    return (
         *watch.jobs,
         Job(
             name="rollover_scan", every_s=float(times.rollover_every_s), work=stores.rollovers.scan
         ),
-        Job(name="abandoned_work", every_s=float(times.sweep_every_s), work=sweep),
+        _sweep(times, store.count_abandoned, sweep_now),
         Job(name="statistics", every_s=float(times.statistics_every_s), work=store.keep_statistics),
         Job(
             name="signal_log_cleanup",
             every_s=float(times.cleanup_every_s),
             work=store.clean_signal_log,
         ),
-        Job(
-            name="stale_instances",
-            every_s=float(times.archive_every_s),
-            work=store.archive_instances,
-        ),
+        _archive(times, store.archive_instances),
         Job(name="housekeeping", every_s=float(times.cleanup_every_s), work=store.keep_house),
     )
-    return Runner(jobs=jobs, runs=store, clock=clock)
+
+
+def redis_jobs(
+    store: RedisJobs, times: JobSettings, sweep_now: Callable[[], None]
+) -> tuple[Job, ...]:
+    """Those that Redis needs."""
+    return (
+        _sweep(times, store.count_abandoned, sweep_now),
+        _archive(times, store.archive_instances),
+    )
+
+
+def _sweep(
+    times: JobSettings,
+    count: Callable[[], Awaitable[tuple[int, int]]],
+    sweep_now: Callable[[], None],
+) -> Job:
+    async def sweep(epoch: Epoch) -> str:
+        undecided, unsent = await count()
+        if undecided or unsent:
+            log.warning("jobs.abandoned_work", epoch=epoch, undecided=undecided, unsent=unsent)
+            sweep_now()
+        return json.dumps({"undecided": undecided, "unsent": unsent})
+
+    return Job(name="abandoned_work", every_s=float(times.sweep_every_s), work=sweep)
+
+
+def _archive(times: JobSettings, work: Callable[[Epoch], Awaitable[str]]) -> Job:
+    return Job(name="stale_instances", every_s=float(times.archive_every_s), work=work)

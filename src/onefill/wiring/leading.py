@@ -84,7 +84,7 @@ def _elector(given: Given, leadership: Leadership) -> Elector:
 def _lease_timing(settings: Settings) -> LeaseTiming:
     lease = settings.lease
     return LeaseTiming(
-        ttl_ms=lease.ttl_ms,
+        ttl_ms=settings.lease_ttl_ms,
         renew_every_ms=lease.renew_every_ms,
         call_timeout_ms=lease.call_timeout_ms,
         give_up_ms=lease.give_up_ms,
@@ -111,7 +111,7 @@ def _takeover(given: Given, elector: Elector, work: Work) -> Takeover:
         messages=given.messages,
         surface=Surface(is_active=lambda: state.is_active, move=state.move, prove=prove),
         timing=_timing(given.settings),
-        ttl_ms=given.settings.lease.ttl_ms,
+        ttl_ms=given.settings.lease_ttl_ms,
         metrics=given.metrics,
         clock=given.clock,
     )

@@ -1,179 +1,97 @@
-"""Everything that stands on PostgreSQL, made from one address."""
+"""All stores that an instance stands on, by what it needs of them; not by which server has them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from onefill.config.settings import Settings
-from onefill.core.parse import read
-from onefill.core.signal_time import Zones
-from onefill.disk.memory import DiskMemory
-from onefill.ports.clock import RealClock, jitter
-from onefill.ports.lease import Holder
+from onefill.core.ids import Epoch
+from onefill.core.intent import OrderIntent
+from onefill.node.coordination import History
+from onefill.ports.authority import Losses
+from onefill.ports.doubts import DoubtStore
+from onefill.ports.handover import HandoverStore
+from onefill.ports.jobs import Job, JobLog
+from onefill.ports.lease import Holder, LeaseStore
 from onefill.ports.messages import Messages
-from onefill.postgres.authority import PostgresAuthority
-from onefill.postgres.connection import Connecting, Held, Surroundings, open_views
-from onefill.postgres.controls import PostgresControls
-from onefill.postgres.handover import PostgresHandovers
-from onefill.postgres.heartbeat import PostgresInstances
-from onefill.postgres.history import LeadershipHistory
-from onefill.postgres.jobs import PostgresJobs, Retention
-from onefill.postgres.lease import PostgresLeaseStore
-from onefill.postgres.messages import PostgresMessages
-from onefill.postgres.migrate import migrate
-from onefill.postgres.rates import PostgresRates
-from onefill.postgres.recovery import PostgresRecoveryStore
-from onefill.postgres.rollovers import MustRoll, PostgresRollovers
-from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
-from onefill.postgres.trading import PostgresTradingStore, Terms
-from onefill.postgres.views import PostgresViews
-from onefill.postgres.vigil import PostgresVigil
-from onefill.postgres.watch import PostgresWatch
-from onefill.wiring.accounts import limits_of
-
-VIEWS_MIN, VIEWS_MAX = 0, 4
+from onefill.ports.peers import Peers
+from onefill.ports.rates import RateStore
+from onefill.ports.recovery import RecoveryStore
+from onefill.ports.signal_log import SignalLog
+from onefill.ports.trading import TradingStore
+from onefill.ports.views import Actor, Controls, Views
+from onefill.ports.vigil import Vigil
 
 
-class LatePool:
-    """A pool that is opened when it is first asked for: people come later than signals."""
+class Books(TradingStore, DoubtStore, Protocol):
+    """The trade path, and what is looked at slowly."""
 
-    def __init__(self, connecting: Connecting) -> None:
-        self._connecting = connecting
-        self._pool: Any = None
-
-    async def open(self) -> None:
-        """Open it now. Raises StoreUnavailable."""
-        if self._pool is None:
-            self._pool = await open_views(self._connecting, VIEWS_MIN, VIEWS_MAX)
-
-    def acquire(self) -> Any:
-        """A connection of the opened pool."""
-        return self._pool.acquire()
-
-    async def close(self) -> None:
-        """Close it, if it was opened."""
-        if self._pool is not None:
-            self._pool.terminate()
+    async def nameless(self, limit: int) -> Sequence[OrderIntent]:
+        """Sent, or perhaps sent, without a broker order id yet."""
+        ...
 
 
-@dataclass(slots=True)
+class LeaderHistory(History, Protocol):
+    """Who led when, and how often a takeover hit one that lived."""
+
+    def survived(self, resource: str, epoch: Epoch, holder: Holder) -> None:
+        """That holder lives, and has found that this epoch of its is over."""
+        ...
+
+    async def mend(self, resource: str) -> int:
+        """Add what nobody lived to write; how much that was. Raises StoreUnavailable."""
+        ...
+
+    async def wrong_takeovers(self, resource: str, within_s: float) -> int:
+        """How many takeovers within this time hit a holder that was alive."""
+        ...
+
+
+class NotingControls(Controls, Protocol):
+    """What operators do, takeovers included."""
+
+    async def note(self, by: Actor, action: str, instance: str) -> None:
+        """Keep who took or gave control where."""
+        ...
+
+
+Loop = Callable[[], Coroutine[Any, Any, None]]
+SweepNow = Callable[[], None]
+
+
+@dataclass(slots=True, kw_only=True)
 class Stores:
-    """All stores of one instance."""
+    """All stores of one instance, whichever server they stand on.
 
-    connecting: Connecting
-    signal_log: PostgresSignalLog
-    trading: PostgresTradingStore
-    leases: PostgresLeaseStore
-    recovery: PostgresRecoveryStore
-    instances: PostgresInstances
-    handovers: PostgresHandovers
-    history: LeadershipHistory
-    vigil: PostgresVigil
-    messages: Messages
-    pool: LatePool
-    views: PostgresViews
-    controls: PostgresControls
-    jobs: PostgresJobs
-    authority: PostgresAuthority
-    rollovers: PostgresRollovers
-    rates: PostgresRates
-    watch: PostgresWatch
+    session_key: of the session by which others see this process live, where there are such.
+    carriers: of messages between instances. loops: what the stores need to run beside.
+    jobs: of the leader; recorded in `runs`. prepare: what must succeed before all else.
+    is_paused: whether a person paused trading; raises StoreUnavailable.
+    """
+
+    signal_log: SignalLog
+    trading: Books
+    leases: LeaseStore
+    recovery: RecoveryStore
+    instances: Peers
+    handovers: HandoverStore
+    history: LeaderHistory
+    vigil: Vigil
+    session_key: Callable[[], int | None]
+    views: Views
+    controls: NotingControls
+    runs: JobLog
+    jobs: Callable[[SweepNow], Sequence[Job]]
+    rates: RateStore
+    losses: Losses
+    prepare: Callable[[], Awaitable[None]]
+    is_paused: Callable[[], Awaitable[bool]]
+    carriers: Sequence[Messages] = ()
+    loops: Sequence[Loop] = ()
     closing: list[Any] = field(default_factory=list)
 
     async def close(self) -> None:
         """Let every connection go."""
         for store in self.closing:
             await store.close()
-
-
-def build_stores(
-    url: str,
-    me: Holder,
-    settings: Settings,
-    *,
-    clock: RealClock,
-    zones: Zones,
-    hostname: str | None,
-    live: tuple[str, ...],
-    must_roll: MustRoll,
-) -> Stores:
-    """Nothing is connected yet: each connection opens at its first use, and again after a break."""
-    around = Surroundings(clock, jitter)
-    unwatched = Connecting(url=url, holder=me, pooled=settings.database.pooled)
-    history = LeadershipHistory(Held(unwatched, around), clock, hostname)
-    authority = _authority(unwatched, around, settings, history)
-    connecting = replace(unwatched, inspect=authority.inspect)
-
-    def held(greeting: str = "") -> Held:
-        return Held(connecting, around, greeting)
-
-    terms = Terms(
-        read=partial(read, zones=zones),
-        initial_capital=settings.initial_capital,
-        live=live,
-        limits=limits_of(settings),
-    )
-    pool, vigil = LatePool(connecting), PostgresVigil(connecting, clock)
-    stores = Stores(
-        connecting=connecting,
-        signal_log=PostgresSignalLog(held(DATABASE_SQL), held(), me.instance),
-        trading=PostgresTradingStore(connecting, around, terms),
-        leases=PostgresLeaseStore(held(), held(), history, lambda: vigil.key),
-        recovery=PostgresRecoveryStore(held(), me.instance),
-        instances=PostgresInstances(held()),
-        handovers=PostgresHandovers(held()),
-        history=history,
-        vigil=vigil,
-        messages=PostgresMessages(connecting, held(), clock),
-        pool=pool,
-        views=PostgresViews(pool),
-        controls=PostgresControls(pool, initial_capital=settings.initial_capital),
-        authority=authority,
-        jobs=PostgresJobs(held(), me.instance, _retention(settings)),
-        rollovers=PostgresRollovers(held(), must_roll),
-        rates=PostgresRates(held()),
-        watch=PostgresWatch(held(), me.instance),
-    )
-    stores.closing = [*_closing(stores), pool, history]
-    return stores
-
-
-def _retention(settings: Settings) -> Retention:
-    return Retention(
-        payloads_days=float(settings.jobs.payloads_days),
-        instances_s=float(settings.jobs.archive_after_s),
-    )
-
-
-def _closing(stores: Stores) -> list[Any]:
-    """Those with a connection of their own, in the order in which they let go."""
-    return [
-        stores.signal_log,
-        stores.authority,
-        stores.trading,
-        stores.leases,
-        stores.recovery,
-        stores.instances,
-        stores.jobs,
-        stores.handovers,
-        stores.messages,
-        stores.rollovers,
-        stores.rates,
-        stores.watch,
-    ]
-
-
-def _authority(
-    connecting: Connecting, around: Surroundings, settings: Settings, history: LeadershipHistory
-) -> PostgresAuthority:
-    """Remembers how far the database had come, and sees each new connection to it."""
-    return PostgresAuthority(
-        connecting,
-        Held(connecting, around),
-        DiskMemory(settings.data, around.clock),
-        history,
-        doubtful_ms=settings.brokers.binance.recv_window_ms,
-        migrate=partial(migrate, connecting.url),
-    )

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from onefill.brokers.registry import BrokerKey, build_brokers
-from onefill.config.settings import Mode
+from onefill.config.settings import Mode, Topology
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
 from onefill.core.instrument import Rules
@@ -35,6 +35,7 @@ from onefill.ports.broker import Broker
 from onefill.ports.trading import Decide
 from onefill.wiring.accounts import accounts_of, broker_of_signal
 from onefill.wiring.given import Given
+from onefill.wiring.shared_redis import without_portfolios
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +156,10 @@ def _decider(
     brokers: Mapping[BrokerKey, Broker],
 ) -> Decider:
     rules, most_of = given.rules, _most_of(given.rules, brokers)
-    by_rules = _knowing_the_market(given, brokers)(partial(decide, rules=rules))
+    by_rules: Decide = partial(decide, rules=rules)
+    if given.settings.topology is Topology.SHARED_REDIS:
+        by_rules = without_portfolios(by_rules)
+    by_rules = _knowing_the_market(given, brokers)(by_rules)
     covered = only_where_covered(by_rules, given.state, broker_of_signal(rules))
     return Decider(
         store=given.stores.trading,

@@ -140,9 +140,37 @@ def test_every_variable_of_the_contract_is_taken() -> None:
     assert got.secrets == {"default": "w"}
 
 
-def test_shared_redis_is_refused_with_the_reason() -> None:
-    with pytest.raises(InvalidConfiguration, match="not in this version"):
-        load(environ={"ONEFILL_TOPOLOGY": "shared-redis"})
+_ON_REDIS = {
+    "ONEFILL_TOPOLOGY": "shared-redis",
+    "ONEFILL_MODE": "active-standby",
+    "ONEFILL_REDIS_URL": "redis://h/0",
+}
+
+
+@pytest.mark.req("CTL-21", "CTL-4")
+def test_redis_may_be_the_authority_where_one_instance_acts_at_a_time() -> None:
+    settings = load(environ=_ON_REDIS).settings
+    assert settings.lease_ttl_ms == 1_500
+    assert (
+        load(environ={**_ON_REDIS, "ONEFILL_LEASE__TTL_MS": "3000"}).settings.lease_ttl_ms == 3_000
+    )
+    assert load(environ={}).settings.lease_ttl_ms == 1_200
+
+
+@pytest.mark.req("CTL-21")
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("ONEFILL_MODE", "active-active", "rows can be locked"),
+        ("ONEFILL_REDIS_URL", "", "is empty, and Redis is the authority"),
+        ("ONEFILL_LIMITS__A__DAILY_LOSS", "5", "hard limits"),
+    ],
+)
+def test_what_can_not_stand_on_redis_is_refused_with_the_reason(
+    name: str, value: str, told: str
+) -> None:
+    with pytest.raises(InvalidConfiguration, match=told):
+        load(environ={**_ON_REDIS, name: value})
 
 
 def test_nested_keys_and_lists_come_from_the_environment_too() -> None:

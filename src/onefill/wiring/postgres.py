@@ -1,0 +1,153 @@
+"""Everything that stands on PostgreSQL, made from one address."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from onefill.config.settings import Settings
+from onefill.core.instrument import Rules
+from onefill.core.parse import read
+from onefill.core.portfolio.rollover import must_roll_at
+from onefill.core.signal_time import Zones
+from onefill.disk.memory import DiskMemory
+from onefill.ports.clock import RealClock, jitter
+from onefill.ports.lease import Holder
+from onefill.postgres.authority import PostgresAuthority
+from onefill.postgres.connection import Connecting, Held, Surroundings, open_views
+from onefill.postgres.controls import PostgresControls
+from onefill.postgres.handover import PostgresHandovers
+from onefill.postgres.heartbeat import PostgresInstances
+from onefill.postgres.history import LeadershipHistory
+from onefill.postgres.jobs import PostgresJobs, Retention
+from onefill.postgres.lease import PostgresLeaseStore
+from onefill.postgres.messages import PostgresMessages
+from onefill.postgres.migrate import migrate
+from onefill.postgres.rates import PostgresRates
+from onefill.postgres.recovery import PostgresRecoveryStore
+from onefill.postgres.rollovers import PostgresRollovers
+from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
+from onefill.postgres.trading import PostgresTradingStore, Terms
+from onefill.postgres.views import PostgresViews
+from onefill.postgres.vigil import PostgresVigil
+from onefill.postgres.watch import PostgresWatch
+from onefill.wiring.accounts import limits_of
+from onefill.wiring.jobs import JobStores, postgres_jobs
+from onefill.wiring.stores import Stores
+
+VIEWS_MIN, VIEWS_MAX = 0, 4
+
+
+class LatePool:
+    """A pool that is opened when it is first asked for: people come later than signals."""
+
+    def __init__(self, connecting: Connecting) -> None:
+        self._connecting = connecting
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        """Open it now. Raises StoreUnavailable."""
+        if self._pool is None:
+            self._pool = await open_views(self._connecting, VIEWS_MIN, VIEWS_MAX)
+
+    def acquire(self) -> Any:
+        """A connection of the opened pool."""
+        return self._pool.acquire()
+
+    async def close(self) -> None:
+        """Close it, if it was opened."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+
+def build_postgres_stores(
+    url: str,
+    me: Holder,
+    settings: Settings,
+    *,
+    clock: RealClock,
+    zones: Zones,
+    hostname: str | None,
+    live: tuple[str, ...],
+    rules: Rules,
+) -> Stores:
+    """Nothing is connected yet: each connection opens at its first use, and again after a break."""
+    around = Surroundings(clock, jitter)
+    unwatched = Connecting(url=url, holder=me, pooled=settings.database.pooled)
+    history = LeadershipHistory(Held(unwatched, around), clock, hostname)
+    authority = _authority(unwatched, around, settings, history)
+    connecting = replace(unwatched, inspect=authority.inspect)
+
+    def held(greeting: str = "") -> Held:
+        return Held(connecting, around, greeting)
+
+    pool = LatePool(connecting)
+    vigil = PostgresVigil(connecting, clock)
+    trading = PostgresTradingStore(connecting, around, _terms(settings, zones, live))
+    messages = PostgresMessages(connecting, held(), clock)
+    parts: dict[str, Any] = {
+        "signal_log": PostgresSignalLog(held(DATABASE_SQL), held(), me.instance),
+        "leases": PostgresLeaseStore(held(), held(), history, lambda: vigil.key),
+        "recovery": PostgresRecoveryStore(held(), me.instance),
+        "instances": PostgresInstances(held()),
+        "handovers": PostgresHandovers(held()),
+        "rates": PostgresRates(held()),
+        "losses": authority,
+    }
+    jobs = JobStores(
+        PostgresJobs(held(), me.instance, _retention(settings)),
+        PostgresRollovers(held(), partial(must_roll_at, rules=rules)),
+        PostgresWatch(held(), me.instance),
+    )
+
+    async def prepare() -> None:
+        await migrate(url)
+        await pool.open()
+
+    return Stores(
+        **parts,
+        trading=trading,
+        history=history,
+        vigil=vigil,
+        session_key=lambda: vigil.key,
+        views=PostgresViews(pool),
+        controls=PostgresControls(pool, initial_capital=settings.initial_capital),
+        runs=jobs.jobs,
+        jobs=partial(postgres_jobs, jobs, settings.jobs, rules),
+        prepare=prepare,
+        is_paused=trading.is_paused,
+        carriers=(messages,),
+        loops=(vigil.run, messages.run),
+        closing=[*parts.values(), trading, *jobs.all, messages, pool, history],
+    )
+
+
+def _terms(settings: Settings, zones: Zones, live: tuple[str, ...]) -> Terms:
+    return Terms(
+        read=partial(read, zones=zones),
+        initial_capital=settings.initial_capital,
+        live=live,
+        limits=limits_of(settings),
+    )
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        payloads_days=float(settings.jobs.payloads_days),
+        instances_s=float(settings.jobs.archive_after_s),
+    )
+
+
+def _authority(
+    connecting: Connecting, around: Surroundings, settings: Settings, history: LeadershipHistory
+) -> PostgresAuthority:
+    """Remembers how far the database had come, and sees each new connection to it."""
+    return PostgresAuthority(
+        connecting,
+        Held(connecting, around),
+        DiskMemory(settings.data, around.clock),
+        history,
+        doubtful_ms=settings.brokers.binance.recv_window_ms,
+        migrate=partial(migrate, connecting.url),
+    )
