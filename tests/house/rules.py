@@ -12,13 +12,14 @@ from typing import TypeGuard
 FLOORS = {
     "core": 1,
     **dict.fromkeys(("ports", "config", "embedded", "venue"), 2),
-    **dict.fromkeys(("flow", "lead", "jobs", "postgres", "redis", "disk", "brokers", "notify"), 3),
+    **dict.fromkeys(("flow", "lead", "jobs"), 3),
+    **dict.fromkeys(("keeping", "postgres", "redis", "disk", "brokers"), 3),
     **dict.fromkeys(("web", "node"), 4),
     **dict.fromkeys(("wiring", "sim"), 5),
     "cli": 6,
     "__main__": 7,
 }
-WINGS = ({"flow", "lead", "jobs"}, {"postgres", "redis", "disk", "brokers", "notify"})
+WINGS = ({"flow", "lead", "jobs"}, {"keeping", "postgres", "redis", "disk", "brokers"})
 """Rooms of one floor that may know each other; the loops and the outside meet in ports."""
 FLOW_HELPERS = {"flow.backoff"}
 """Files of flow that are no loops and know nothing of trading; the loops may share them."""

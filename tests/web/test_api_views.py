@@ -10,7 +10,7 @@ import pytest
 
 from onefill.core.intent import Side
 from onefill.core.position import Leg
-from onefill.ports.legs import unrealised_of
+from onefill.keeping.legs import unrealised_of
 from web.rows import TRADE, add_orders, add_positions, add_signals
 
 

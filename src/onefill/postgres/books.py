@@ -18,8 +18,8 @@ from onefill.core.money import ZERO
 from onefill.core.portfolio.equity import Exposure, exposure
 from onefill.core.position import Position
 from onefill.core.signal import END_STATUSES, SignalStatus
-from onefill.ports.apart import RowsRefused
-from onefill.ports.planning import PositionChange, SignalNews
+from onefill.keeping.apart import RowsRefused
+from onefill.keeping.planning import PositionChange, SignalNews
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row, Transaction
 from onefill.postgres.rows import LEG, POSITION, PositionLeg, account_of, leg_of, position_of

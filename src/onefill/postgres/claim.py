@@ -13,8 +13,8 @@ from onefill.core.position import PositionStatus
 from onefill.core.rates import RateWindow
 from onefill.core.refusal import Refusal
 from onefill.core.signal import SignalStatus
+from onefill.keeping.planning import PositionChange, SignalNews
 from onefill.ports.lease import Holder
-from onefill.ports.planning import PositionChange, SignalNews
 from onefill.ports.trading import Claim
 from onefill.postgres.books import (
     Teller,

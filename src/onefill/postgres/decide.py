@@ -13,7 +13,7 @@ from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position
 from onefill.core.signal import ENTRIES, Engine
-from onefill.ports.planning import Plan, Policy, plan_lane
+from onefill.keeping.planning import Plan, Policy, plan_lane
 from onefill.postgres.books import (
     Teller,
     accounts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onefill.core.hearing import Told
-from onefill.ports.evidence import PLACED, Word, words_of
+from onefill.keeping.evidence import PLACED, Word, words_of
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Transaction
 

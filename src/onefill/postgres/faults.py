@@ -14,7 +14,7 @@ from onefill.core.errors import (
     OnefillError,
     StoreUnavailable,
 )
-from onefill.ports.apart import RowsRefused
+from onefill.keeping.apart import RowsRefused
 
 
 class PoolerInTheWay(ConfigurationError):

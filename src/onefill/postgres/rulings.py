@@ -19,7 +19,7 @@ from onefill.core.ruling import (
 )
 from onefill.core.settlement import settle
 from onefill.core.signal import SignalStatus
-from onefill.ports.planning import PositionChange, SignalNews
+from onefill.keeping.planning import PositionChange, SignalNews
 from onefill.postgres.books import (
     Teller,
     live_positions,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from onefill.core.hearing import Told
 from onefill.core.ids import Lane
 from onefill.core.signal import SignalStatus
-from onefill.ports.settling import (
+from onefill.keeping.settling import (
     Booking,
     Execution,
     LaneDesk,

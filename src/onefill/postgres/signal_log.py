@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from onefill.core.errors import invariant
 from onefill.core.signal import SignalStatus
-from onefill.ports.apart import RowsRefused
+from onefill.keeping.apart import RowsRefused
 from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.signal_log import Logged, NewSignal, Progress, Unloggable
 from onefill.postgres.connection import Held

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onefill.ports.paging import id_cursor, page_of, read_json
+from onefill.keeping.paging import id_cursor, page_of, read_json
 from onefill.ports.rows import (
     AuditRow,
     BlockedLane,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from onefill.ports.paging import cursor_at, page_of, read_json, time_cursor
+from onefill.keeping.paging import cursor_at, page_of, read_json, time_cursor
 from onefill.ports.rows import AttemptRow, FillRow, OrderRow, OrderStory
 from onefill.ports.views import OrderFilter, Page, Window
 from onefill.postgres.paging import Where, newest

@@ -10,8 +10,8 @@ from typing import Any
 from onefill.core.intent import Side
 from onefill.core.money import ZERO
 from onefill.core.position import Leg
-from onefill.ports.legs import leg_row, unrealised_of
-from onefill.ports.paging import cursor_at, page_of, time_cursor
+from onefill.keeping.legs import leg_row, unrealised_of
+from onefill.keeping.paging import cursor_at, page_of, time_cursor
 from onefill.ports.rows import PortfolioRow, PositionRow, PositionStory
 from onefill.ports.views import Page, PositionFilter, Window
 from onefill.postgres.paging import Where, newest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from onefill.core.signal import SignalStatus
-from onefill.ports.paging import id_cursor, page_of, read_json
+from onefill.keeping.paging import id_cursor, page_of, read_json
 from onefill.ports.rows import OrderStory, PositionRow, SignalRow, SignalStory, Step
 from onefill.ports.views import Page, SignalFilter, Window
 from onefill.postgres.paging import Where, newest

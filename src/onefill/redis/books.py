@@ -11,10 +11,10 @@ from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position, PositionStatus, Rollover
 from onefill.core.signal import END_STATUSES, SignalStatus
-from onefill.ports.apart import RowsRefused
-from onefill.ports.evidence import PLACED, Word
-from onefill.ports.planning import PositionChange, SignalNews
-from onefill.ports.settling import Booking
+from onefill.keeping.apart import RowsRefused
+from onefill.keeping.evidence import PLACED, Word
+from onefill.keeping.planning import PositionChange, SignalNews
+from onefill.keeping.settling import Booking
 from onefill.redis.authority import Changes
 from onefill.redis.documents import KeptIntent, Snapshot, body_of, micros, status_of
 from onefill.redis.keys import (

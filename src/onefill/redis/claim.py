@@ -11,8 +11,8 @@ from onefill.core.intent import ACCOMPLISHED, Chase, IntentEvent, IntentState, O
 from onefill.core.refusal import Refusal
 from onefill.core.settlement import LaneBooks, settle
 from onefill.core.signal import SignalStatus
+from onefill.keeping.planning import PositionChange, SignalNews
 from onefill.ports.lease import Holder
-from onefill.ports.planning import PositionChange, SignalNews
 from onefill.ports.trading import Claim
 from onefill.redis.authority import Changes, RedisAuthority
 from onefill.redis.books import (

@@ -9,8 +9,8 @@ from decimal import Decimal
 from onefill.core.book import Account, ChaseStep, Situation
 from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import IntentState, OrderIntent
-from onefill.ports.apart import RowsRefused
-from onefill.ports.planning import Plan, Policy, plan_lane
+from onefill.keeping.apart import RowsRefused
+from onefill.keeping.planning import Plan, Policy, plan_lane
 from onefill.redis.authority import Changes, RedisAuthority, Stale
 from onefill.redis.books import (
     Teller,

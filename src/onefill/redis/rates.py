@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from onefill.core.rates import CLOSED, RateWindow, Room, Urgency
-from onefill.ports.evidence import Word
+from onefill.keeping.evidence import Word
 from onefill.ports.trading import Claim
 from onefill.redis import scripts
 from onefill.redis.authority import Changes, RedisAuthority

@@ -16,7 +16,7 @@ from onefill.core.ruling import (
 )
 from onefill.core.settlement import settle
 from onefill.core.signal import SignalStatus
-from onefill.ports.planning import PositionChange, SignalNews
+from onefill.keeping.planning import PositionChange, SignalNews
 from onefill.ports.views import Unblocked
 from onefill.redis.authority import Changes, RedisAuthority
 from onefill.redis.books import (

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from onefill.core.ids import Lane
 from onefill.core.settlement import Told
-from onefill.ports.evidence import words_of
-from onefill.ports.settling import LaneDesk, Outcome, note_strangers, settle_lane
+from onefill.keeping.evidence import words_of
+from onefill.keeping.settling import LaneDesk, Outcome, note_strangers, settle_lane
 from onefill.ports.trading import Settle, Settled
 from onefill.redis.authority import Changes, RedisAuthority
 from onefill.redis.books import (

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from onefill.core.position import Position
-from onefill.ports.legs import leg_row, unrealised_of
-from onefill.ports.paging import read_json
+from onefill.keeping.legs import leg_row, unrealised_of
+from onefill.keeping.paging import read_json
 from onefill.ports.rows import (
     AttemptRow,
     FillRow,

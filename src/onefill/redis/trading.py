@@ -14,11 +14,11 @@ from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import OrderIntent
 from onefill.core.settlement import Told
-from onefill.ports.apart import decide_apart, settle_apart
+from onefill.keeping.apart import decide_apart, settle_apart
+from onefill.keeping.planning import Plan, Policy
 from onefill.ports.doubts import Waiting
 from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.lease import Holder
-from onefill.ports.planning import Plan, Policy
 from onefill.ports.trading import (
     Claim,
     ContinueExits,

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import TypeVar
 
+from onefill.keeping.paging import cursor_at, id_cursor, page_of, read_json, time_cursor
 from onefill.ports.figures import EquityCurve, StatisticsReport
 from onefill.ports.lease import LEADER, LeaseStore
-from onefill.ports.paging import cursor_at, id_cursor, page_of, read_json, time_cursor
 from onefill.ports.rows import (
     AuditRow,
     BlockedLane,

@@ -13,7 +13,7 @@ from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.money import ZERO
 from onefill.core.position import Position
 from onefill.core.signal import ENTRIES, Engine, SignalStatus
-from onefill.ports.planning import Plan, Policy, plan_lane
+from onefill.keeping.planning import Plan, Policy, plan_lane
 from onefill.postgres.connection import Row
 from onefill.sim.connection import Transaction, plain
 from onefill.sim.database import INTENT, LANE, PORTFOLIO, Session

@@ -16,9 +16,9 @@ from onefill.core.position import PositionStatus
 from onefill.core.reconcile import KnownOrder
 from onefill.core.settlement import Told
 from onefill.core.signal import SignalStatus
+from onefill.keeping.planning import Policy
 from onefill.ports.doubts import Waiting
 from onefill.ports.lease import Holder
-from onefill.ports.planning import Policy
 from onefill.ports.recovery import Holdings
 from onefill.ports.trading import Claim, ContinueExits, Decide, Decided, Read, Settle, Settled
 from onefill.sim.claiming import Claimant, claim_group

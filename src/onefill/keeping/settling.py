@@ -13,7 +13,7 @@ from onefill.core.intent import OrderIntent
 from onefill.core.position import Position
 from onefill.core.report import Placed, Trade
 from onefill.core.settlement import LaneBooks, Settlement
-from onefill.ports.planning import PositionChange, SignalNews
+from onefill.keeping.planning import PositionChange, SignalNews
 from onefill.ports.trading import Settle
 
 _log = logging.getLogger(__name__)

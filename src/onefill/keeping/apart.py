@@ -10,7 +10,7 @@ from onefill.core.errors import Bug, OnefillError
 from onefill.core.ids import Lane
 from onefill.core.settlement import LaneBooks, Settlement, Told
 from onefill.core.signal import LoggedSignal
-from onefill.ports.planning import Policy
+from onefill.keeping.planning import Policy
 from onefill.ports.trading import Decided, Settle, Settled
 
 

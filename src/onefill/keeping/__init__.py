@@ -1,0 +1,1 @@
+"""What every store does with a group of work, whichever server it stands on."""
