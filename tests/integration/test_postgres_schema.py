@@ -56,7 +56,7 @@ HOT: list[tuple[str, str, tuple[object, ...]]] = [
     ("order_intents_unresolved", worklists.UNRESOLVED, (100, "a", holder("a").boot)),
     ("order_intents_working", worklists.WORKING, (100, None)),
     ("order_intents_broker_order", worklists.KNOWN_ORDERS, ("binance", ["b5", "b6"])),
-    ("signal_log_undecided", decide._UNDECIDED, (LANES, 16, ["BUY"])),
+    ("signal_log_undecided", decide._UNDECIDED, (LANES, 16, ["BUY"], None)),
     ("order_intents_lane_live", decide._LIVE_INTENTS, (LANES,)),
     ("lanes_pkey", decide._LOCK_LANES, (LANES,)),
     ("order_intents_lane_live", settle._INTENTS, (ORDERS, LANES)),

@@ -270,5 +270,5 @@ async def _refuses(served: Served) -> bool:
     try:
         async with served.socket():
             return False
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # by how far the stop has come
         return True
