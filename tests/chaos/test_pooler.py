@@ -16,7 +16,6 @@ import pytest
 
 import support
 from chaos.test_control_failover import leader_of
-from chaos.test_control_takeover import judge
 from chaos.world import direct, send_until_accepted, world
 from severed import severed
 
@@ -93,7 +92,7 @@ async def test_two_instances_trade_hand_over_and_succeed_behind_a_pooler(
             await send_until_accepted(
                 session, here["prod"].url, direct(f"after {number}", f"SIM00{number % 3 + 1}")
             )
-        await judge(here, 20)
+        await here.judge(signals=20)
         reigns = [(reign["instance"], reign["reason"]) for reign in await here.reigns()]
         assert reigns == [("prod", "election"), ("dev", "takeover"), ("prod", "failover")]
 
