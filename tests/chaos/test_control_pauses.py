@@ -150,7 +150,7 @@ async def test_a_wall_clock_that_steps_an_hour_changes_nothing_about_who_leads(
         here.start(**faked)
         await here.instance.up(120)
         await here.run("dev", ONEFILL_ACTIVE_BY_DEFAULT="false")
-        await here.until_active("prod")
+        await here.until_active("prod", 60)  # the faked clock makes its start slow
         async with traffic(here, "dev", a_second=10) as sender:
             await asyncio.sleep(1)
             clock.write_text(f"{step}\n")
