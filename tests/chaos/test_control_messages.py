@@ -153,6 +153,10 @@ async def test_a_holder_that_hangs_while_it_drains_hands_over_when_its_time_is_o
         await here.judge(signals=sender.sent, acknowledged=sender.acknowledged)
 
 
+async def _follows(here: World, name: str) -> bool:
+    return bool((await here.status(name))["state"] == "STANDBY")
+
+
 async def _is_sending(here: World) -> bool:
     return bool(await here.rows("SELECT FROM order_intents WHERE state = 'SENDING'"))
 
@@ -168,6 +172,7 @@ async def test_a_holder_that_stops_dead_while_it_drains_is_forced(
         async with traffic(here, "dev") as sender:
             assert "forced" in await took_control(here, "dev", 6)
             here["prod"].resume()
+            await until(lambda: _follows(here, "prod"))  # what it would hand over is gone
         await here.judge(signals=sender.sent, acknowledged=sender.acknowledged)
         assert [reign["end_reason"] for reign in await here.reigns()] == ["forced", None]
 

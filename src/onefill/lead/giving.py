@@ -138,12 +138,14 @@ class Giving:
         return True
 
     async def _transfer(self, epoch: Epoch, to: Holder, reason: str) -> bool:
-        """Where it fails the elector looks who holds the lease; we lead again if it is us."""
+        """Where it fails we follow as well: the elector looks who holds the lease, and we lead
+        again if it is us."""
         new = await self._elector.hand_over(to, reason)
+        if new is not None:
+            reach(Failpoint.HANDOVER_TRANSFERRED)
+        self._stepping.stepped_down(epoch)
         if new is None:
             return False
-        reach(Failpoint.HANDOVER_TRANSFERRED)
-        self._stepping.stepped_down(epoch)
         await self._messages.publish(
             Message(
                 kind=MessageKind.READY,
