@@ -56,11 +56,6 @@ async def refused(here: World, name: str) -> dict[str, str]:
         return dict((await response.json()).get("may_not_send", {}))
 
 
-def alarms(here: World, name: str) -> int:
-    """How often an instance alarmed so far; it does so each time it asks."""
-    return here[name].log.read_text().count("fitness.alarm")
-
-
 @pytest.mark.req("ORD-16", "CTL-14")
 async def test_control_goes_to_whom_brokers_take_orders_from_and_follows_them(
     database_url: str, tmp_path: Path
@@ -104,34 +99,3 @@ async def test_a_session_that_ends_alarms_and_its_orders_wait_for_the_next(
             return not await refused(here, "prod") and not await refused(here, "dev")
 
         await until(well, 20)
-
-
-@pytest.mark.req("ORD-16")
-async def test_where_all_execute_only_those_that_may_send_claim(
-    database_url: str, tmp_path: Path
-) -> None:
-    async with world(database_url, tmp_path) as here:
-        await let_in(here, "prod", "dev")
-        await start(here)
-        await here.until_active("dev", 30)
-        here["dev"].pause()
-        await buy(here, "prod", "s0", "SIM010")
-        await here.until_all_ended(30)
-        await let_in(here, "dev")
-        await until(lambda: refused(here, "prod"), 20)
-        for n in range(1, 4):
-            await buy(here, "prod", f"s{n}", f"SIM{n:03d}")
-
-        async def decided() -> bool:
-            rows = await here.rows("SELECT count(*) AS count FROM order_intents")
-            return bool(rows[0]["count"] == 4)
-
-        await until(decided, 20)
-        told = alarms(here, "prod")
-        await until(lambda: alarms(here, "prod") >= told + 2, 20)
-        assert len(await here.rows("SELECT FROM order_attempts")) == 1
-        here["dev"].resume()
-        await here.until_all_ended(30)
-        senders = await here.rows("SELECT instance FROM order_attempts ORDER BY claimed_at")
-        assert [row["instance"] for row in senders] == ["prod", "dev", "dev", "dev"]
-        assert list(executions_by_order(await here.ledger()).values()) == [1] * 4
