@@ -64,6 +64,7 @@ async def test_a_death_while_looking_up_changes_nothing(
 ) -> None:
     async with world(database_url, tmp_path) as here:
         await here.fault(kind="drop_reply", next=1)
+        await here.fault(kind="stream_drop", next=10)  # else it is heard of before it is looked up
         here.start(ONEFILL_FAILPOINT=point.value)
         await here.instance.up()
         async with aiohttp.ClientSession() as session:

@@ -102,7 +102,7 @@ async def test_a_leader_whose_witness_is_ahead_steps_down_and_neither_store_name
         await until_named_nowhere(given, "prod")
         log = given.world["prod"]
         assert log.logged('SPLIT BRAIN.*"level": "error"|"level": "error".*SPLIT BRAIN')
-        assert log.logged('LOST LEADERSHIP.*"critical"|"critical".*LOST LEADERSHIP')
+        assert log.logged('SAFE - The database lost commits.*"level": "critical"')
 
 
 @pytest.mark.req("CTL-7", "CTL-3", "CTL-19")
