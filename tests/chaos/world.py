@@ -71,6 +71,14 @@ class World:
 
         await support.until(active, seconds)
 
+    async def until_not_active(self, name: str, seconds: float = 5) -> None:
+        """Wait until that instance says that it doesn't act: by its own deadline, at the latest."""
+
+        async def not_active() -> bool:
+            return not (await self.status(name))["is_active"]
+
+        await support.until(not_active, seconds)
+
     async def judge(self, seconds: float = 30, **expected: Any) -> Evidence:
         """Let everything come to rest, and have it judged; see chaos.judge."""
         await self.until_all_ended(seconds)
