@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -35,6 +35,8 @@ from onefill.ports.views import Actor, Views
 from onefill.ports.witness import Witness, Witnessed
 
 SHOWN_AFTER_END_MS = 60_000
+LOOK_EVERY_S = 0.25
+"""How soon those who watch hear of what changed elsewhere; here it is told at once."""
 
 log = structlog.get_logger()
 
@@ -92,6 +94,20 @@ class NodeCoordination:
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back when the status may have changed."""
         return self._changed.subscribe(lambda _: callback())
+
+    async def watch(self) -> None:
+        """Look while somebody watches, and tell of each change elsewhere, until cancelled (IF-4):
+        others may exchange control, die, or come to the next step of a takeover."""
+        seen: InstanceStatus | None = None
+        while True:
+            await self._clock.sleep(LOOK_EVERY_S)
+            if not self._changed.is_heard:
+                seen = None
+                continue
+            found = replace(await self.status(), last_heartbeat=None)
+            if seen is not None and found != seen:
+                self._changed.publish(None)
+            seen = found
 
     async def status(self) -> InstanceStatus:
         """How this instance stands, now."""
@@ -170,8 +186,12 @@ class NodeCoordination:
         return tuple(_reign(row, now) for row in rows)
 
     async def detect_split_brain(self) -> SplitBrainReport:
-        """What database and witness say."""
-        leader = await self._sources.views.leader()
+        """What database and witness say, each as far as it can be asked."""
+        leader, is_known = None, True
+        try:
+            leader = await self._sources.views.leader()
+        except StoreUnavailable:
+            is_known = False
         seen = await self._sources.witness.read(LEADER)
         in_database = leader.instance if leader is not None else None
         in_redis = seen.holder if seen is not None else None
@@ -180,16 +200,12 @@ class NodeCoordination:
             db_leader=in_database,
             redis_epoch=seen.epoch if seen is not None else None,
             db_epoch=leader.epoch if leader is not None else None,
-            conflict=_conflict(leader, seen, self._sources.witness.connected),
+            conflict=_conflict(leader, seen, self._sources.witness.connected) if is_known else None,
         )
 
     async def metrics(self) -> Mapping[str, str | float | bool | None]:
         """The coordinator's figures."""
-        try:
-            report = await self.detect_split_brain()
-            in_redis, in_database = report.redis_leader, report.db_leader
-        except StoreUnavailable:
-            in_redis = in_database = None
+        report = await self.detect_split_brain()
         beat = self._sync.last_heartbeat
         return {
             "db_sync_success": self._sync.good,
@@ -198,8 +214,8 @@ class NodeCoordination:
             "db_sync_avg_latency_ms": round(self._sync.avg_latency_ms, 3),
             "leadership_changes": self._sync.leadership_changes,
             "last_heartbeat": None if beat is None else beat.isoformat(),
-            "current_leader_redis": in_redis,
-            "current_leader_db": in_database,
+            "current_leader_redis": report.redis_leader,
+            "current_leader_db": report.db_leader,
             "this_instance": self._state.instance,
             "is_leader": self._state.is_active,
             "heartbeat_running": self._sync.heartbeat_running,

@@ -101,8 +101,8 @@ class Reign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitBrainReport:
-    """What each store says. conflict: both name a holder, and their epochs differ; None while a
-    witness that there is can't be asked, which is never «no conflict» (CTL-7)."""
+    """What each store says. conflict: both name a holder, and their epochs differ; None while the
+    database, or a witness that there is, can't be asked, which is never «no conflict» (CTL-7)."""
 
     redis_leader: str | None
     db_leader: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -71,11 +72,12 @@ def build_postgres_stores(
     hostname: str | None,
     live: tuple[str, ...],
     rules: Rules,
+    history_failed: Callable[[], None],
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
     around = Surroundings(clock, jitter)
     unwatched = Connecting(url=url, holder=me, pooled=settings.database.pooled)
-    history = LeadershipHistory(Held(unwatched, around), clock, hostname)
+    history = LeadershipHistory(Held(unwatched, around), clock, hostname, history_failed)
     authority = _authority(unwatched, around, settings, history)
     connecting = replace(unwatched, inspect=authority.inspect)
 
@@ -95,11 +97,7 @@ def build_postgres_stores(
         "rates": PostgresRates(held()),
         "losses": authority,
     }
-    jobs = JobStores(
-        PostgresJobs(held(), me.instance, _retention(settings)),
-        PostgresRollovers(held(), partial(must_roll_at, rules=rules)),
-        PostgresWatch(held(), me.instance),
-    )
+    jobs = _job_stores(held, me, settings, rules)
 
     async def prepare() -> None:
         await migrate(url)
@@ -120,6 +118,16 @@ def build_postgres_stores(
         carriers=(messages,),
         loops=(vigil.run, messages.run),
         closing=[*parts.values(), trading, *jobs.all, messages, pool, history],
+    )
+
+
+def _job_stores(
+    held: Callable[[], Held], me: Holder, settings: Settings, rules: Rules
+) -> JobStores:
+    return JobStores(
+        PostgresJobs(held(), me.instance, _retention(settings)),
+        PostgresRollovers(held(), partial(must_roll_at, rules=rules)),
+        PostgresWatch(held(), me.instance),
     )
 
 
