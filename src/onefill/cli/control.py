@@ -10,7 +10,7 @@ from onefill.cli import options, output
 from onefill.cli.errors import Refused
 from onefill.cli.look import INSTANCES
 from onefill.cli.options import DEFAULT_URL
-from onefill.cli.output import Column, Row, escaped, moment, text
+from onefill.cli.output import Column, Row, escaped, moment, state, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,18 +84,35 @@ def release_control(
         output.console().print(answer["message"])
 
 
-def instances(url: options.Url = DEFAULT_URL, as_json: options.Json = False) -> None:
+def instances(
+    *,
+    stale: Annotated[
+        float | None,
+        typer.Option("--stale", min=0.001, help="Only those silent for so many seconds."),
+    ] = None,
+    url: options.Url = DEFAULT_URL,
+    as_json: options.Json = False,
+) -> None:
     """Show all instances, and when each was last heard of.
 
     Examples:
 
         onefill instances
+
+        onefill instances --stale 30
     """
-    found = options.client(url).get("/coordinator/instances")
+    client = options.client(url)
+    if stale is None:
+        found = client.get("/coordinator/instances")
+    else:
+        found = client.get("/coordinator/stale-instances", timeout=stale)
     if as_json:
         output.print_json(found)
-        return
-    output.console().print(output.table("Instances", INSTANCES, found["instances"]))
+    elif not found["instances"]:
+        output.console().print("None.")
+    else:
+        columns = INSTANCES if stale is None else STALE
+        output.console().print(output.table("Instances", columns, found["instances"]))
 
 
 def history(
@@ -136,6 +153,12 @@ def _lasted(row: Row) -> str:
     return f"{seconds:.1f} s"
 
 
+STALE = (
+    Column("instance", text("instance")),
+    Column("status", state("status")),
+    Column("last heard", moment("last_heartbeat")),
+    Column("silent for", lambda row: f"{row['stale_s']:.0f} s", right=True),
+)
 HISTORY = (
     Column("epoch", text("epoch"), right=True),
     Column("instance", text("instance")),

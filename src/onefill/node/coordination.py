@@ -23,6 +23,7 @@ from onefill.ports.coordination import (
     ShownOperation,
     ShownStep,
     SplitBrainReport,
+    StaleInstance,
     TakeAnswer,
     TakeResult,
     operation_id,
@@ -185,6 +186,13 @@ class NodeCoordination:
         rows = await self._sources.history.between(LEADER, start, end)
         return tuple(_reign(row, now) for row in rows)
 
+    async def get_stale_instances(self, timeout_s: float) -> tuple[StaleInstance, ...]:
+        """Those not heard of for longer than that, the longest first."""
+        rows = await self._sources.views.instances()
+        silent = [row for row in rows if row.heartbeat_age_ms > timeout_s * 1000]
+        found = [row for row in silent if row.status not in ("stopped", "archived")]
+        return tuple(map(_stale, sorted(found, key=lambda row: -row.heartbeat_age_ms)))
+
     async def detect_split_brain(self) -> SplitBrainReport:
         """What database and witness say, each as far as it can be asked."""
         leader, is_known = None, True
@@ -235,6 +243,16 @@ def _conflict(
         return False if connected is None else None
     names = leader is not None and leader.instance is not None and seen.holder is not None
     return names and leader is not None and seen.epoch != leader.epoch
+
+
+def _stale(row: InstanceRow) -> StaleInstance:
+    return StaleInstance(
+        instance=row.instance,
+        status="crashed" if row.is_leader else row.status,
+        is_leader=False,
+        last_heartbeat=row.last_heartbeat,
+        stale_s=row.heartbeat_age_ms / 1000,
+    )
 
 
 def _answer(click: Click) -> TakeAnswer:
