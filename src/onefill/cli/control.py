@@ -52,7 +52,11 @@ def take_control(
         onefill take-control --force
     """
     client = options.client(url)
+    if not (force or as_json):
+        _offer_force(client)
     answer: dict[str, Any] = client.post("/api/ginie/take-control", {"force": force})
+    if force and not as_json and answer.get("operation_id"):
+        output.console().print(f"[yellow]{escaped(answer['message'])}[/]")
     status = _followed(client, answer, quiet=as_json)
     if as_json:
         output.print_json({**answer, "status": status})
@@ -145,6 +149,17 @@ def history(
         output.console().print(line)
 
 
+def _offer_force(client: Client) -> None:
+    """Say so where the active instance has fallen silent: then nobody may answer (CTL-13)."""
+    status = client.get("/api/ginie/instance-status")
+    if status["other_stale"] and not status["is_active"]:
+        who = escaped(status["active_instance"] or "the other instance")
+        since = escaped(status["last_heartbeat"])
+        output.console().print(
+            f"[yellow]{who} was last heard of at {since}; --force takes control without asking.[/]"
+        )
+
+
 def _lasted(row: Row) -> str:
     seconds = int(row["duration_ms"]) / 1000
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
@@ -216,7 +231,9 @@ async def _follow(client: Client, answer: dict[str, Any], *, quiet: bool) -> dic
             if not quiet:
                 _print_step(step)
         shown = len(steps)
-        ended = not answer.get("operation_id") or operation.get("ended", True)
+        # While the store does not answer, nothing is shown, which is no end.
+        is_other = operation.get("id", answer.get("operation_id")) != answer.get("operation_id")
+        ended = not answer.get("operation_id") or is_other or operation.get("ended", False)
         if ended or clock.boottime_ms() > until_ms:
             return status
         await clock.sleep(POLL_S)

@@ -39,6 +39,11 @@ SHOWN_AFTER_END_MS = 60_000
 LOOK_EVERY_S = 0.25
 """How soon those who watch hear of what changed elsewhere; here it is told at once."""
 
+FORCE_WARNING = (
+    "Warning: by force. Whoever holds control is not asked, and its sessions are ended; what it "
+    "was sending is looked up at the broker, never repeated."
+)
+
 log = structlog.get_logger()
 
 _MESSAGES = {
@@ -164,7 +169,10 @@ class NodeCoordination:
         if click.outcome is Outcome.STARTED:
             await self._audit(by, "force control" if force else "take control")
             self._changed.publish(None)
-        return _answer(click)
+        answer = _answer(click)
+        if force and click.outcome is Outcome.STARTED:
+            return replace(answer, message=f"{answer.message} {FORCE_WARNING}")
+        return answer
 
     async def release_control(self, by: Actor, *, into_nothing: bool) -> ReleaseAnswer:
         """Give control to another instance."""
