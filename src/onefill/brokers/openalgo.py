@@ -20,7 +20,7 @@ from onefill.brokers.accounts import OpenAlgoAccount
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
 from onefill.brokers.meter import Meter, Rates
-from onefill.brokers.outcome import Verdict, excerpt
+from onefill.brokers.outcome import Verdict, excerpt, legible
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
@@ -89,6 +89,7 @@ class OpenAlgoBroker:
         """Class C always; the lag is the paper venue's own, once started; fills as it shows."""
         return self._capabilities
 
+    @legible
     async def start(self) -> None:
         """Learn the paper venue's lag, and that the key is good. Raises BrokerUnavailable."""
         await self._http.start()
@@ -98,6 +99,7 @@ class OpenAlgoBroker:
             self._capabilities = _capabilities(declared.lag_ms, declared.rates)
         await self._ask("funds")
 
+    @legible
     async def refuses_us(self) -> str | None:
         """Its own words where it takes neither our key, nor our address, nor the day's session."""
         await self._http.start()
@@ -118,6 +120,7 @@ class OpenAlgoBroker:
         """It does not say; the instrument's configuration does."""
         return None
 
+    @legible
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Read which like orders are there already, and build the request.
 
@@ -147,11 +150,18 @@ class OpenAlgoBroker:
         reply = await self._http.send_once(prepared)
         if not isinstance(reply, Reply):
             return reply
-        if prepared.intent.verb is not Verb.PLACE:
-            return await self._changed(prepared.intent, reply)
+        try:
+            return await self._concluded(prepared.intent, reply)
+        except BrokerUnavailable as error:
+            return Unknown(detail=str(error))
+
+    @legible
+    async def _concluded(self, intent: OrderIntent, reply: Reply) -> Outcome:
+        if intent.verb is not Verb.PLACE:
+            return await self._changed(intent, reply)
         order_id = words.placed_id(reply)
         if order_id is not None:
-            symbol = prepared.intent.order.symbol
+            symbol = intent.order.symbol
             return Placed(
                 report=OrderReport(broker_order_id=order_id, status=OrderStatus.OPEN, symbol=symbol)
             )
@@ -204,23 +214,28 @@ class OpenAlgoBroker:
 
     async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
         """By the broker's id where it is known; else the only new order that looks like it."""
-        number = intent.broker_order_id if intent.verb is Verb.PLACE else intent.target_order_id
         try:
-            if number is not None:
-                return await self._by_id(number)
-            rows = await self._order_book()
-            book = [row.sighting for row in rows]
-            match = await recognise(intent, rivals, book, self._known)
-            if not isinstance(match, str):
-                return match
-            row = next(row for row in rows if row.broker_order_id == match)
-            return Found(report=await self._report(row))
+            return await self._looked_up(intent, rivals)
         except BrokerUnavailable as error:
             return NoAnswer(detail=str(error))
+
+    @legible
+    async def _looked_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
+        number = intent.broker_order_id if intent.verb is Verb.PLACE else intent.target_order_id
+        if number is not None:
+            return await self._by_id(number)
+        rows = await self._order_book()
+        book = [row.sighting for row in rows]
+        match = await recognise(intent, rivals, book, self._known)
+        if not isinstance(match, str):
+            return match
+        row = next(row for row in rows if row.broker_order_id == match)
+        return Found(report=await self._report(row))
 
     async def watch(self, hear: Callable[[StreamWord], None]) -> None:
         """There is no stream: fills are polled for."""
 
+    @legible
     async def positions(self) -> Mapping[str, Decimal]:
         """Net units by symbol, signed; only what is not flat. Raises BrokerUnavailable."""
         reply = await self._ask("positionbook")
@@ -229,16 +244,19 @@ class OpenAlgoBroker:
             raise self._unreadable(reply)
         return net
 
+    @legible
     async def open_orders(self) -> Sequence[OrderReport]:
         """Orders still working. Raises BrokerUnavailable."""
         working = [row for row in await self._order_book() if row.status is OrderStatus.OPEN]
         return [words.report_of(row, None) for row in working]
 
+    @legible
     async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
         """Today's orders of these symbols. Raises BrokerUnavailable."""
         mine = [row for row in await self._order_book() if row.symbol in symbols]
         return [words.report_of(row, None) for row in mine]
 
+    @legible
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
         """The market by symbol, asked one by one. Raises BrokerUnavailable."""
         found = {each.symbol: await self._quote_of(each) for each in dict.fromkeys(listings)}
