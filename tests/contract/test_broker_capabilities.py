@@ -10,7 +10,7 @@ import pytest
 from broker_desk import FINDS_BY_ID, Desk, desk, everywhere, resting
 from broker_support import in_doubt, paper_venues
 from contract.broker_answers import BINANCE, REFUSED, RETRY
-from onefill.core.intent import OrderIntent, Side
+from onefill.core.intent import Denial, OrderIntent, Side
 from onefill.core.issue import issue_cancel, issue_modify
 from onefill.core.report import (
     Absent,
@@ -128,7 +128,9 @@ async def test_an_order_that_breaks_the_declared_lag_is_seen_when_it_appears(des
 
 
 @everywhere
-async def test_reducing_only_is_the_venues_work_exactly_where_that_is_declared(desk: Desk) -> None:
+async def test_what_may_only_reduce_never_opens_and_is_the_venues_work_where_that_is_declared(
+    desk: Desk,
+) -> None:
     symbol = {} if desk.broker.name == "openalgo" else {"symbol": "SIM098"}
     before = (await desk.broker.positions()).get(desk.intent(**symbol).order.symbol, Decimal(0))
     held = max(before, Decimal(0))
@@ -136,12 +138,11 @@ async def test_reducing_only_is_the_venues_work_exactly_where_that_is_declared(d
     sell = desk.intent(**symbol, side=Side.SELL, quantity=more, reduce_only=True)
     _, outcome = await desk.place(sell)
     net = (await desk.broker.positions()).get(sell.order.symbol, Decimal(0))
-    if desk.broker.capabilities.native_reduce_only:
-        assert isinstance(outcome, NotPlaced)
-        assert (outcome.code, net) == ("-2022", before)
-    else:
-        assert isinstance(outcome, Placed)
-        assert net == before - more
+    assert isinstance(outcome, NotPlaced)
+    assert (net, outcome.denial) == (before, Denial.NOTHING_TO_REDUCE)
+    is_native = desk.broker.capabilities.native_reduce_only
+    assert (outcome.code == "-2022") is is_native
+    assert desk.venue.executions(sell) == 0
 
 
 @everywhere

@@ -21,12 +21,13 @@ from onefill.brokers.accounts import OpenAlgoAccount
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
 from onefill.brokers.meter import Meter, Rates
+from onefill.brokers.openalgo_checks import must_be_held, nothing_to_reduce
 from onefill.brokers.openalgo_units import UnitConverter
 from onefill.brokers.outcome import Verdict, excerpt, legible
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, OrderRequest, OrderType, Verb
+from onefill.core.intent import Denial, OrderIntent, OrderRequest, OrderType, Verb
 from onefill.core.money import ZERO, plain
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
@@ -139,6 +140,9 @@ class OpenAlgoBroker:
             await self._know_units({(order.symbol, order.exchange)}, to_order=True)
         body = msgspec.json.encode(self._fields(intent))
         witnessed = await self._witness(intent) if intent.verb is Verb.PLACE else ()
+        refusal = None
+        if must_be_held(intent):
+            refusal = nothing_to_reduce(intent, await self.positions())
         url = self._http.base_url + _SERVICES[intent.verb]
         return Prepared(
             intent=intent,
@@ -153,11 +157,15 @@ class OpenAlgoBroker:
             send_within_ms=self._login.send_within_ms,
             request_hash=hashlib.sha256(b"POST " + url.encode() + b"\n" + body).digest(),
             witnessed=witnessed,
+            refusal=refusal,
             order_rates=self._capabilities.order_rates,
         )
 
     async def send(self, prepared: Prepared) -> Outcome:
         """Write the request once and say what the answer proves."""
+        if prepared.refusal is not None:
+            denial = Denial.NOTHING_TO_REDUCE
+            return NotPlaced(code="reduce only", message=prepared.refusal, denial=denial)
         reply = await self._http.send_once(prepared)
         if not isinstance(reply, Reply):
             return reply
@@ -264,7 +272,12 @@ class OpenAlgoBroker:
     async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
         """Today's orders of these symbols. Raises BrokerUnavailable."""
         mine = [row for row in await self._order_book() if row.symbol in symbols]
-        return [words.report_of(row, None) for row in mine]
+        trades = words.data_of(await self._ask("tradebook")) if mine else []
+        await self._know_units(words.symbols_in(trades))
+        return [
+            words.report_of(row, words.traded(trades, row.broker_order_id, self._units))
+            for row in mine
+        ]
 
     @legible
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
 from onefill.brokers.openalgo_units import UnitConverter
-from onefill.brokers.outcome import Rule, Verdict, decimal_of, find_rule, json_of
+from onefill.brokers.outcome import Rule, Verdict, decimal_of, find_rule, json_of, side_of
 from onefill.core.errors import ConfigurationError
 from onefill.core.intent import OrderType
 from onefill.core.money import ZERO
@@ -226,6 +226,7 @@ def report_of(row: Row, trades: Traded | None) -> OrderReport:
         price=row.price,
         trigger_price=row.trigger_price,
         states_fills=row.filled_quantity is not None,
+        side=side_of(row.side),
     )
 
 

@@ -217,6 +217,8 @@ def _reconciler(given: Given, settler: Settler, brokers: list[Broker]) -> Reconc
         deployment=given.settings.deployment,
         tell=settler.tell,
         books_evidence=given.settings.orders.book_evidence,
+        adjust=given.stores.controls.adjust,
+        adjusts=given.settings.orders.book_hand_trades,
     )
 
 

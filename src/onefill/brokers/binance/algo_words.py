@@ -14,7 +14,7 @@ import msgspec
 
 from onefill.brokers.binance import words
 from onefill.brokers.likeness import Sighting
-from onefill.brokers.outcome import UNREADABLE, is_sane
+from onefill.brokers.outcome import UNREADABLE, is_sane, side_of
 from onefill.core.intent import OrderIntent
 from onefill.core.money import ZERO, plain
 from onefill.core.report import OrderReport, OrderStatus
@@ -119,6 +119,7 @@ def report_of(row: AlgoRow, actual: words.OrderRow | None) -> OrderReport:
         message=row.algo_status,
         quantity=row.quantity or None,
         trigger_price=row.trigger_price or None,
+        side=side_of(row.side),
     )
     if actual is None:
         return own

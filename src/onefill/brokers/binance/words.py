@@ -12,7 +12,15 @@ import msgspec
 
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
-from onefill.brokers.outcome import UNREADABLE, Rule, Verdict, find_rule, is_sane, json_of
+from onefill.brokers.outcome import (
+    UNREADABLE,
+    Rule,
+    Verdict,
+    find_rule,
+    is_sane,
+    json_of,
+    side_of,
+)
 from onefill.core.intent import Denial, OrderIntent, OrderRequest, OrderType
 from onefill.core.money import ZERO, plain
 from onefill.core.report import NotPlaced, OrderReport, OrderStatus
@@ -229,6 +237,7 @@ def report_of(row: OrderRow) -> OrderReport:
         message=row.status if is_complete else f"{row.status}, price not stated yet",
         quantity=row.orig_qty,
         price=row.price or None,
+        side=side_of(row.side),
     )
 
 

@@ -158,12 +158,13 @@ def _new_position(
     logged: LoggedSignal, situation: Situation, rules: Rules, trade: _Trade
 ) -> Position:
     signal = logged.signal
+    exchange, symbol = _listing(signal.instrument)
     leg = Leg(
         name=MAIN,
         broker=rules.direct_broker,
         account=rules.direct_account,
-        symbol=signal.instrument,
-        exchange="",
+        symbol=symbol,
+        exchange=exchange,
         side=trade.side,
         quantity=trade.quantity,
     )
@@ -178,6 +179,13 @@ def _new_position(
         signal_price=signal.price,
         last_price=signal.price,
     )
+
+
+def _listing(ticker: str) -> tuple[str, str]:
+    """Exchange and symbol of a ticker as TradingView writes it, `NFO:BANKNIFTY…`; brokers that have
+    one market only want no exchange."""
+    exchange, separator, symbol = ticker.partition(":")
+    return (exchange, symbol) if separator and symbol else ("", ticker)
 
 
 def _position(situation: Situation) -> Position | None:
