@@ -84,7 +84,7 @@ def issue(
             quantity=quantity,
             order_type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
             price=limit_price,
-            reduce_only=cause.action in (CLOSE, UNWIND),
+            reduce_only=cause.action in (CLOSE, UNWIND, PEEL),
         ),
         adds_exposure=adds_exposure,
         signal_id=cause.signal_id,

@@ -164,7 +164,7 @@ def _decider(
     return Decider(
         store=given.stores.trading,
         lanes=given.lanes,
-        decide=hub.timing(deciding_in_slices(covered, most_of)),
+        decide=hub.timing(deciding_in_slices(covered, most_of, partial(_is_hedged, brokers))),
         exits=chaser.informed(going_on_in_slices(partial(go_on, rules=rules), most_of)),
         offer=executor.offer,
         ended=given.ended,
@@ -195,6 +195,11 @@ def _executor(given: Given, chaser: Chaser, common: dict[str, Any]) -> Executor:
         rates=given.stores.rates,
         may_send=lambda intent: intent.order.broker not in state.refused,
     )
+
+
+def _is_hedged(brokers: Mapping[BrokerKey, Broker], intent: OrderIntent) -> bool:
+    broker = _broker_of(brokers, intent)
+    return broker is not None and broker.capabilities.hedged
 
 
 def _most_of(rules: Rules, brokers: Mapping[BrokerKey, Broker]) -> MostOf:

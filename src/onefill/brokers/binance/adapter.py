@@ -30,7 +30,7 @@ from onefill.brokers.binance.rules import (
 )
 from onefill.brokers.binance.shelves import ORDER, Shelves
 from onefill.brokers.binance.stream import UserStream
-from onefill.brokers.binance.terms import check_mode, set_terms
+from onefill.brokers.binance.terms import read_mode, set_terms
 from onefill.brokers.binance.wire import Wire
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import KnownOrders, nothing_known
@@ -74,7 +74,7 @@ class _Address:
 
 
 class BinanceBroker:
-    """One account at Binance USD-M futures in one-way mode."""
+    """One account at Binance USD-M futures, in one-way or in hedge mode."""
 
     name = "binance"
 
@@ -98,6 +98,7 @@ class BinanceBroker:
         self._stream = UserStream(self._wire, account, clock)
         self._rules: Mapping[str, SymbolRules] = {}
         self._ruled_ms = float("-inf")
+        self._is_mode_known = False
         self._keeping: asyncio.Task[None] | None = None
         self._capabilities = capabilities_of(
             Declaration(OrderClass.B, account.visibility_lag_ms), account
@@ -106,7 +107,8 @@ class BinanceBroker:
     @property
     def capabilities(self) -> Capabilities:
         """Class B with the configured lag; for the paper venue what it declared at `start`."""
-        return replace(self._capabilities, order_rates=self._meter.rates.orders)
+        rates, hedged = self._meter.rates.orders, self._wire.hedged
+        return replace(self._capabilities, order_rates=rates, hedged=hedged)
 
     @property
     def venue_clock(self) -> VenueClock:
@@ -122,7 +124,7 @@ class BinanceBroker:
             self._capabilities = capabilities_of(await read_declaration(http), self._login)
         await self._wire.time.sync()
         await self._learn_rules()
-        await check_mode(self._wire, self.account)
+        await self._know_mode()
         await set_terms(self._wire, self._login.symbols)
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._wire.time.keep(), name="binance clock")
@@ -161,6 +163,12 @@ class BinanceBroker:
         self._meter.rates = rates_of(listing.rate_limits)
         self._ruled_ms = now_ms
 
+    async def _know_mode(self) -> None:
+        """Read the position mode, once and whenever an order was refused for it."""
+        if not self._is_mode_known:
+            self._wire.hedged = await read_mode(self._wire)
+            self._is_mode_known = True
+
     # Placing
 
     def largest(self, order: OrderRequest) -> Decimal | None:
@@ -170,6 +178,7 @@ class BinanceBroker:
     @legible
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the intent's next attempt, on venue time. Raises BrokerUnavailable."""
+        await self._know_mode()
         is_new = intent.verb is Verb.PLACE
         is_lost = is_new and not self._capabilities.finds_by_client_id
         witnessed = await self._looker.witness(intent) if is_lost else ()
@@ -237,6 +246,8 @@ class BinanceBroker:
             return Unknown(detail=self._wire.quote(reply))
         rule, refusal = found
         no = words.refused(rule, refusal)
+        if refusal.code == words.OTHER_MODE:
+            self._is_mode_known = False
         if rule.verdict is Verdict.RESYNC:
             self._wire.time.doubt()
         if rule.verdict in (Verdict.LOOK_FIRST, Verdict.EXISTS):

@@ -53,14 +53,14 @@ algo_decoder = msgspec.json.Decoder(AlgoRow)
 algos_decoder = msgspec.json.Decoder(list[AlgoRow])
 
 
-def place_parameters(intent: OrderIntent) -> str:
+def place_parameters(intent: OrderIntent, *, hedged: bool) -> str:
     """What places a conditional order, percent-encoded, still unsigned."""
     order = intent.order
-    reduces = "&reduceOnly=true" if order.reduce_only else ""
+    position = words.position_of(order, hedged=hedged)
     return (
         f"algoType=CONDITIONAL&symbol={quote(order.symbol, safe='')}&side={order.side}"
         f"&type={order.order_type}&quantity={plain(order.quantity)}"
-        f"&triggerPrice={plain(order.trigger_price or ZERO)}{reduces}"
+        f"&triggerPrice={plain(order.trigger_price or ZERO)}{position}"
         f"&clientAlgoId={intent.client_order_id}"
     )
 

@@ -6,7 +6,7 @@ a pause and orders in doubt: they never ask for more than is confirmed and not y
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from onefill.core.admission import refusal_of_entry, valid_until
@@ -146,6 +146,8 @@ def _order(logged: LoggedSignal, situation: Situation, rules: Rules, trade: _Tra
         valid_until=until,
         limit_price=trade.limit_price,
     )
+    if trade.reduces:
+        intent = replace(intent, order=replace(intent.order, reduce_only=True))
     return Decision(
         status=SignalStatus.DECIDED,
         numbers=figures(held=_net(situation), quantity=trade.quantity, side=trade.side.value),
