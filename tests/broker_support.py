@@ -135,7 +135,8 @@ class PaperVenue:
         self.call("DELETE", "/faults")
         self.call("POST", "/clock", {"offset_ms": 0})
         self.call("POST", "/price", {"symbol": "SIM001", "price": "100"})
-        self.call("POST", "/settings", {"lean": False, "fill_at_most": None, "spread": "0"})
+        plain = {"lean": False, "fill_at_most": None, "spread": "0", "funds": None}
+        self.call("POST", "/settings", plain)
 
     def close(self) -> None:
         self._process.terminate()

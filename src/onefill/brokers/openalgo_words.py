@@ -140,6 +140,23 @@ def lot_size_in(data: object) -> Decimal | None:
     return stated if stated is not None and stated > 0 else None
 
 
+def margin_position(fields: Mapping[str, str]) -> dict[str, object]:
+    """An order as the margin service wants it, from the fields that place it."""
+    names = ("symbol", "exchange", "action", "product", "pricetype", "quantity", "price")
+    return {"positions": [{name: fields[name] for name in names}]}
+
+
+def margin_in(data: object) -> Decimal | None:
+    """The margin that an order needs; None where it is not told."""
+    stated = decimal_of(data.get("total_margin_required")) if isinstance(data, dict) else None
+    return stated if stated is not None and stated > 0 else None
+
+
+def cash_in(data: object) -> Decimal | None:
+    """What of the account's funds is free; None where it is not told."""
+    return decimal_of(data.get("availablecash")) if isinstance(data, dict) else None
+
+
 def symbols_in(data: object) -> set[tuple[str, str]]:
     """Symbol and exchange of whatever a list of orders, trades or positions names."""
     rows = data.get("orders", [data]) if isinstance(data, dict) else data

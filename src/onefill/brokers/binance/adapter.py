@@ -20,6 +20,7 @@ from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import words
 from onefill.brokers.binance.capabilities import capabilities_of
 from onefill.brokers.binance.looking import Looker, moment
+from onefill.brokers.binance.prechecks import Prechecks
 from onefill.brokers.binance.quotes import read_quotes
 from onefill.brokers.binance.rules import (
     SymbolRules,
@@ -95,6 +96,7 @@ class BinanceBroker:
         self._looker = Looker(
             self._wire, self._shelves, known, lambda: self._capabilities, account.margin_ms
         )
+        self._prechecks = Prechecks(self._wire, clock)
         self._stream = UserStream(self._wire, account, clock)
         self._rules: Mapping[str, SymbolRules] = {}
         self._ruled_ms = float("-inf")
@@ -208,13 +210,16 @@ class BinanceBroker:
 
     async def _address(self, intent: OrderIntent) -> _Address:
         shelf, order = self._shelves.of(intent), intent.order
+        refusal = None
+        if intent.verb is not Verb.CANCEL:
+            rules = self._rules.get(order.symbol)
+            refusal = complaint(order, self._rules)
+            refusal = refusal or await self._prechecks.complaint(intent, rules)
         if intent.verb is Verb.PLACE:
-            parameters = shelf.place_parameters(intent)
-            return _Address(shelf.path, parameters, complaint(order, self._rules))
+            return _Address(shelf.path, shelf.place_parameters(intent), refusal)
         symbol = f"symbol={quote(order.symbol, safe='')}"
         key = shelf.key_of(intent.target_order_id, intent.target)
         if intent.verb is Verb.MODIFY:
-            refusal = complaint(order, self._rules)
             if order.order_type.is_conditional:
                 refusal = _UNCHANGEABLE
             return _Address(shelf.path, f"{symbol}&{key}{words.new_values(order)}", refusal)

@@ -35,6 +35,7 @@ WEIGHTS = {
     "/fapi/v3/balance": 5,
     "/fapi/v1/ticker/bookTicker": 5,
     "/fapi/v1/ticker/price": 2,
+    "/fapi/v1/symbolConfig": 5,
 }
 """What a question weighs that does not weigh 1."""
 
