@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from onefill.core.handover import Request, Step
+from onefill.core.handover import ENDS, Request, Step
 from onefill.core.ids import Epoch
 from onefill.ports.lease import Holder
 
@@ -20,6 +21,12 @@ class StepTaken:
     at: datetime
     by: str
     detail: str | None = None
+
+
+def in_order(steps: Sequence[StepTaken]) -> tuple[StepTaken, ...]:
+    """As they were recorded, the end last: the holder records its steps beside the way, so that
+    they may come later than what they made possible."""
+    return tuple(sorted(steps, key=lambda taken: taken.step in ENDS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
