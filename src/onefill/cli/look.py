@@ -174,7 +174,7 @@ def status(
     client = options.client(url)
     found = {
         "status": client.get("/api/status"),
-        "instances": client.get("/coordinator/instances")["instances"],
+        "instances": _instances(client),
         "portfolio": _portfolio(client, portfolio),
     }
     if as_json:
@@ -200,6 +200,12 @@ def _show(title: str, columns: Sequence[Column], page: Any, as_json: bool) -> No
     output.console().print(output.table(title, columns, rows))
     if isinstance(page, dict) and page.get("next_cursor"):
         output.console().print("[dim]There are more; raise --limit.[/]")
+
+
+def _instances(client: Client) -> list[Row]:
+    """All of them, or none while the store that knows them is away: the rest is shown even so."""
+    answer = client.ask("GET", "/coordinator/instances")
+    return list(answer.body["instances"]) if answer.is_good else []
 
 
 def _portfolio(client: Client, portfolio: str | None) -> Any:
@@ -232,6 +238,8 @@ def _worries(who: dict[str, Any]) -> Iterator[str]:
         since, found = who["loss"]["noticed_at"], escaped(who["loss"]["found"])
         yield f"[bold red]SAFE since {since}: {found}.[/]"
         yield "Nothing is sent; see `onefill reconcile --last`, or `onefill end-safe`."
+    if who.get("redis_connected") is False:
+        yield "[bold red]Redis Disconnected[/]"
     if who.get("spooled"):
         yield f"[bold red]{who['spooled']} signals wait in the spool for the database.[/]"
     for name in ("in_doubt", "quarantined"):
