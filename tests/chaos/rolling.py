@@ -1,4 +1,4 @@
-"""A position that is to roll at once, whoever leads next; and the ids of the orders that roll it."""
+"""A position that rolls at once, whoever leads next; and the ids of the orders that roll it."""
 
 from __future__ import annotations
 

@@ -20,10 +20,12 @@ from onefill.brokers.accounts import OpenAlgoAccount
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
 from onefill.brokers.meter import Meter, Rates
+from onefill.brokers.openalgo_listing import read_series
 from onefill.brokers.outcome import Verdict, excerpt
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
+from onefill.core.instrument import Instrument, Series
 from onefill.core.intent import OrderIntent, OrderRequest, OrderType, Verb
 from onefill.core.money import ZERO, plain
 from onefill.core.quote import Listing, Quote
@@ -243,6 +245,10 @@ class OpenAlgoBroker:
         """The market by symbol, asked one by one. Raises BrokerUnavailable."""
         found = {each.symbol: await self._quote_of(each) for each in dict.fromkeys(listings)}
         return {symbol: quote for symbol, quote in found.items() if quote is not None}
+
+    async def series(self, instrument: Instrument) -> Sequence[Series]:
+        """What its broker's master list has of it. Raises BrokerUnavailable."""
+        return await read_series(self._post, instrument, self._units, self._unreadable)
 
     async def _quote_of(self, listing: Listing) -> Quote | None:
         at = self._clock.wall()

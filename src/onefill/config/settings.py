@@ -117,6 +117,11 @@ class JobSettings(Section):
         gt=0,
         description="Looking for positions whose contract ends soon, in market hours.",
     )
+    listings_every_s: Number = Field(
+        default=Decimal(86_400),
+        gt=0,
+        description="Asking brokers which contracts they list, with their expiries and lots.",
+    )
     sweep_every_s: Number = Field(
         default=Decimal(60), gt=0, description="Looking for work that was left lying."
     )

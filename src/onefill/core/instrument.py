@@ -40,6 +40,14 @@ class ChaseLimits:
     steps_max: int = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One contract as a broker lists it. units: in one lot; None where the list does not say."""
+
+    expiry: date
+    units: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
     """One tradable thing of the portfolio engine.

@@ -166,16 +166,19 @@ class Control:
     def _set(self, request: Request) -> Reply:
         """Change settings of the running venue; a restart brings back what it was started with."""
         wish = request.json() or {}
-        unknown = sorted(set(wish) - {"lean", "spread", "volatility", "fill_at_most"})
+        unknown = sorted(set(wish) - {"lean", "spread", "volatility", "fill_at_most", "listed"})
         if unknown:
             return _wrong(f"unknown setting {unknown[0]}")
-        numbers = {name: decimal_of(value) for name, value in wish.items() if name != "lean"}
+        words = ("lean", "listed")
+        numbers = {name: decimal_of(value) for name, value in wish.items() if name not in words}
         if wish.get("fill_at_most", 1) is None:
             numbers["fill_at_most"] = ZERO
         if any(number is None or number < 0 for number in numbers.values()):
             return _wrong("settings are numbers, not negative")
         if numbers.get("volatility") == 0:
             return _wrong("volatility is above 0")
+        if "listed" in wish and (complaint := self._openalgo.listing.set(wish["listed"])):
+            return _wrong(complaint)
         self._apply(wish, {name: number for name, number in numbers.items() if number is not None})
         return answer({"status": "ok"})
 

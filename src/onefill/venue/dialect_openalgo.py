@@ -13,6 +13,7 @@ from onefill.venue.dialect import CANCEL, MARKET, MODIFY, PLACE, QUERY, Route, R
 from onefill.venue.engine import Change, Circumstances, Engine
 from onefill.venue.faults import FaultKind
 from onefill.venue.instruments import OPENALGO, Instrument, instrument_of, listed
+from onefill.venue.openalgo_listing import Listing
 from onefill.venue.orders import Execution, Kind, Order, Refusal, Side, Status, Ticket
 from onefill.venue.wire import Reply, Request, answer, decimal_of, exact, integer_of
 
@@ -53,6 +54,7 @@ class OpenAlgoDialect:
         self._engine = engine
         self._book = engine.book
         self.is_lean = is_lean
+        self.listing = Listing()
         self.routes: Routes = self._routes()
 
     def facts(self, request: Request) -> dict[str, str]:
@@ -87,6 +89,8 @@ class OpenAlgoDialect:
             "positionbook": route(QUERY, self._position_book),
             "funds": route(MARKET, self._funds),
             "quotes": route(MARKET, self._quotes),
+            "expiry": route(MARKET, self.listing.expiry),
+            "symbol": route(MARKET, self.listing.symbol),
             "ping": route(MARKET, _pong),
             "placeorder": Route(PLACE, self._place),
         }

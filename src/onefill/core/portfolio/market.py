@@ -53,7 +53,7 @@ def question_of(signal: Signal, situation: Situation, rules: Rules) -> Question 
         return _question(held.legs, held.strike) if held is not None else None
     today = situation.now.astimezone(ZoneInfo(instrument.zone)).date()
     holidays = rules.holidays.get(instrument.exchange, frozenset())
-    contract = choose_contract(instrument, today, signal.price, holidays)
+    contract = choose_contract(instrument, today, signal.price, holidays, situation.series)
     return _question(new_legs(instrument, contract, 1, rules), contract.strike)
 
 

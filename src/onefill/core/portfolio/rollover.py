@@ -171,7 +171,8 @@ def _successor(
 ) -> Position:
     """The same position in the next contract; its prices still those of the old one."""
     holidays = rules.holidays.get(instrument.exchange, frozenset())
-    contract = choose_contract(instrument, _today(situation, instrument), price, holidays)
+    today = _today(situation, instrument)
+    contract = choose_contract(instrument, today, price, holidays, situation.series)
     return replace(
         old,
         id=position_id(old.id, old.slot),
