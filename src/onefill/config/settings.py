@@ -20,6 +20,7 @@ from onefill.config.brokers import BrokerSettings, BrokersSettings
 from onefill.config.control import LeaseSettings, SpoolSettings, TakeoverSettings
 from onefill.config.instruments import (
     CapsSettings,
+    CostSettings,
     InstrumentSettings,
     MaxAgeSettings,
     QuoteSettings,
@@ -300,6 +301,7 @@ class Settings(Section):
     jobs: JobSettings = JobSettings()
     caps: CapsSettings = CapsSettings()
     switches: SwitchSettings = SwitchSettings()
+    direct_costs: CostSettings = CostSettings()
     quotes: QuoteSettings = QuoteSettings()
     max_age_by_type_s: MaxAgeSettings = MaxAgeSettings()
     strategies: Mapping[str, StrategySettings] = Field(

@@ -105,6 +105,7 @@ class Situation:
     that is known; market_asked: whether the broker was asked for it. heard_at: the time of the
     signal under decision. quotes: the market of orders that follow their price, where known.
     listed: the contracts of the lane's instrument that its broker lists, where that is known.
+    leg_prices: by symbol, the prices that market_price is made of.
     """
 
     now: datetime
@@ -122,6 +123,7 @@ class Situation:
     heard_at: datetime | None = None
     quotes: Mapping[ClientOrderId, Quote] = field(default_factory=dict)
     listed: tuple[Series, ...] = ()
+    leg_prices: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def series(self) -> tuple[Series, ...]:
