@@ -21,11 +21,13 @@ from onefill.brokers.accounts import OpenAlgoAccount
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
 from onefill.brokers.meter import Meter, Rates
+from onefill.brokers.openalgo_listing import read_series
 from onefill.brokers.openalgo_units import UnitConverter
 from onefill.brokers.outcome import Verdict, excerpt, legible
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
+from onefill.core.instrument import Instrument, Series
 from onefill.core.intent import OrderIntent, OrderRequest, OrderType, Verb
 from onefill.core.money import ZERO, plain
 from onefill.core.quote import Listing, Quote
@@ -271,6 +273,12 @@ class OpenAlgoBroker:
         """The market by symbol, asked one by one. Raises BrokerUnavailable."""
         found = {each.symbol: await self._quote_of(each) for each in dict.fromkeys(listings)}
         return {symbol: quote for symbol, quote in found.items() if quote is not None}
+
+    @legible
+    async def series(self, instrument: Instrument) -> Sequence[Series]:
+        """What its broker's master list has of it. Raises BrokerUnavailable."""
+        now_ms = self._clock.boottime_ms()
+        return await read_series(self._post, instrument, self._units, self._unreadable, now_ms)
 
     async def _quote_of(self, listing: Listing) -> Quote | None:
         at = self._clock.wall()

@@ -23,6 +23,7 @@ from onefill.postgres.books import (
 )
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row, Transaction
+from onefill.postgres.listings import SERIES_OF_LANE, series_of
 from onefill.postgres.losses import doubt_old, is_old
 from onefill.postgres.marks import marks_of, text_of
 from onefill.postgres.rows import INTENT, INTENT_READ, intent_of
@@ -30,6 +31,7 @@ from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 
 _LOCK_LANES = f"""
 SELECT lane, portfolio, blocked, last_decided, marks, clock_timestamp() AS now,
+       {SERIES_OF_LANE} AS series,
        {is_on(TRADING_PAUSED)} AS paused, {is_on(EXITS_PAUSED)} AS exits_paused,
        EXISTS (SELECT FROM authority_losses) AS was_lost,
        (SELECT min(noticed_at) FROM authority_losses WHERE ended_at IS NULL) AS safe_since
@@ -188,6 +190,7 @@ def _situation(
         exits_paused=row["exits_paused"],
         last_decided=row["last_decided"],
         marks=marks_of(row["marks"]),
+        listed=series_of(row["series"]),
     )
 
 

@@ -177,6 +177,7 @@ def _order_row(texts: Texts) -> OrderRow:
         attempt=intent.attempt,
         filled_quantity=filled,
         average_price=intent.filled_value / filled if filled else None,
+        decided_price=intent.decided_price,
         reason=intent.reason,
         created_at=moment_of(texts["made"]),
         updated_at=moment_of(texts["changed"]),
