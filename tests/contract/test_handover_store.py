@@ -63,3 +63,5 @@ async def test_a_step_that_is_recorded_late_does_not_look_like_the_end(
     told = [taken.step for taken in seen.steps]
     assert told == [Step.REQUESTED, Step.READY, Step.DRAINED, Step.TRANSFERRED, Step.ACTIVE]
     assert seen.has_ended
+    times = [taken.at for taken in seen.steps]
+    assert times == sorted(times)

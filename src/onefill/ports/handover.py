@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -24,9 +24,17 @@ class StepTaken:
 
 
 def in_order(steps: Sequence[StepTaken]) -> tuple[StepTaken, ...]:
-    """As they were recorded, the end last: the holder records its steps beside the way, so that
-    they may come later than what they made possible."""
-    return tuple(sorted(steps, key=lambda taken: taken.step in ENDS))
+    """As they were recorded, the end last.
+
+    The holder records its steps beside the way, so that one may be recorded after the end that it
+    made possible; it was taken before it.
+    """
+    ends = [taken for taken in steps if taken.step in ENDS]
+    latest = ends[-1].at if ends else None
+    on_the_way = [taken for taken in steps if taken.step not in ENDS]
+    if latest is not None:
+        on_the_way = [replace(taken, at=min(taken.at, latest)) for taken in on_the_way]
+    return (*on_the_way, *ends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
