@@ -1,7 +1,7 @@
 """Emptying old payloads: in small batches, from where the last run ended. Source: SIG-17.
 
 A batch looks at so many rows by their number, emptied or not, so that it takes as long whether the
-log is short or holds millions. What had not ended when its turn came is remembered, and asked again.
+log is short or holds millions. What had not ended in its turn is remembered, and asked again.
 """
 
 from __future__ import annotations
