@@ -34,6 +34,7 @@ class SignalRow:
     ended_at: datetime | None
     duplicates: int
     last_duplicate_at: datetime | None
+    last_duplicate_layer: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position
 from onefill.core.signal import ENTRIES, Engine
-from onefill.keeping.planning import Plan, Policy, plan_lane
+from onefill.keeping.planning import Plan, Policy, RollsOver, plan_lane
 from onefill.postgres.books import (
     Teller,
     accounts,
@@ -108,11 +108,15 @@ class ClaimedMeanwhile(StoreUnavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What a group of decisions needs beside its rules. live: `broker/account` of real money."""
+    """What a group of decisions needs beside its rules. live: `broker/account` of real money.
+
+    serializable: whether its transaction is; only then steps of rollovers are written.
+    """
 
     teller: Teller
     live: Sequence[str]
     signals_a_lane: int
+    serializable: bool = False
 
 
 async def decide_group(
@@ -120,7 +124,7 @@ async def decide_group(
 ) -> tuple[Plan, set[Lane]]:
     """Lock, read, decide and write; the plan as written, and the lanes that were idle.
 
-    Raises ClaimedMeanwhile, RowsRefused when the database refuses what the rules decided.
+    Raises ClaimedMeanwhile, RollsOver, and RowsRefused when the database refuses what was decided.
     """
     locked = {row["lane"]: row for row in await transaction.fetch(_LOCK_LANES, sorted(lanes))}
     if not locked:
@@ -132,6 +136,9 @@ async def decide_group(
     if one["safe_since"] is not None:
         policy = replace(policy, exits=lambda situation: None)
     plan = await _plan(transaction, locked, signals, policy, desk)
+    rolls = RollsOver(plan.position_changes)
+    if rolls.lanes and not desk.serializable:
+        raise rolls
     await _write(transaction, plan, desk)
     if one["was_lost"]:
         plan.put_in_doubt(await doubt_old(transaction, list(plan.intents)))

@@ -95,6 +95,7 @@ def signal_row(number: int, entry: Texts, state: Texts) -> SignalRow:
         ended_at=_moment(state.get("ended_at")),
         duplicates=int(state.get("duplicates", "0")),
         last_duplicate_at=_moment(state.get("last_duplicate_at")),
+        last_duplicate_layer=state.get("last_duplicate_layer"),
     )
 
 

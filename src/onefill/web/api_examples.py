@@ -57,6 +57,7 @@ SIGNAL = SignalRow(
     ended_at=_LATER,
     duplicates=0,
     last_duplicate_at=None,
+    last_duplicate_layer=None,
 )
 SIGNALS: Page[SignalRow] = Page(items=(SIGNAL,), next_cursor="4211")
 

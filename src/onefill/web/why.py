@@ -19,6 +19,12 @@ _LIMITS = {
     "risk_budget": "half of the base's excess profit",
     "signal": "nothing: the signal's own lots are taken",
 }
+_LAYERS = {
+    "in_flight": " while its first copy was being written",
+    "memory": " by the instance that had logged it just before",
+    "redis": " by another instance's word in Redis, and then in the log",
+    "constraint": " by the log itself: its fingerprint was there",
+}
 _ENDS = {
     SignalStatus.EXECUTED: "It was executed.",
     SignalStatus.IGNORED: "It was ignored.",
@@ -87,7 +93,8 @@ def _arrival(story: SignalStory) -> Iterator[str]:
         yield "It was new: no earlier signal had its fingerprint, and none came again."
         return
     last = f"{signal.last_duplicate_at:%H:%M:%S}" if signal.last_duplicate_at else "?"
-    yield f"It came {signal.duplicates} more times, the last at {last}, and was recognised."
+    layer = _LAYERS.get(signal.last_duplicate_layer or "", "")
+    yield f"It came {signal.duplicates} more times, the last at {last}, and was recognised{layer}."
 
 
 def _step(step: Step, received_at: datetime) -> Iterator[str]:
