@@ -28,11 +28,13 @@ from onefill.brokers.openalgo_checks import (
     must_be_held,
     nothing_to_reduce,
 )
-from onefill.brokers.openalgo_units import UnitConverter
+from onefill.brokers.openalgo_listing import read_series
+from onefill.brokers.openalgo_units import REMEDY, UnitConverter
 from onefill.brokers.outcome import Verdict, excerpt, legible
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
+from onefill.core.instrument import Instrument, Series
 from onefill.core.intent import Denial, OrderIntent, OrderRequest, Verb
 from onefill.core.money import ZERO, plain
 from onefill.core.quote import Listing, Quote
@@ -62,10 +64,6 @@ _SERVICES = {
 }
 _HEADERS = {"Content-Type": "application/json"}
 _ASK_MARGIN_AGAIN_MS = 600_000
-_UNITS_REMEDY = (
-    "Nothing is ordered there. Look at what the OpenAlgo server counts, units or contracts, and at "
-    "units_per_lot of the instrument; set brokers.openalgo.mcx_quantity only if it does not tell."
-)
 _ASKER = "onefill"
 """`strategy` where a question needs one, though it is about no order."""
 
@@ -315,6 +313,12 @@ class OpenAlgoBroker:
         found = {each.symbol: await self._quote_of(each) for each in dict.fromkeys(listings)}
         return {symbol: quote for symbol, quote in found.items() if quote is not None}
 
+    @legible
+    async def series(self, instrument: Instrument) -> Sequence[Series]:
+        """What its broker's master list has of it. Raises BrokerUnavailable."""
+        now_ms = self._clock.boottime_ms()
+        return await read_series(self._post, instrument, self._units, self._unreadable, now_ms)
+
     async def _quote_of(self, listing: Listing) -> Quote | None:
         at = self._clock.wall()
         reply = await self._post("quotes", symbol=listing.symbol, exchange=listing.exchange)
@@ -375,7 +379,7 @@ class OpenAlgoBroker:
             complaint = self._units.complaint(symbol, exchange)
             if complaint is not None:
                 log.critical("openalgo.units_not_told", account=self.account, why=complaint)
-                raise BrokerUnavailable(complaint, remedy=_UNITS_REMEDY, account=self.account)
+                raise BrokerUnavailable(complaint, remedy=REMEDY, account=self.account)
 
     # The wire
 

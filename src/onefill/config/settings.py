@@ -20,6 +20,7 @@ from onefill.config.brokers import BrokerSettings, BrokersSettings
 from onefill.config.control import LeaseSettings, SpoolSettings, TakeoverSettings
 from onefill.config.instruments import (
     CapsSettings,
+    CostSettings,
     InstrumentSettings,
     MaxAgeSettings,
     QuoteSettings,
@@ -116,6 +117,11 @@ class JobSettings(Section):
         default=Decimal(3_600),
         gt=0,
         description="Looking for positions whose contract ends soon, in market hours.",
+    )
+    listings_every_s: Number = Field(
+        default=Decimal(86_400),
+        gt=0,
+        description="Asking brokers which contracts they list, with their expiries and lots.",
     )
     sweep_every_s: Number = Field(
         default=Decimal(60), gt=0, description="Looking for work that was left lying."
@@ -295,6 +301,7 @@ class Settings(Section):
     jobs: JobSettings = JobSettings()
     caps: CapsSettings = CapsSettings()
     switches: SwitchSettings = SwitchSettings()
+    direct_costs: CostSettings = CostSettings()
     quotes: QuoteSettings = QuoteSettings()
     max_age_by_type_s: MaxAgeSettings = MaxAgeSettings()
     strategies: Mapping[str, StrategySettings] = Field(

@@ -174,6 +174,7 @@ def issue_rest(target: OrderIntent, cancel: OrderIntent) -> OrderIntent:
         position_id=target.position_id,
         after=cancel.client_order_id,
         chase=Chase(round=chase.round + 1),
+        decided_price=target.decided_price,
     )
 
 

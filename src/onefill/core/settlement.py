@@ -157,7 +157,9 @@ def _book(books: _Books, heard: Heard) -> None:
     position = books.positions.get(intent.position_id)
     invariant(position is not None, "the books hold the positions of fills", id=intent.position_id)
     assert position is not None
-    after = position.fill(intent.leg, intent.order.side, fill.quantity, fill.value)
+    after = position.fill(
+        intent.leg, intent.order.side, fill.quantity, fill.value, is_first=fill.is_first
+    )
     books.positions[position.id] = after_fill(after, intent, books.now)
 
 

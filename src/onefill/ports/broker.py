@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from onefill.core.instrument import Instrument, Series
 from onefill.core.intent import OrderIntent, OrderRequest, OrderType
 from onefill.core.quote import Listing, Quote
 from onefill.core.rates import RateWindow
@@ -154,6 +155,13 @@ class Broker(Protocol):
 
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
         """The market by symbol; what has no quote is left out. Raises BrokerUnavailable."""
+        ...
+
+    async def series(self, instrument: Instrument) -> Sequence[Series]:
+        """The contracts that it lists of an instrument; empty where it has no list of them.
+
+        Raises BrokerUnavailable (PF-23).
+        """
         ...
 
     async def close(self) -> None:

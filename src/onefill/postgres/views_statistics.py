@@ -17,7 +17,10 @@ _TRADES = """
 SELECT p.instrument, p.status = 'closed' AS is_closed,
        (p.entry_price - p.initial_stop) * p.lots * p.point_value AS risk,
        min(f.booked_at) AS first_at, max(f.booked_at) AS last_at,
-       sum(CASE f.side WHEN 'SELL' THEN f.value ELSE -f.value END * l.multiplier) AS profit
+       sum(CASE f.side WHEN 'SELL' THEN f.value ELSE -f.value END * l.multiplier) AS gross,
+       sum(f.value * l.multiplier * 0.01
+           * CASE f.side WHEN 'SELL' THEN l.sell_cost_percent ELSE l.buy_cost_percent END
+           + CASE WHEN f.cumulative_quantity = f.quantity THEN l.cost_per_order ELSE 0 END) AS costs
 FROM portfolio_positions p
 JOIN fills f ON f.position_id = p.position_id
 JOIN order_intents i ON i.client_order_id = f.client_order_id
@@ -62,11 +65,12 @@ async def _read(connection: Any, portfolio: str) -> tuple[list[Trade], list[Move
 
 
 def _trade(row: Any) -> Trade:
-    closed = row["is_closed"]
+    closed, costs = row["is_closed"], row["costs"]
     return Trade(
         instrument=row["instrument"],
         opened_at=row["first_at"],
         closed_at=row["last_at"] if closed else None,
-        profit=row["profit"] if closed else ZERO,
+        profit=row["gross"] - costs if closed else ZERO,
         risk=row["risk"],
+        costs=costs if closed else ZERO,
     )

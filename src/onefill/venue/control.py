@@ -167,7 +167,7 @@ class Control:
         """Change settings of the running venue; a restart brings back what it was started with."""
         wish = request.json() or {}
         numeric = {"spread", "volatility", "fill_at_most", "funds"}
-        unknown = sorted(set(wish) - numeric - {"lean", "mcx_contracts"})
+        unknown = sorted(set(wish) - numeric - {"lean", "mcx_contracts", "listed"})
         if unknown:
             return _wrong(f"unknown setting {unknown[0]}")
         numbers = {name: decimal_of(wish[name]) for name in numeric & set(wish)}
@@ -178,6 +178,8 @@ class Control:
             return _wrong("settings are numbers, not negative")
         if numbers.get("volatility") == 0:
             return _wrong("volatility is above 0")
+        if "listed" in wish and (complaint := self._openalgo.listing.set(wish["listed"])):
+            return _wrong(complaint)
         self._apply(wish, {name: number for name, number in numbers.items() if number is not None})
         return answer({"status": "ok"})
 

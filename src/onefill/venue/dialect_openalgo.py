@@ -13,6 +13,7 @@ from onefill.venue.faults import FaultKind
 from onefill.venue.instruments import OPENALGO, Instrument, instrument_of, listed
 from onefill.venue.openalgo_answers import stamp, trade_row
 from onefill.venue.openalgo_checks import Body, complaint_of, misfit_of
+from onefill.venue.openalgo_listing import Listing
 from onefill.venue.openalgo_margin import bound_by
 from onefill.venue.orders import Kind, Order, Refusal, Side, Status, Ticket
 from onefill.venue.wire import Reply, Request, answer, decimal_of, exact, integer_of
@@ -54,6 +55,7 @@ class OpenAlgoDialect:
         self._engine = engine
         self._book = engine.book
         self.is_lean = is_lean
+        self.listing = Listing()
         self.routes: Routes = self._routes()
 
     def facts(self, request: Request) -> dict[str, str]:
@@ -88,6 +90,7 @@ class OpenAlgoDialect:
             "positionbook": route(QUERY, self._position_book),
             "funds": route(MARKET, self._funds),
             "quotes": route(MARKET, self._quotes),
+            "expiry": route(MARKET, self.listing.expiry),
             "symbol": route(MARKET, self._symbol),
             "margin": route(MARKET, self._margin),
             "ping": route(MARKET, _pong),
@@ -320,14 +323,15 @@ class OpenAlgoDialect:
         """A contract as the server's master list has it; its lot is in what quantities count."""
         instrument = listed(OPENALGO, str(body.get("symbol")))
         if instrument is None or instrument.exchange != body.get("exchange"):
-            return _error("Symbol not found", 404)
+            return self.listing.symbol(_, body)
         unit = self._unit(instrument)
+        lot = self.listing.lots.get(instrument.source, instrument.steps[0])
         return _success(
             {
                 **{"symbol": instrument.symbol, "brsymbol": instrument.symbol},
                 **{"exchange": instrument.exchange, "brexchange": instrument.exchange},
                 "name": instrument.source,
-                "lotsize": exact(instrument.steps[0] / unit),
+                "lotsize": exact(lot / unit),
                 "tick_size": exact(instrument.tick),
                 "freeze_qty": exact(instrument.most / unit),
             }

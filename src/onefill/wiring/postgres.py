@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from onefill.postgres.heartbeat import PostgresInstances
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
+from onefill.postgres.listings import PostgresListings
 from onefill.postgres.messages import PostgresMessages
 from onefill.postgres.migrate import migrate
 from onefill.postgres.rates import PostgresRates
@@ -82,7 +84,7 @@ def build_postgres_stores(
     def held(greeting: str = "") -> Held:
         return Held(connecting, around, greeting)
 
-    pool = LatePool(connecting)
+    pool, jobs = LatePool(connecting), _jobs(held, me, settings, rules)
     vigil = PostgresVigil(connecting, clock)
     trading = PostgresTradingStore(connecting, around, _terms(settings, zones, live))
     messages = PostgresMessages(connecting, held(), clock)
@@ -94,12 +96,8 @@ def build_postgres_stores(
         "handovers": PostgresHandovers(held()),
         "rates": PostgresRates(held()),
         "losses": authority,
+        "listings": PostgresListings(held()),
     }
-    jobs = JobStores(
-        PostgresJobs(held(), me.instance, _retention(settings)),
-        PostgresRollovers(held(), partial(must_roll_at, rules=rules)),
-        PostgresWatch(held(), me.instance),
-    )
 
     async def prepare() -> None:
         await migrate(url)
@@ -120,6 +118,14 @@ def build_postgres_stores(
         carriers=(messages,),
         loops=(vigil.run, messages.run),
         closing=[*parts.values(), trading, *jobs.all, messages, pool, history],
+    )
+
+
+def _jobs(held: Callable[[], Held], me: Holder, settings: Settings, rules: Rules) -> JobStores:
+    return JobStores(
+        PostgresJobs(held(), me.instance, _retention(settings)),
+        PostgresRollovers(held(), partial(must_roll_at, rules=rules)),
+        PostgresWatch(held(), me.instance),
     )
 
 

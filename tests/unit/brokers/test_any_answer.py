@@ -23,6 +23,7 @@ from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
 from onefill.brokers.http import HttpLimits
 from onefill.brokers.outcome import legible
 from onefill.brokers.registry import Account, build_brokers
+from onefill.core.defaults import BANK_NIFTY
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.quote import Listing
 from onefill.core.report import Absent, Found, NoAnswer
@@ -237,6 +238,7 @@ def test_books_positions_and_quotes_are_read_or_said_to_be_unreadable(
             broker.open_orders(),
             broker.history({order.symbol}),
             broker.quotes(listings),
+            broker.series(BANK_NIFTY),
         ]
         return await asyncio.gather(*questions, return_exceptions=True)
 

@@ -41,6 +41,7 @@ from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
+from onefill.core.instrument import Instrument, Series
 from onefill.core.intent import OrderIntent, OrderRequest, Verb
 from onefill.core.money import ZERO
 from onefill.core.quote import Listing, Quote
@@ -322,6 +323,10 @@ class BinanceBroker:
     async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
         """The latest orders of these symbols. Raises BrokerUnavailable."""
         return await self._shelves.history(symbols)
+
+    async def series(self, instrument: Instrument) -> Sequence[Series]:
+        """None: what is traded here never ends."""
+        return ()
 
     @legible
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:

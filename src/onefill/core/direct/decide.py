@@ -169,6 +169,7 @@ def _new_position(
         exchange=exchange,
         side=trade.side,
         quantity=trade.quantity,
+        tariff=rules.direct_costs,
     )
     return Position(
         id=position_id(logged.source, NET_SLOT),
