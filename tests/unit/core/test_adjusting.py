@@ -205,6 +205,22 @@ def test_an_exit_that_waits_to_be_sent_never_sells_what_is_not_there_any_more() 
     assert a_part.positions[0].status is PositionStatus.CLOSING  # a new exit is issued for the rest
 
 
+@pytest.mark.req("ORD-9", "ORD-15")
+def test_slices_of_an_exit_together_never_sell_more_than_is_left() -> None:
+    mine = position(1, leg(200), status=PositionStatus.CLOSING, exits=1)
+    slices = [
+        replace(
+            order(mine, mine.legs[0], CLOSE, quantity=d(100), reduce_only=True),
+            client_order_id=ClientOrderId(f"slice{n}"),
+            n=n,
+        )
+        for n in (1, 2)
+    ]
+    after = corrected(adjust(wanted(gold(200, 100)), [mine], slices), [mine], slices)
+    states = [i.state for i in after.intents if i.action == CLOSE]
+    assert states == [S.EXPIRED]
+
+
 @pytest.mark.req("ORD-9", "PF-11")
 def test_a_stop_that_waits_for_what_was_closed_by_hand_keeps_the_position_until_it_is_gone() -> (
     None
