@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import urllib.error
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from broker_desk import FINDS_BY_ID, Desk, desk, everywhere, resting
-from broker_support import in_doubt, paper_venues
+from broker_support import in_doubt, paper_venues, signed
 from contract.broker_answers import BINANCE, REFUSED, RETRY
 from onefill.core.intent import Denial, OrderIntent, Side
 from onefill.core.issue import issue_cancel, issue_modify
@@ -143,6 +145,26 @@ async def test_what_may_only_reduce_never_opens_and_is_the_venues_work_where_tha
     is_native = desk.broker.capabilities.native_reduce_only
     assert (outcome.code == "-2022") is is_native
     assert desk.venue.executions(sell) == 0
+
+
+@everywhere
+async def test_one_order_may_wait_to_close_a_whole_side_exactly_where_that_is_declared(
+    desk: Desk,
+) -> None:
+    is_declared = desk.broker.capabilities.native_close_position
+    assert is_declared is (desk.broker.name == "binance")
+    if not is_declared:  # OpenAlgo has no such word; what it does not know, it refuses or drops
+        return
+    wish = {"algoType": "CONDITIONAL", "type": "STOP_MARKET", "side": "SELL", "symbol": "SIM097"}
+    closing = {**wish, "closePosition": "true", "triggerPrice": 90}
+    await desk.place(desk.intent(symbol="SIM097", quantity=Decimal(7)))
+    signed(desk.venue, "POST", "/fapi/v1/algoOrder", **closing)
+    with pytest.raises(urllib.error.HTTPError) as second:
+        signed(desk.venue, "POST", "/fapi/v1/algoOrder", **closing)
+    assert json.load(second.value)["code"] == -4130
+    desk.venue.call("POST", "/price", {"symbol": "SIM097", "price": "89"})
+    desk.venue.call("POST", "/price", {"symbol": "SIM097", "price": "100"})
+    assert "SIM097" not in await desk.broker.positions()
 
 
 @everywhere

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import json
 import urllib.error
 from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
-from broker_support import PaperVenue, intent_for, paper_venues
+from broker_support import PaperVenue, intent_for, paper_venues, signed
 from onefill.brokers.accounts import BinanceAccount, SymbolTerms
 from onefill.brokers.binance import BinanceBroker
 from onefill.core.errors import BrokerUnavailable
@@ -40,14 +38,6 @@ async def started(venue: PaperVenue, **symbols: SymbolTerms) -> AsyncIterator[Bi
         yield broker
     finally:
         await broker.close()
-
-
-def signed(venue: PaperVenue, method: str, path: str, **params: object) -> Any:
-    """What the venue answers to a customer of its own making."""
-    now = venue.call("GET", "/fapi/v1/time")["serverTime"]
-    query = urlencode({**params, "timestamp": now})
-    signature = hmac.digest(b"paper", query.encode(), "sha256").hex()
-    return venue.call(method, f"{path}?{query}&signature={signature}")
 
 
 def terms_of(venue: PaperVenue, symbol: str) -> tuple[str, str]:
