@@ -10,6 +10,7 @@ from onefill.ports.views import Actor
 from onefill.redis.authority import RedisAuthority as Authority
 from onefill.redis.connection import RedisConnection
 from onefill.redis.controls import RedisControls
+from onefill.redis.handovers import RedisHandovers
 from onefill.redis.lease import RedisLeaseStore
 from onefill.redis.memory import NoMemory
 from onefill.redis.signal_log import RedisSignalLog
@@ -33,6 +34,10 @@ class RedisAuthority:
     def leases(self, me: Holder) -> RedisLeaseStore:
         """The leases."""
         return RedisLeaseStore(self.connection())
+
+    def handovers(self, me: Holder) -> RedisHandovers:
+        """Requests for control."""
+        return RedisHandovers(self.store())
 
     def store(self) -> Authority:
         """The books."""

@@ -22,10 +22,12 @@ from onefill.core.settlement import Told
 from onefill.core.signal import Engine, LoggedSignal, Signal, SignalKind, fingerprint
 from onefill.core.slicing import MostOf, deciding_in_slices
 from onefill.ports.clock import RealClock
+from onefill.ports.handover import HandoverStore
 from onefill.ports.lease import Holder, LeaseStore
 from onefill.ports.signal_log import Logged, NewSignal, SignalLog
 from onefill.ports.trading import Claim, TradingStore
 from onefill.postgres.connection import Connecting, Held, Surroundings
+from onefill.postgres.handover import PostgresHandovers
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
@@ -51,6 +53,10 @@ class Authority(Protocol):
 
     def leases(self, me: Holder) -> LeaseStore:
         """The leases, as this instance sees them."""
+        ...
+
+    def handovers(self, me: Holder) -> HandoverStore:
+        """Requests for control."""
         ...
 
     def signals(self, me: Holder) -> SignalLog:
@@ -101,6 +107,10 @@ class PostgresAuthority:
         store = PostgresLeaseStore(self.held(me), self.held(me), history)
         self._closers.append(store.close)
         return store
+
+    def handovers(self, me: Holder) -> PostgresHandovers:
+        """Requests for control."""
+        return PostgresHandovers(self.held(me))
 
     def signals(self, me: Holder) -> PostgresSignalLog:
         """The signal log."""

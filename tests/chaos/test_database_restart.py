@@ -9,9 +9,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from chaos.traffic import traffic
 from chaos.world import World, direct, executions_by_order, send_until_accepted, world
+from support import until
 
 STREAMS = 4
+AWAY_S = 6.0
+"""Long enough for every back-off to have grown to its most."""
+BACK_WITHIN_S = 2.0
 
 
 @pytest.mark.req("OPS-3", "SIG-2", "ORD-3", "Q-1")
@@ -41,6 +46,31 @@ async def test_a_database_that_goes_and_comes_back_costs_time_only(
         assert set(executed.values()) == {1}
         (held,) = await here.rows("SELECT sum(bought_quantity) AS lots FROM position_legs")
         assert held["lots"] == sent
+
+
+@pytest.mark.req("OPS-3", "CTL-10", "Q-1")
+@pytest.mark.timeout(180)
+async def test_a_database_that_was_away_for_long_is_traded_on_within_two_seconds_of_its_return(
+    own_server: Any, tmp_path: Path
+) -> None:
+    url = own_server.url_of(own_server.create_database())
+    async with world(url, tmp_path) as here:
+        await here.run("prod", "dev")
+        await here.until_active("prod")
+        async with traffic(here, "prod", "dev") as sender:
+            await asyncio.to_thread(own_server.halt)
+            await asyncio.sleep(AWAY_S)
+            await asyncio.to_thread(own_server.go)
+            (back,) = await here.rows("SELECT clock_timestamp() AS at")
+            ended = "SELECT min(ended_at) AS at FROM signal_log WHERE ended_at > $1"
+
+            async def traded() -> bool:
+                return (await here.rows(ended, back["at"]))[0]["at"] is not None
+
+            await until(traded, 20)
+        await here.judge(signals=sender.sent, acknowledged=sender.acknowledged)
+        (first,) = await here.rows(ended, back["at"])
+        assert (first["at"] - back["at"]).total_seconds() < BACK_WITHIN_S
 
 
 @pytest.mark.req("OPS-2", "CTL-14")

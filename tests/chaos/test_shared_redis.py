@@ -16,6 +16,7 @@ from chaos.world import direct
 from onefill.ports.failpoints import Failpoint
 from redis_servers import KINDS
 from support import until
+from wires import wire_to_redis
 
 ON_THE_WAY = [
     Failpoint.INTAKE_BEFORE_COMMIT,
@@ -127,6 +128,60 @@ async def test_an_instance_does_not_start_on_a_redis_that_may_forget(tmp_path: P
         prod.start(here.here.environment)
         assert await prod.ended(UP_WITHIN_S) == 1
         assert prod.logged("Set appendfsync always")
+
+
+@pytest.mark.req("CTL-10", "CTL-9", "CTL-16", "CTL-21", "Q-1")
+@pytest.mark.timeout(300)
+async def test_an_active_that_alone_loses_redis_protects_only_while_the_other_one_trades(
+    tmp_path: Path,
+) -> None:
+    async with shared(tmp_path) as here, wire_to_redis(here.redis.url) as (wire, url):
+        prod = here.here["prod"]
+        await here.run("prod", ONEFILL_REDIS_URL=url)
+        await here.here.until_active("prod", UP_WITHIN_S)
+        await here.run("dev", ONEFILL_ACTIVE_BY_DEFAULT="false")
+        await here.send("dev", direct("before", "SIM001"))
+        await here.until_all_ended()
+        wire.cut()
+        await until(lambda: here.state_of("prod", "PROTECT_ONLY"), UP_WITHIN_S)
+        assert prod.logged(r"\[REDIS\] Unavailable, using in-memory cache.*error")
+        assert "Redis Disconnected" in await here.told_by("prod")
+        await here.here.until_active("dev", UP_WITHIN_S)
+        numbers = [await here.send("dev", direct(f"s{n}", "SIM001")) for n in range(3)]
+        await here.until_all_ended()
+        wire.mend()
+        await until(lambda: here.state_of("prod", "STANDBY"), UP_WITHIN_S)
+        assert "Redis Disconnected" not in await here.told_by("prod")
+        assert sorted((await here.executions()).values()) == [1] * (1 + len(numbers))
+        assert here.held() == 1 + len(numbers)
+
+
+@pytest.mark.req("CTL-10", "CTL-21", "OPS-3", "SIG-16", "Q-1")
+@pytest.mark.timeout(300)
+async def test_while_redis_is_paused_nobody_succeeds_and_what_was_spooled_fills_once_afterwards(
+    tmp_path: Path,
+) -> None:
+    async with shared(tmp_path) as here:
+        await here.run("prod", "dev")
+        await here.here.until_active("prod", UP_WITHIN_S)
+        await here.send("dev", direct("before", "SIM001"))
+        await here.until_all_ended()
+        here.redis.pause()
+        await until(lambda: here.state_of("prod", "PROTECT_ONLY"), UP_WITHIN_S)
+        body = direct("during", "SIM002")
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{here.here['dev'].url}/webhook", data=body) as response,
+        ):
+            assert response.status == 503
+        assert await here.state_of("dev", "STANDBY")
+        here.redis.resume()
+        await here.until_executed(2)
+        await here.send("prod", body)
+        assert sorted((await here.executions()).values()) == [1, 1]
+        _, history = await here.here.ask("dev", "/coordinator/history")
+        epochs = [each["epoch"] for each in history["history"]]
+        assert epochs == list(range(epochs[0], epochs[0] + len(epochs)))
 
 
 @pytest.mark.req("CTL-8", "CTL-21", "Q-1")

@@ -17,8 +17,7 @@ from onefill.core.ids import Epoch, Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.settlement import settle
 from onefill.core.signal import SignalKind
-from onefill.ports.clock import RealClock
-from onefill.postgres.connection import Held, Surroundings
+from onefill.postgres.connection import Held
 from severed import Cut, severed
 from support import script, until
 from trading_support import (
@@ -286,51 +285,6 @@ async def decided(postgres: PostgresAuthority, epoch: Epoch) -> OrderIntent:
     await log_all(postgres.signals(A), signal)
     (intent,) = await decide_lanes(store, epoch, [signal.lane])
     return intent
-
-
-@pytest.mark.req("IF-9")
-async def test_a_server_that_is_away_is_tried_ever_less_often(database_url: str) -> None:
-    """The clock stands still, so that only what was let in at once is let in at all."""
-    tried = 0
-
-    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal tried
-        tried += 1
-        writer.close()
-
-    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
-    clock = StandingClock()
-    port = server.sockets[0].getsockname()[1]
-    connecting = PostgresAuthority(f"postgresql://u@127.0.0.1:{port}/d?sslmode=disable").connecting(
-        A
-    )
-    held = Held(connecting, Surroundings(clock, lambda: 0.5))
-    seen = []
-    for _ in range(400):
-        with pytest.raises(StoreUnavailable):
-            await held.read("SELECT 1")
-        seen.append(tried)
-        clock.now_ms += 10
-    gaps = [b - a for a, b in zip(starts(seen), starts(seen)[1:], strict=False)]
-    assert gaps == sorted(gaps)
-    assert gaps[-1] * 10 <= connecting.backoff_max_ms
-    assert len(gaps) < 12
-    server.close()
-
-
-def starts(seen: list[int]) -> list[int]:
-    """At which calls a new attempt was made."""
-    return [0, *(n for n in range(1, len(seen)) if seen[n] > seen[n - 1])]
-
-
-class StandingClock(RealClock):
-    """Boot time that moves only by hand."""
-
-    now_ms = 0.0
-
-    def boottime_ms(self) -> float:
-        """What was set."""
-        return self.now_ms
 
 
 @pytest.mark.req("IF-9")

@@ -14,6 +14,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
+import structlog
 
 from onefill.brokers import openalgo_words as words
 from onefill.brokers.accounts import OpenAlgoAccount
@@ -21,7 +22,8 @@ from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
 from onefill.brokers.meter import Meter, Rates
 from onefill.brokers.openalgo_listing import read_series
-from onefill.brokers.outcome import Verdict, excerpt
+from onefill.brokers.openalgo_units import UnitConverter
+from onefill.brokers.outcome import Verdict, excerpt, legible
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
@@ -53,8 +55,14 @@ _SERVICES = {
     Verb.CANCEL: "/api/v1/cancelorder",
 }
 _HEADERS = {"Content-Type": "application/json"}
+_UNITS_REMEDY = (
+    "Nothing is ordered there. Look at what the OpenAlgo server counts, units or contracts, and at "
+    "units_per_lot of the instrument; set brokers.openalgo.mcx_quantity only if it does not tell."
+)
 _ASKER = "onefill"
 """`strategy` where a question needs one, though it is about no order."""
+
+log = structlog.get_logger()
 
 
 class OpenAlgoBroker:
@@ -74,7 +82,7 @@ class OpenAlgoBroker:
         self._login = account
         self._clock = clock
         self._known = known
-        self._units = words.UnitConverter(account)
+        self._units = UnitConverter(account)
         self._meter = Meter(f"{self.name}/{account.account}", clock, rates)
         self._meter.rates = account.rates
         self._http = Http(
@@ -91,6 +99,7 @@ class OpenAlgoBroker:
         """Class C always; the lag is the paper venue's own, once started; fills as it shows."""
         return self._capabilities
 
+    @legible
     async def start(self) -> None:
         """Learn the paper venue's lag, and that the key is good. Raises BrokerUnavailable."""
         await self._http.start()
@@ -100,6 +109,7 @@ class OpenAlgoBroker:
             self._capabilities = _capabilities(declared.lag_ms, declared.rates)
         await self._ask("funds")
 
+    @legible
     async def refuses_us(self) -> str | None:
         """Its own words where it takes neither our key, nor our address, nor the day's session."""
         await self._http.start()
@@ -120,11 +130,15 @@ class OpenAlgoBroker:
         """It does not say; the instrument's configuration does."""
         return None
 
+    @legible
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Read which like orders are there already, and build the request.
 
         Raises BrokerUnavailable, and ConfigurationError for an MCX symbol of unknown size.
         """
+        if intent.verb is not Verb.CANCEL:
+            order = intent.order
+            await self._know_units({(order.symbol, order.exchange)}, to_order=True)
         body = msgspec.json.encode(self._fields(intent))
         witnessed = await self._witness(intent) if intent.verb is Verb.PLACE else ()
         url = self._http.base_url + _SERVICES[intent.verb]
@@ -149,11 +163,18 @@ class OpenAlgoBroker:
         reply = await self._http.send_once(prepared)
         if not isinstance(reply, Reply):
             return reply
-        if prepared.intent.verb is not Verb.PLACE:
-            return await self._changed(prepared.intent, reply)
+        try:
+            return await self._concluded(prepared.intent, reply)
+        except BrokerUnavailable as error:
+            return Unknown(detail=str(error))
+
+    @legible
+    async def _concluded(self, intent: OrderIntent, reply: Reply) -> Outcome:
+        if intent.verb is not Verb.PLACE:
+            return await self._changed(intent, reply)
         order_id = words.placed_id(reply)
         if order_id is not None:
-            symbol = prepared.intent.order.symbol
+            symbol = intent.order.symbol
             return Placed(
                 report=OrderReport(broker_order_id=order_id, status=OrderStatus.OPEN, symbol=symbol)
             )
@@ -177,13 +198,11 @@ class OpenAlgoBroker:
 
     def _fields(self, intent: OrderIntent) -> dict[str, str]:
         """What the service of the intent's verb asks for."""
-        fields = self._place_fields(intent)
-        if intent.verb is Verb.PLACE:
-            return fields
         named = {"orderid": intent.target_order_id or "", "strategy": _ASKER}
-        if intent.verb is Verb.MODIFY:
-            return {**fields, **named}
-        return {"apikey": self._login.api_key, **named}
+        if intent.verb is Verb.CANCEL:
+            return {"apikey": self._login.api_key, **named}
+        fields = self._place_fields(intent)
+        return fields if intent.verb is Verb.PLACE else {**fields, **named}
 
     def _place_fields(self, intent: OrderIntent) -> dict[str, str]:
         order = intent.order
@@ -206,49 +225,60 @@ class OpenAlgoBroker:
 
     async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
         """By the broker's id where it is known; else the only new order that looks like it."""
-        number = intent.broker_order_id if intent.verb is Verb.PLACE else intent.target_order_id
         try:
-            if number is not None:
-                return await self._by_id(number)
-            rows = await self._order_book()
-            book = [row.sighting for row in rows]
-            match = await recognise(intent, rivals, book, self._known)
-            if not isinstance(match, str):
-                return match
-            row = next(row for row in rows if row.broker_order_id == match)
-            return Found(report=await self._report(row))
+            return await self._looked_up(intent, rivals)
         except BrokerUnavailable as error:
             return NoAnswer(detail=str(error))
+
+    @legible
+    async def _looked_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
+        number = intent.broker_order_id if intent.verb is Verb.PLACE else intent.target_order_id
+        if number is not None:
+            return await self._by_id(number)
+        rows = await self._order_book()
+        book = [row.sighting for row in rows]
+        match = await recognise(intent, rivals, book, self._known)
+        if not isinstance(match, str):
+            return match
+        row = next(row for row in rows if row.broker_order_id == match)
+        return Found(report=await self._report(row))
 
     async def watch(self, hear: Callable[[StreamWord], None]) -> None:
         """There is no stream: fills are polled for."""
 
+    @legible
     async def positions(self) -> Mapping[str, Decimal]:
         """Net units by symbol, signed; only what is not flat. Raises BrokerUnavailable."""
         reply = await self._ask("positionbook")
+        await self._know_units(words.symbols_in(words.data_of(reply)))
         net = words.positions_of(words.data_of(reply), self._units)
         if net is None:
             raise self._unreadable(reply)
         return net
 
+    @legible
     async def open_orders(self) -> Sequence[OrderReport]:
         """Orders still working. Raises BrokerUnavailable."""
         working = [row for row in await self._order_book() if row.status is OrderStatus.OPEN]
         return [words.report_of(row, None) for row in working]
 
+    @legible
     async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
         """Today's orders of these symbols. Raises BrokerUnavailable."""
         mine = [row for row in await self._order_book() if row.symbol in symbols]
         return [words.report_of(row, None) for row in mine]
 
+    @legible
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
         """The market by symbol, asked one by one. Raises BrokerUnavailable."""
         found = {each.symbol: await self._quote_of(each) for each in dict.fromkeys(listings)}
         return {symbol: quote for symbol, quote in found.items() if quote is not None}
 
+    @legible
     async def series(self, instrument: Instrument) -> Sequence[Series]:
         """What its broker's master list has of it. Raises BrokerUnavailable."""
-        return await read_series(self._post, instrument, self._units, self._unreadable)
+        now_ms = self._clock.boottime_ms()
+        return await read_series(self._post, instrument, self._units, self._unreadable, now_ms)
 
     async def _quote_of(self, listing: Listing) -> Quote | None:
         at = self._clock.wall()
@@ -262,6 +292,7 @@ class OpenAlgoBroker:
 
     async def _by_id(self, broker_order_id: str) -> LookUp:
         reply = await self._post("orderstatus", strategy=_ASKER, orderid=broker_order_id)
+        await self._know_units(words.symbols_in(words.data_of(reply)))
         row = words.row_of(words.data_of(reply), self._units)
         if row is not None and row.broker_order_id == broker_order_id:
             self._note_fills([row])
@@ -277,11 +308,13 @@ class OpenAlgoBroker:
         if row.status is OrderStatus.OPEN and not row.filled_quantity:
             return words.report_of(row, None)
         reply = await self._ask("tradebook")
+        await self._know_units(words.symbols_in(words.data_of(reply)))
         trades = words.traded(words.data_of(reply), row.broker_order_id, self._units)
         return words.report_of(row, trades)
 
     async def _order_book(self) -> list[words.Row]:
         reply = await self._ask("orderbook")
+        await self._know_units(words.symbols_in(words.data_of(reply)))
         rows = words.rows_of(words.data_of(reply), self._units)
         if rows is None:
             raise self._unreadable(reply)
@@ -292,6 +325,22 @@ class OpenAlgoBroker:
         """Some brokers behind it never say how much is filled; one such row tells."""
         if any(row.filled_quantity is None for row in rows):
             self._capabilities = replace(self._capabilities, states_fills=False)
+
+    async def _know_units(
+        self, listings: AbstractSet[tuple[str, str]], *, to_order: bool = False
+    ) -> None:
+        """Know what the server counts these in. Raises BrokerUnavailable where it can't be told."""
+        for symbol, exchange in sorted(listings):
+            now_ms = self._clock.boottime_ms()
+            if self._units.is_asked_for(symbol, exchange, now_ms, to_order=to_order):
+                reply = await self._post("symbol", symbol=symbol, exchange=exchange)
+                if reply.status not in (200, 400, 404):
+                    raise self._unreadable(reply)
+                self._units.note(symbol, words.lot_size_in(words.data_of(reply)), now_ms)
+            complaint = self._units.complaint(symbol, exchange)
+            if complaint is not None:
+                log.critical("openalgo.units_not_told", account=self.account, why=complaint)
+                raise BrokerUnavailable(complaint, remedy=_UNITS_REMEDY, account=self.account)
 
     # The wire
 

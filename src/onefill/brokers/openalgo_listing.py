@@ -12,7 +12,7 @@ from typing import Protocol
 
 from onefill.brokers import openalgo_words as words
 from onefill.brokers.http import Reply
-from onefill.brokers.outcome import decimal_of
+from onefill.brokers.openalgo_units import UnitConverter
 from onefill.core.instrument import Instrument, Series, Structure
 from onefill.core.portfolio.contracts import MONTHS, future_symbol, monthly
 
@@ -31,8 +31,9 @@ class Ask(Protocol):
 async def read_series(
     ask: Ask,
     instrument: Instrument,
-    units: words.UnitConverter,
+    units: UnitConverter,
     unreadable: Callable[[Reply], Exception],
+    now_ms: float,
 ) -> Sequence[Series]:
     """What is listed, in the order of its ends; empty where the server has no such list.
 
@@ -51,6 +52,7 @@ async def read_series(
         symbol = future_symbol(root, each.expiry)
         reply = await ask("symbol", symbol=symbol, exchange=exchange)
         if not words.is_unlisted(reply):
+            units.note(symbol, words.lot_size_in(words.data_of(reply)), now_ms)
             lot = lot_in(words.data_of(reply), symbol, exchange, units)
             listed[each.expiry] = Series(each.expiry, lot)
     return tuple(listed[end] for end in sorted(listed))
@@ -64,9 +66,9 @@ def ends_in(data: object) -> list[date] | None:
     return [day for day in days if day is not None]
 
 
-def lot_in(data: object, symbol: str, exchange: str, units: words.UnitConverter) -> int | None:
+def lot_in(data: object, symbol: str, exchange: str, units: UnitConverter) -> int | None:
     """The units of one lot; None where the answer does not state them."""
-    stated = decimal_of(data.get("lotsize")) if isinstance(data, dict) else None
+    stated = words.lot_size_in(data)
     lot = units.from_wire(stated, symbol, exchange) if stated is not None else None
     return int(lot) if lot is not None and lot > 0 and lot % 1 == 0 else None
 

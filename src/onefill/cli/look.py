@@ -174,7 +174,7 @@ def status(
     client = options.client(url)
     found = {
         "status": client.get("/api/status"),
-        "instances": client.get("/coordinator/instances")["instances"],
+        "instances": _instances(client),
         "portfolio": _portfolio(client, portfolio),
     }
     if as_json:
@@ -202,6 +202,12 @@ def _show(title: str, columns: Sequence[Column], page: Any, as_json: bool) -> No
         output.console().print("[dim]There are more; raise --limit.[/]")
 
 
+def _instances(client: Client) -> list[Row]:
+    """All of them, or none while the store that knows them is away: the rest is shown even so."""
+    answer = client.ask("GET", "/coordinator/instances")
+    return list(answer.body["instances"]) if answer.is_good else []
+
+
 def _portfolio(client: Client, portfolio: str | None) -> Any:
     """The portfolio's row, or None while nothing has traded in it."""
     answer = client.ask("GET", "/api/portfolio", query={"portfolio": portfolio})
@@ -210,9 +216,10 @@ def _portfolio(client: Client, portfolio: str | None) -> Any:
 
 def _print_status(found: dict[str, Any]) -> None:
     who, console = found["status"], output.console()
+    epoch = "" if who["epoch"] is None else f", epoch {who['epoch']}"
     console.print(
         f"{output.badge(who['venue'] == 'LIVE')} [bold]{escaped(who['instance'])}[/] is "
-        f"{output.coloured(who['state'])}, epoch {who['epoch']}; "
+        f"{output.coloured(who['state'])}{epoch}; "
         f"active: {escaped(who['leader'] or 'nobody')}; database {who['database']}"
     )
     for line in _worries(who):
@@ -232,6 +239,8 @@ def _worries(who: dict[str, Any]) -> Iterator[str]:
         since, found = who["loss"]["noticed_at"], escaped(who["loss"]["found"])
         yield f"[bold red]SAFE since {since}: {found}.[/]"
         yield "Nothing is sent; see `onefill reconcile --last`, or `onefill end-safe`."
+    if who.get("redis_connected") is False:
+        yield "[bold red]Redis Disconnected[/]"
     if who.get("spooled"):
         yield f"[bold red]{who['spooled']} signals wait in the spool for the database.[/]"
     for name in ("in_doubt", "quarantined"):

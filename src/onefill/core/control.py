@@ -18,6 +18,7 @@ class InstanceState(enum.StrEnum):
     DRAINING = "DRAINING"  # starts nothing more, and finishes what it sent
     FENCED = "FENCED"  # was succeeded while it still acted; what it tries is refused
     SAFE = "SAFE"  # the authority lost commits: nothing new until a person or the brokers explain
+    PROTECT_ONLY = "PROTECT_ONLY"  # led, and the one authority is away: stops only, nothing new
     HALTED = "HALTED"  # leads, but its book is broken: nothing is executed until a person looked
 
 
@@ -33,6 +34,8 @@ class ControlEvent(enum.Enum):
     RESUMED = "trading is not paused, or not any more"
     STEP_DOWN = "control is to be handed on"
     LOST = "the lease is over: handed on, run out, or somebody else's"
+    AUTHORITY_AWAY = "the lease ran out because the one authority can't be reached"
+    AUTHORITY_SEEN = "the authority answers again: whoever leads now, it says"
     REFUSED = "a guarded write was refused: somebody else leads"
     HISTORY_LOST = "the authority is not what it was"
     EXPLAINED = "every difference is explained, or a person said so"
@@ -48,7 +51,7 @@ _TABLE: dict[tuple[InstanceState, ControlEvent], InstanceState] = {
     (S.CANDIDATE, E.ASKED): S.CANDIDATE,
     (S.CANDIDATE, E.GAVE_UP): S.STANDBY,
     (S.FENCED, E.ASKED): S.CANDIDATE,
-    **{(s, E.ELECTED): S.RECONCILING for s in (S.STANDBY, S.CANDIDATE, S.FENCED)},
+    **{(s, E.ELECTED): S.RECONCILING for s in (S.STANDBY, S.CANDIDATE, S.FENCED, S.PROTECT_ONLY)},
     # A hand-over that came to nothing: the lease is still ours, so we act again.
     (S.DRAINING, E.ELECTED): S.RECONCILING,
     (S.RECONCILING, E.ABLE): S.ACTIVE,
@@ -58,6 +61,10 @@ _TABLE: dict[tuple[InstanceState, ControlEvent], InstanceState] = {
     **{(s, E.STEP_DOWN): S.DRAINING for s in (S.RECONCILING, S.ACTIVE, S.PAUSED, S.HALTED)},
     **{(s, E.LOST): S.STANDBY for s in S if s is not S.SAFE},
     **{(s, E.REFUSED): S.FENCED for s in (S.RECONCILING, S.ACTIVE, S.PAUSED, S.DRAINING, S.HALTED)},
+    # Who could act goes on protecting what is held (CTL-10); everybody else only waits.
+    **{(s, E.AUTHORITY_AWAY): S.PROTECT_ONLY for s in ABLE},
+    **{(s, E.AUTHORITY_AWAY): S.STANDBY for s in (S.RECONCILING, S.DRAINING, S.HALTED)},
+    (S.PROTECT_ONLY, E.AUTHORITY_SEEN): S.STANDBY,
     **{(s, E.HISTORY_LOST): S.SAFE for s in S},
     (S.SAFE, E.EXPLAINED): S.STANDBY,
 }

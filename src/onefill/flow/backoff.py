@@ -6,9 +6,12 @@ from onefill.ports.clock import Clock
 
 
 class Backoff:
-    """Doubles from 20 ms to a second; `reset` after a success."""
+    """Doubles from 20 ms to half a second; `reset` after a success.
 
-    def __init__(self, clock: Clock, *, first_s: float = 0.02, most_s: float = 1.0) -> None:
+    Short, because being back within 2 s of a server's return is promised (OPS-3).
+    """
+
+    def __init__(self, clock: Clock, *, first_s: float = 0.02, most_s: float = 0.5) -> None:
         self._clock = clock
         self._first_s = first_s
         self._most_s = most_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -193,6 +194,7 @@ class Elector:
         match action:
             case StartLeading(epoch):
                 self._has_led = True
+                self.heir = replace(self.heir, has_released=False)
                 self._watch_over(None)
                 self._watcher.started(epoch, self._reason, self._suspected_ms)
                 self._suspected_ms = None

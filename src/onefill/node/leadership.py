@@ -17,6 +17,8 @@ from onefill.ports.clock import Clock
 from onefill.ports.lease import LEADER
 from onefill.ports.metrics import Metrics
 
+PROTECTS = "nothing new; positions of the direct policy have no stops of ours to keep"
+
 log = structlog.get_logger()
 
 
@@ -24,6 +26,9 @@ class Leadership:
     """Starts a term for each epoch, one after the other, and ends it the moment that it must.
 
     Its lines are in the levels of CTL-19: a change of the leader has to reach the pager.
+    is_sole_authority: whether the lease's store holds everything else as well, so that nobody can
+    write anything while it is away (CTL-10, shared-redis). goes_on: whether this instance executes
+    without leading too (active-active): its lines say so.
     """
 
     def __init__(
@@ -35,7 +40,12 @@ class Leadership:
         sync: SyncHealth,
         log_context: LogContext,
         clock: Clock,
+        is_sole_authority: bool = False,
+        goes_on: bool = False,
     ) -> None:
+        self._goes_on = goes_on
+        self._is_sole_authority = is_sole_authority
+        self._is_seen = True
         self._term = term
         self._state = state
         self._metrics = metrics
@@ -67,7 +77,12 @@ class Leadership:
         """Lead from now on."""
         self._log_context.epoch = epoch
         self._state.epoch = epoch
-        log.error("BECAME LEADER - Now processing signals", epoch=epoch, reason=reason)
+        log.error(
+            "BECAME LEADER - Now processing signals",
+            epoch=epoch,
+            reason=reason,
+            processing_signals=True,
+        )
         self._metrics.leadership_changes.add(reason)
         self._sync.leadership_changes += 1
         self._show(1, epoch)
@@ -76,14 +91,25 @@ class Leadership:
 
     def stopped(self, epoch: Epoch, reason: str) -> None:
         """Start nothing more; what is being sent goes to its end."""
-        log.critical("LOST LEADERSHIP - Stopped processing signals", epoch=epoch, reason=reason)
+        log.critical(
+            "LOST LEADERSHIP - Stopped processing signals",
+            epoch=epoch,
+            reason=reason,
+            processing_signals=self._goes_on,
+        )
         self._show(0, epoch)
-        self._end(ControlEvent.LOST)
+        is_away = self._is_sole_authority and not self._is_seen
+        self._end(ControlEvent.AUTHORITY_AWAY if is_away else ControlEvent.LOST)
+        if self._state.state is InstanceState.PROTECT_ONLY:
+            log.error("[REDIS] Unavailable, using in-memory cache", epoch=epoch, sends=PROTECTS)
         self._survived(epoch)
 
     def synced(self, latency_ms: float, *, is_good: bool) -> None:
         """The lease store was asked."""
         self._sync.note(latency_ms, is_good=is_good)
+        self._is_seen = is_good
+        if is_good:
+            self._state.move(ControlEvent.AUTHORITY_SEEN)
 
     def renewed(self, epoch: Epoch) -> None:
         """The lease was prolonged."""
@@ -100,7 +126,11 @@ class Leadership:
 
     def stepped_down(self, epoch: Epoch) -> None:
         """The lease is somebody else's, or nobody's."""
-        log.error("Released leadership - Stopped processing signals", epoch=epoch)
+        log.error(
+            "Released leadership - Stopped processing signals",
+            epoch=epoch,
+            processing_signals=self._goes_on,
+        )
         self._show(0, epoch)
         self._state.move(ControlEvent.LOST)
 

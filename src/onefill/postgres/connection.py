@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
@@ -50,7 +50,8 @@ class Connecting:
 
     call_timeout_ms bounds each statement; idle_timeout_ms an open transaction whose owner is
     silent (paused, dead, cut off), which would block a takeover else (CTL-6). After a failed
-    connection the next is tried no sooner than backoff_ms·2^n, half of it by chance. pooled: a
+    connection the next is tried no sooner than backoff_ms·2^n, half of it by chance, and half a
+    second at the most: work goes on within two of the server's return (OPS-3). pooled: a
     transaction pooler stands before the server, and gives each transaction another session; so
     nothing rests on one, not even a single statement's two messages.
     inspect: sees each new connection before anybody uses it, and may refuse it (CTL-8).
@@ -62,7 +63,7 @@ class Connecting:
     connect_timeout_ms: int = 2_000
     idle_timeout_ms: int = 500
     backoff_ms: int = 50
-    backoff_max_ms: int = 2_000
+    backoff_max_ms: int = 500
     pooled: bool = False
     inspect: Inspect | None = None
 
@@ -141,12 +142,24 @@ class Connecting:
             raise
 
 
+@dataclass(slots=True)
+class Reach:
+    """When a connection of this process was last opened, on the boot-time clock: what one has
+    reached, no other one waits any longer for."""
+
+    at_ms: float = float("-inf")
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a reconnecting connection needs of the world; jitter gives numbers in [0, 1)."""
+    """What a reconnecting connection needs of the world; jitter gives numbers in [0, 1).
+
+    reach: shared by all connections to one server.
+    """
 
     clock: Clock
     jitter: Callable[[], float]
+    reach: Reach = field(default_factory=Reach)
 
 
 class Transaction:
@@ -176,7 +189,7 @@ class Held:
         self._connection: asyncpg.Connection | None = None
         self._turn = asyncio.Lock()
         self._failures = 0
-        self._not_before_ms = 0.0
+        self._failed_ms = self._not_before_ms = 0.0
 
     @property
     def greeted(self) -> Row | None:
@@ -285,7 +298,7 @@ class Held:
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is not None and not self._connection.is_closed():
             return self._connection
-        if self._around.clock.boottime_ms() < self._not_before_ms:
+        if self._backs_off():
             raise StoreUnavailable("PostgreSQL did not answer just now; backing off.")
         try:
             self._connection = await self._opened_and_greeted()
@@ -293,6 +306,7 @@ class Held:
             self._back_off()
             raise
         self._failures = 0
+        self._around.reach.at_ms = self._around.clock.boottime_ms()
         return self._connection
 
     async def _opened_and_greeted(self) -> asyncpg.Connection:
@@ -303,12 +317,17 @@ class Held:
                     self._greeted = await connection.fetchrow(self._greeting)
         return connection
 
+    def _backs_off(self) -> bool:
+        is_early = self._around.clock.boottime_ms() < self._not_before_ms
+        return is_early and self._around.reach.at_ms < self._failed_ms
+
     def _back_off(self) -> None:
         longest = self._connecting.backoff_max_ms
         delay_ms = min(longest, self._connecting.backoff_ms * 2**self._failures)
         self._failures = min(self._failures + 1, 16)
         chance = 0.5 + self._around.jitter() / 2
-        self._not_before_ms = self._around.clock.boottime_ms() + delay_ms * chance
+        self._failed_ms = self._around.clock.boottime_ms()
+        self._not_before_ms = self._failed_ms + delay_ms * chance
 
     @contextlib.contextmanager
     def _dropped_when_unsound(self, connection: asyncpg.Connection) -> Iterator[None]:

@@ -166,11 +166,11 @@ class Control:
     def _set(self, request: Request) -> Reply:
         """Change settings of the running venue; a restart brings back what it was started with."""
         wish = request.json() or {}
-        unknown = sorted(set(wish) - {"lean", "spread", "volatility", "fill_at_most", "listed"})
+        numeric = {"spread", "volatility", "fill_at_most"}
+        unknown = sorted(set(wish) - numeric - {"lean", "mcx_contracts", "listed"})
         if unknown:
             return _wrong(f"unknown setting {unknown[0]}")
-        words = ("lean", "listed")
-        numbers = {name: decimal_of(value) for name, value in wish.items() if name not in words}
+        numbers = {name: decimal_of(wish[name]) for name in numeric & set(wish)}
         if wish.get("fill_at_most", 1) is None:
             numbers["fill_at_most"] = ZERO
         if any(number is None or number < 0 for number in numbers.values()):
@@ -188,7 +188,9 @@ class Control:
         market.volatility = numbers.get("volatility", market.volatility)
         if "fill_at_most" in numbers:
             self._engine.fill_at_most = numbers["fill_at_most"] or None
-        self._openalgo.is_lean = bool(wish.get("lean", self._openalgo.is_lean))
+        openalgo = self._openalgo
+        openalgo.is_lean = bool(wish.get("lean", openalgo.is_lean))
+        openalgo.counts_contracts = bool(wish.get("mcx_contracts", openalgo.counts_contracts))
 
 
 def _order_row(order: Order) -> dict[str, object]:

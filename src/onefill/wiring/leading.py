@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from onefill.config.settings import Settings
+from onefill.config.settings import Mode, Settings, Topology
 from onefill.core.handover import HandoverTiming
 from onefill.core.ids import Epoch
 from onefill.core.lease import LeaseTiming
@@ -65,6 +65,8 @@ def _leadership(given: Given, term: Term) -> Leadership:
         sync=given.sync,
         log_context=given.context,
         clock=given.clock,
+        is_sole_authority=given.settings.topology is Topology.SHARED_REDIS,
+        goes_on=given.settings.mode is Mode.ACTIVE_ACTIVE,
     )
 
 

@@ -55,6 +55,19 @@ def test_a_pause_is_shown_only_by_who_is_able_to_act_and_ends_where_it_began() -
         )
 
 
+@pytest.mark.req("CTL-10")
+@pytest.mark.parametrize("state", InstanceState)
+def test_only_who_could_act_protects_while_the_authority_is_away_and_ceases_when_it_is_seen(
+    state: InstanceState,
+) -> None:
+    away = next_state(state, ControlEvent.AUTHORITY_AWAY)
+    assert (away is InstanceState.PROTECT_ONLY) == (state in (*ABLE, InstanceState.PROTECT_ONLY))
+    seen = next_state(away, ControlEvent.AUTHORITY_SEEN)
+    assert seen is not InstanceState.PROTECT_ONLY
+    assert (seen in ABLE) is False
+    assert next_state(InstanceState.PROTECT_ONLY, ELECTED) is InstanceState.RECONCILING
+
+
 @pytest.mark.req("CTL-8")
 @given(EVENTS)
 def test_a_lost_history_is_left_only_by_an_explanation(events: list[ControlEvent]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import pytest
@@ -32,6 +32,7 @@ class Diary:
     ends: list[str] = field(default_factory=list)
     renewals: int = 0
     fence: Callable[[], None] = lambda: None
+    elector: Elector | None = None
 
     def started(self, epoch: Epoch, reason: str, suspected_ms: float | None) -> None:
         self.epochs.append(epoch)
@@ -64,7 +65,7 @@ async def elector(store: MemoryLeaseStore, boot: int) -> AsyncIterator[Diary]:
         others=nobody,
         watcher=diary,
     )
-    diary.fence = running.fenced
+    diary.fence, diary.elector = running.fenced, running
     task = asyncio.create_task(running.run())
     yield diary
     task.cancel()
@@ -100,3 +101,20 @@ async def test_a_lease_that_a_dead_taker_has_barred_is_taken_anew_by_its_own_hol
         holder.fence()
         await until(lambda: len(holder.epochs) > 1)
         assert holder.epochs[1] == holder.epochs[0] + 1
+
+
+@pytest.mark.req("CTL-14")
+async def test_who_released_and_led_again_since_takes_what_nobody_holds() -> None:
+    """As after an authority loss, which leaves nobody: else nobody might lead for ever."""
+    store, me = MemoryLeaseStore(RealClock()), Holder(instance="prod", boot=UUID(int=1))
+    other = Holder(instance="dev", boot=UUID(int=2))
+    async with elector(store, 1) as prod:
+        await until(lambda: prod.epochs)
+        assert prod.elector is not None
+        prod.elector.heir = replace(prod.elector.heir, has_released=True)
+        given = await prod.elector.hand_over(other, "release")
+        assert given is not None
+        assert await store.transfer(LEADER, given, other, me, ttl_ms=400, reason="release")
+        await until(lambda: len(prod.epochs) == 2)
+        assert await store.release(LEADER, prod.epochs[1], me)
+        await until(lambda: len(prod.epochs) == 3)

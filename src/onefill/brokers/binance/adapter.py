@@ -35,7 +35,7 @@ from onefill.brokers.binance.wire import Wire
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import KnownOrders, nothing_known
 from onefill.brokers.meter import Meter, rates_of
-from onefill.brokers.outcome import Verdict
+from onefill.brokers.outcome import Verdict, is_sane, legible
 from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.changes import is_carried_out
@@ -114,6 +114,7 @@ class BinanceBroker:
         """The venue's time, as this adapter carries it."""
         return self._wire.time
 
+    @legible
     async def start(self) -> None:
         """Learn the paper venue's class, and the venue's clock. Raises BrokerUnavailable."""
         http = self._wire.http
@@ -127,6 +128,7 @@ class BinanceBroker:
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._wire.time.keep(), name="binance clock")
 
+    @legible
     async def refuses_us(self) -> str | None:
         """Its own words where it takes neither our key, nor our address, nor lets us trade."""
         await self._wire.http.start()
@@ -166,6 +168,7 @@ class BinanceBroker:
         """By the symbol's filters."""
         return largest(order, self._rules)
 
+    @legible
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the intent's next attempt, on venue time. Raises BrokerUnavailable."""
         is_new = intent.verb is Verb.PLACE
@@ -219,10 +222,17 @@ class BinanceBroker:
         reply = await self._wire.http.send_once(prepared)
         if not isinstance(reply, Reply):
             return reply
-        if prepared.intent.verb is not Verb.PLACE:
-            return await self._changed(prepared.intent, reply)
+        try:
+            return await self._concluded(prepared.intent, reply)
+        except BrokerUnavailable as error:
+            return Unknown(detail=str(error))
+
+    @legible
+    async def _concluded(self, intent: OrderIntent, reply: Reply) -> Outcome:
+        if intent.verb is not Verb.PLACE:
+            return await self._changed(intent, reply)
         if reply.status == 200:
-            return await self._accepted(prepared.intent, reply)
+            return await self._accepted(intent, reply)
         found = words.rule_of(reply)
         if found is None:
             return Unknown(detail=self._wire.quote(reply))
@@ -231,14 +241,11 @@ class BinanceBroker:
         if rule.verdict is Verdict.RESYNC:
             self._wire.time.doubt()
         if rule.verdict in (Verdict.LOOK_FIRST, Verdict.EXISTS):
-            return await self._looked_up(prepared.intent, no, rule.verdict)
+            return await self._looked_up(intent, no, rule.verdict)
         return no
 
     async def _accepted(self, intent: OrderIntent, reply: Reply) -> Outcome:
-        try:
-            seen = await self._shelves.of(intent).read(reply)
-        except BrokerUnavailable as error:
-            return Unknown(detail=str(error))
+        seen = await self._shelves.of(intent).read(reply)
         if seen is None or not self._looker.is_its(seen, intent):
             return Unknown(detail=self._wire.quote(reply))
         return Placed(report=seen.report)
@@ -279,19 +286,24 @@ class BinanceBroker:
         """By the broker's id where it is known, by ours where the venue keeps it, else by looks."""
         return await self._looker.look_up(intent, rivals)
 
+    @legible
     async def positions(self) -> Mapping[str, Decimal]:
         """Net quantity by symbol, signed; only what is not flat. Raises BrokerUnavailable."""
         await self._learn_rules()
         reply = await self._wire.ask("/fapi/v3/positionRisk")
         net: dict[str, Decimal] = {}
         for row in self._wire.read(reply, words.positions_decoder):
+            if not is_sane(row.position_amt):
+                raise BrokerUnavailable(broker=self.name, said=self._wire.quote(reply))
             net[row.symbol] = net.get(row.symbol, ZERO) + row.position_amt
         return {symbol: quantity for symbol, quantity in net.items() if quantity != 0}
 
+    @legible
     async def open_orders(self) -> Sequence[OrderReport]:
         """Orders still working, and those that wait. Raises BrokerUnavailable."""
         return await self._shelves.open()
 
+    @legible
     async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
         """The latest orders of these symbols. Raises BrokerUnavailable."""
         return await self._shelves.history(symbols)
@@ -300,6 +312,7 @@ class BinanceBroker:
         """None: what is traded here never ends."""
         return ()
 
+    @legible
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
         """The market by symbol. Raises BrokerUnavailable."""
         return await read_quotes(self._wire.ask_openly, listings, self._clock.wall())

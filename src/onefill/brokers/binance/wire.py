@@ -12,7 +12,7 @@ from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import words
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.meter import Meter
-from onefill.brokers.outcome import excerpt
+from onefill.brokers.outcome import UNREADABLE, excerpt
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.errors import BrokerUnavailable
 from onefill.ports.clock import Clock
@@ -70,7 +70,7 @@ class Wire:
     def read(self, reply: Reply, decoder: msgspec.json.Decoder[_Row]) -> _Row:
         """What a reply of 200 states. Raises BrokerUnavailable, with its words, for all others."""
         if reply.status == 200:
-            with contextlib.suppress(msgspec.DecodeError, ValueError, ArithmeticError):
+            with contextlib.suppress(*UNREADABLE):
                 return decoder.decode(reply.body)
         raise BrokerUnavailable(
             broker="binance", account=self._login.account, said=self.quote(reply)

@@ -12,7 +12,7 @@ import msgspec
 
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
-from onefill.brokers.outcome import Rule, Verdict, find_rule, json_of
+from onefill.brokers.outcome import UNREADABLE, Rule, Verdict, find_rule, is_sane, json_of
 from onefill.core.intent import Denial, OrderIntent, OrderRequest, OrderType
 from onefill.core.money import ZERO, plain
 from onefill.core.report import NotPlaced, OrderReport, OrderStatus
@@ -193,15 +193,16 @@ def order_of(body: bytes) -> OrderRow | None:
     """The order that a body states, if it makes sense."""
     try:
         row = order_decoder.decode(body)
-    except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError):
+    except UNREADABLE:
         return None
     return row if is_sound(row) else None
 
 
 def is_sound(row: OrderRow) -> bool:
     """Whether the order's figures can be true together."""
-    figures = (row.orig_qty, row.executed_qty, row.cum_quote or ZERO, row.avg_price or ZERO)
-    if not all(figure.is_finite() and figure >= 0 for figure in figures):
+    stated = (row.orig_qty, row.executed_qty, row.cum_quote, row.avg_price, row.price)
+    figures = [figure for figure in stated if figure is not None]
+    if not all(is_sane(figure) and figure >= 0 for figure in figures):
         return False
     if row.order_id <= 0 or row.status not in STATUSES:
         return False
