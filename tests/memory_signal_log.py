@@ -46,7 +46,9 @@ class MemorySignalLog:
     async def identify(self) -> None:
         await turn()
 
-    async def count_duplicates(self, counts: Mapping[int, int]) -> None:
+    async def count_duplicates(
+        self, counts: Mapping[int, int], layers: Mapping[int, str] | None = None
+    ) -> None:
         await turn()
         if self.count_failures:
             raise self.count_failures.pop(0)

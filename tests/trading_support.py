@@ -9,6 +9,9 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID, uuid5
 
+import asyncpg
+
+from onefill.core.adjusting import Adjustment, AdjustmentRefusal
 from onefill.core.book import Decision, Situation
 from onefill.core.decide import decide as decide_signal
 from onefill.core.defaults import INSTRUMENTS
@@ -22,12 +25,17 @@ from onefill.core.settlement import Told
 from onefill.core.signal import Engine, LoggedSignal, Signal, SignalKind, fingerprint
 from onefill.core.slicing import MostOf, deciding_in_slices
 from onefill.ports.clock import RealClock
+from onefill.ports.handover import HandoverStore
 from onefill.ports.lease import Holder, LeaseStore
 from onefill.ports.signal_log import Logged, NewSignal, SignalLog
-from onefill.ports.trading import Claim, TradingStore
+from onefill.ports.trading import Claim, Settled, TradingStore
+from onefill.ports.views import Actor
 from onefill.postgres.connection import Connecting, Held, Surroundings
+from onefill.postgres.controls import PostgresControls
+from onefill.postgres.handover import PostgresHandovers
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.lease import PostgresLeaseStore
+from onefill.postgres.recovery import PostgresRecoveryStore
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 
@@ -53,6 +61,10 @@ class Authority(Protocol):
         """The leases, as this instance sees them."""
         ...
 
+    def handovers(self, me: Holder) -> HandoverStore:
+        """Requests for control."""
+        ...
+
     def signals(self, me: Holder) -> SignalLog:
         """The signal log."""
         ...
@@ -63,6 +75,14 @@ class Authority(Protocol):
 
     async def pause(self, paused: bool, *, exits: bool = False) -> None:
         """Pause trading, or exits as well, or resume."""
+        ...
+
+    async def adjust(self, wanted: Adjustment) -> Settled | AdjustmentRefusal:
+        """Book what was traded by hand, by a person's word."""
+        ...
+
+    async def broken_promises(self) -> Sequence[str]:
+        """What does not hold of the stored book."""
         ...
 
     async def lose_signals(self) -> None:
@@ -102,6 +122,10 @@ class PostgresAuthority:
         self._closers.append(store.close)
         return store
 
+    def handovers(self, me: Holder) -> PostgresHandovers:
+        """Requests for control."""
+        return PostgresHandovers(self.held(me))
+
     def signals(self, me: Holder) -> PostgresSignalLog:
         """The signal log."""
         return PostgresSignalLog(self.held(me, DATABASE_SQL), self.held(me), me.instance)
@@ -122,6 +146,18 @@ class PostgresAuthority:
             "true" if paused else "false",
             "true" if exits else "false",
         )
+
+    async def adjust(self, wanted: Adjustment) -> Settled | AdjustmentRefusal:
+        """Book what was traded by hand, by a person's word."""
+        pool = await asyncpg.create_pool(self.url, min_size=1, max_size=1)
+        try:
+            return await PostgresControls(pool).adjust(wanted, Actor(name="ann", address=None))
+        finally:
+            await pool.close()
+
+    async def broken_promises(self) -> Sequence[str]:
+        """What does not hold of the stored book."""
+        return await PostgresRecoveryStore(self.held(holder("auditor")), "a").broken_promises()
 
     async def lose_signals(self) -> None:
         """Lose all signals behind everybody's back."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from zoneinfo import ZoneInfo
 INDIA = ZoneInfo("Asia/Kolkata")
 BAR_MINUTES = 75
 ENTER_OVER, LEAVE_UNDER, ATR_BARS = 20, 10, 14
-BARS_A_DAY, DAYS_A_MONTH = 5, 20
+BARS_A_DAY, DAYS_A_MONTH, SATURDAY = 5, 20, 5
 _CENT = Decimal("0.01")
 
 
@@ -49,6 +50,35 @@ def _bar(day: str, number: int, rows: Sequence[dict[str, str]]) -> Bar:
         low=min(Decimal(row["Low"]) for row in rows),
         close=Decimal(rows[-1]["Close"]),
     )
+
+
+def made_up_bars(seed: int) -> list[Bar]:
+    """A year of such bars that nobody recorded: weekdays, trends of some weeks, and noise."""
+    chance = random.Random(seed)
+    bars, price, drift = list[Bar](), 48_000.0, 0.0
+    for day in (date(2024, 1, 1) + timedelta(days=n) for n in range(366)):
+        if day.weekday() >= SATURDAY:
+            continue
+        if chance.random() < 1 / 15:
+            drift = chance.uniform(-40, 55)
+        for number in range(BARS_A_DAY):
+            opened = price
+            price = max(30_000.0, price + chance.gauss(drift, 90))
+            edges = [chance.uniform(0, 80) for _ in range(2)]
+            at = datetime.combine(day, time(9, 15), INDIA)
+            bars.append(
+                Bar(
+                    at=at + timedelta(minutes=BAR_MINUTES * (number + 1)),
+                    high=_paise(max(opened, price) + edges[0]),
+                    low=_paise(min(opened, price) - edges[1]),
+                    close=_paise(price),
+                )
+            )
+    return bars
+
+
+def _paise(price: float) -> Decimal:
+    return Decimal(str(round(price * 20) / 20)).quantize(_CENT)
 
 
 @dataclass

@@ -1,6 +1,7 @@
-"""A year of real bars through two instances: deaths at random change nothing in the end.
+"""A year of bars through two instances: deaths at random change nothing in the end.
 
-Played twice: by an engine that sizes, enters and leaves; and held through every expiry.
+The bars are recorded ones where there is a recording, else made up from a seed. Played twice: by an
+engine that sizes, enters and leaves; and held through every expiry.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ import aiohttp
 import pytest
 
 import support
-from chaos.breakout import Bar, read_bars, write_held, write_signals
+from chaos.breakout import Bar, made_up_bars, read_bars, write_held, write_signals
 from chaos.world import World, world
 from conftest import PostgresServer
 from support import ROOT
 
-DATA = ROOT.parent / "shared" / "data" / "bank_nifty_1min_2024.csv.gz"
+_RECORDED = ROOT.parent / "shared" / "data" / "bank_nifty_1min_2024.csv.gz"
+DATA = Path(os.environ.get("ONEFILL_TEST_RECORDING", str(_RECORDED)))
 KILLS = int(os.environ.get("ONEFILL_TEST_KILLS", "25"))
 BARS_MAX = int(os.environ.get("ONEFILL_TEST_BARS", "100000"))
 INSTANCES = ("prod", "dev")
-TELL_EVERY, PATIENCE_S = 50, 120
+TELL_EVERY, PATIENCE_S, SEED = 50, 120, 20240110
 
 # As text: not only equal, but the same to the last digit.
 _STATE = {
@@ -45,6 +47,11 @@ _STATE = {
         SELECT i.position_id, i.leg, f.side, f.price::text, sum(f.quantity)::text AS quantity
         FROM fills f JOIN order_intents i USING (client_order_id)
         GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4""",
+    "statistics": """
+        SELECT instrument, trades, open_trades, wins, losses, win_rate_percent::text, profit::text,
+               costs::text, average_win::text, average_loss::text, profit_factor::text,
+               expectancy_r::text, drawdown_max::text, exposure_percent::text
+        FROM trading_statistics WHERE portfolio = 'year' ORDER BY 1""",
     "equity": """
         SELECT portfolio, closed_equity::text, equity_high::text, margin_used::text,
                total_risk_amount::text
@@ -151,7 +158,7 @@ async def _run(
     folder.mkdir()
     file, kills = folder / "signals.jsonl", list[str]()
     count = played.write(bars, file)
-    async with world(url, folder) as here:
+    async with world(url, folder, ONEFILL_JOBS__STATISTICS_EVERY_S="5") as here:
         await _post(here, "/settings", {"volatility": "0.001"})  # no price runs away by seconds
         await _up(here, *INSTANCES)
         beside = [asyncio.create_task(_tell_how_far(here, count, say))]
@@ -168,9 +175,30 @@ async def _run(
             here[name].kill()
         await _up(here, *INSTANCES)
         await here.until_all_ended(60)
+        await _until_counted(here)
         state = {name: await here.rows(query) for name, query in _STATE.items()}
         await _check_the_venue(here)
         return state, kills
+
+
+async def _until_counted(here: World) -> None:
+    """Wait until the statistics are kept that count all there is."""
+
+    async def counted() -> bool:
+        rows = await here.rows(
+            "SELECT FROM trading_statistics WHERE portfolio = 'year' AND instrument = 'ALL' "
+            "AND computed_at > (SELECT max(booked_at) FROM fills)"
+        )
+        return bool(rows)
+
+    await support.until(counted, 60)
+
+
+def _bars() -> tuple[str, list[Bar]]:
+    """Whose bars they are, and they."""
+    if DATA.exists():
+        return "recorded", read_bars(DATA)
+    return "made-up", made_up_bars(SEED)
 
 
 async def _check_the_venue(here: World) -> None:
@@ -193,25 +221,23 @@ async def test_a_year_with_random_deaths_ends_as_one_without(
     capsys: pytest.CaptureFixture[str],
     name: str,
 ) -> None:
-    if not DATA.exists():
-        pytest.skip(f"there are no recorded bars at {DATA}")
-
     def say(text: str) -> None:
         with capsys.disabled():
             print(text, flush=True)
 
-    played, bars = RUNS[name], read_bars(DATA)[:BARS_MAX]
+    played, (whose, all_bars) = RUNS[name], _bars()
+    bars = all_bars[:BARS_MAX]
     calm_url, wild_url = (
         postgres_server.url_of(postgres_server.create_database()) for _ in range(2)
     )
-    say(f"\n{name}, without a death:")
+    say(f"\n{name}, {len(bars)} {whose} bars, without a death:")
     calm, _ = await _run(calm_url, tmp_path / "calm", played, bars, say)
     say(f"{name}, with deaths:")
-    wild, kills = await _run(wild_url, tmp_path / "wild", played, bars, say, seed=20240101)
+    wild, kills = await _run(wild_url, tmp_path / "wild", played, bars, say, seed=SEED)
     rolled = [row for row in calm["positions"] if row["rolled_from"] is not None]
     say(f"{len(rolled)} rollovers, {len(kills)} deaths {kills}, {calm['equity'][0]}")
     assert len(kills) >= min(KILLS, 3)
-    assert len(rolled) >= played.rollovers or len(read_bars(DATA)) > BARS_MAX
+    assert len(rolled) >= played.rollovers or len(all_bars) > BARS_MAX
     assert {row["rollover_status"] for row in calm["positions"]} <= {"none", "rolled"}
     rehearsed = await _rehearsed_equity(tmp_path / "calm" / "signals.jsonl", played.lots)
     assert rehearsed == calm["equity"][0]["closed_equity"]

@@ -95,7 +95,7 @@ async def test_overlapping_unsorted_groups_of_two_instances_never_deadlock(
 async def test_duplicates_are_counted_and_progress_is_told(authority: Authority) -> None:
     log = authority.signals(ME)
     one, two = await log_all(log, buy("SIM001", BAR, "1"), buy("SIM001", BAR, "2"))
-    await log.count_duplicates({two: 2, one: 1})
+    await log.count_duplicates({two: 2, one: 1}, {two: "memory"})
     await log.count_duplicates({two: 3})
     await log.count_duplicates({})
     progress = await log.progress([one, two, 10**9])

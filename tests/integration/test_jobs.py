@@ -97,24 +97,55 @@ async def test_statistics_are_kept_for_each_instrument_and_in_total(
     assert [tuple(row.values()) for row in rows] == [("ALL", 1), ("GOLD_MINI", 1)]
 
 
+_LOGGED = """
+INSERT INTO signal_log (fingerprint, lane, engine, kind, portfolio, instrument,
+    signal_time, received_at, received_by, payload, processing_status, ended_at)
+SELECT sha256((n + $1)::text::bytea), 'l', 'direct', 'BUY', 'main', 'X', now(),
+       now() - $3 * interval '1 day', 'a', '{"a": 1}', 'executed', CASE WHEN n > $4 THEN now() END
+FROM generate_series(1, $2) n"""
+
+
+async def cleaned(runs: PostgresJobs, epoch: Epoch) -> int:
+    """How many payloads a run empties."""
+    emptied: int = json.loads(await runs.clean_signal_log(epoch))["payloads"]
+    return emptied
+
+
+async def whole(postgres: PostgresAuthority) -> int:
+    rows = await postgres.rows("SELECT count(*) AS n FROM signal_log WHERE payload <> '{}'")
+    return int(str(rows[0]["n"]))
+
+
 @pytest.mark.req("SIG-17")
 async def test_old_payloads_go_fingerprints_and_what_is_not_over_stay(
     postgres: PostgresAuthority,
 ) -> None:
     epoch, runs = await lead(postgres, holder("a")), jobs_of(postgres)
-    await postgres.rows("""
-        INSERT INTO signal_log (fingerprint, lane, engine, kind, portfolio, instrument,
-            signal_time, received_at, received_by, payload, processing_status, ended_at)
-        SELECT sha256(n::text::bytea), 'l', 'direct', 'BUY', 'main', 'X', now(),
-               now() - CASE WHEN n <= 1200 THEN interval '8 days' ELSE interval '6 days' END, 'a',
-               '{"a": 1}', 'executed', CASE WHEN n > 1 THEN now() END
-        FROM generate_series(1, 1300) n""")
-    assert json.loads(await runs.clean_signal_log(epoch)) == {"payloads": 1199}
-    assert json.loads(await runs.clean_signal_log(epoch)) == {"payloads": 0}
-    rows = await postgres.rows("""
-        SELECT count(*) AS all_, count(*) FILTER (WHERE payload <> '{}') AS whole,
-               count(DISTINCT fingerprint) AS prints FROM signal_log""")
-    assert tuple(rows[0].values()) == (1300, 101, 1300)
+    await postgres.rows(_LOGGED, 0, 4_500, 8, 1)  # the first of them has not ended
+    await postgres.rows(_LOGGED, 4_500, 100, 6, 0)
+    assert await cleaned(runs, epoch) == 4_499
+    assert await cleaned(runs, epoch) == 0
+    rows = await postgres.rows("SELECT count(DISTINCT fingerprint) AS prints FROM signal_log")
+    assert (rows[0]["prints"], await whole(postgres)) == (4_600, 101)
+    # It ends at last, others grow old, and the next leader goes on where this one was.
+    await postgres.rows("UPDATE signal_log SET ended_at = now() WHERE ended_at IS NULL")
+    await postgres.rows("UPDATE signal_log SET received_at = now() - interval '9 days'")
+    assert await cleaned(jobs_of(postgres, "b"), epoch) == 101
+    assert await whole(postgres) == 0
+
+
+@pytest.mark.req("SIG-17", "P-8")
+async def test_a_run_looks_only_at_what_has_grown_old_since_the_last_one(
+    postgres: PostgresAuthority,
+) -> None:
+    epoch, runs = await lead(postgres, holder("a")), jobs_of(postgres)
+    await postgres.rows(_LOGGED, 0, 5_000, 8, 0)
+    assert await cleaned(runs, epoch) == 5_000
+    # Were these looked at again, they would be emptied again.
+    await postgres.rows("UPDATE signal_log SET payload = '[]'")
+    await postgres.rows(_LOGGED, 5_000, 10, 8, 0)
+    assert await cleaned(runs, epoch) == 10
+    assert await whole(postgres) == 5_000
 
 
 @pytest.mark.req("CTL-17", "CTL-20")

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid5
 
 import pytest
 
-from onefill.core.handover import Step
 from onefill.core.rates import RateWindow, Room, Urgency
 from onefill.core.report import NotSent
 from onefill.core.settlement import Told, settle
 from onefill.core.succession import Heir
-from onefill.ports.handover import NewRequest
-from onefill.ports.lease import LEADER, Holder
+from onefill.ports.lease import LEADER
 from onefill.ports.peers import Presence
-from onefill.redis.handovers import RedisHandovers
 from onefill.redis.history import RedisHistory
 from onefill.redis.instances import RedisInstances
 from onefill.redis.rates import RedisRates
@@ -39,18 +35,6 @@ async def everything(redis_server: RedisServer) -> AsyncIterator[Everything]:
     redis = Everything(redis_server.url)
     yield redis
     await redis.close()
-
-
-def request_of(me: Holder, expected: int, patience_ms: int = 10_000) -> NewRequest:
-    """A wish of this instance."""
-    return NewRequest(
-        id=uuid5(me.boot, str(expected)),
-        resource=LEADER,
-        expected=expected,  # type: ignore[arg-type]
-        requester=me,
-        by_force=False,
-        patience_ms=patience_ms,
-    )
 
 
 @pytest.mark.req("ORD-11")
@@ -108,27 +92,6 @@ async def test_instances_are_seen_until_they_leave_or_fall_silent(everything: Ev
     assert await instances.others(A, 30) == []
     assert await instances.archive(3_600) == []
     assert await instances.archive(0) == ["a", "b"]
-
-
-@pytest.mark.req("CTL-11", "CTL-12")
-async def test_there_is_one_request_for_an_epoch_until_it_ends_or_its_requester_falls_silent(
-    everything: Everything,
-) -> None:
-    requests = [RedisHandovers(everything.store()) for _ in range(2)]
-    first, second = request_of(A, 7), request_of(B, 7)
-    assert (await requests[0].open(first)).id == first.id
-    assert (await requests[1].open(second)).id == first.id
-    await requests[1].note(first.id, Step.READY, "a", "warm")
-    seen = await requests[0].current(LEADER, first.expected)
-    assert seen is not None
-    assert (seen.is_ready, seen.has_ended, seen.steps[-1].detail) == (True, False, "warm")
-    assert (await requests[1].open(replace(second, patience_ms=-1))).id == second.id
-    await requests[0].note(first.id, Step.FAILED, "a")  # it lost its place, so it says nothing
-    latest = await requests[0].latest(LEADER)
-    assert latest is not None
-    assert (latest.id, latest.has_ended) == (second.id, False)
-    await requests[0].note(second.id, Step.ACTIVE, "b")
-    assert (await requests[0].open(first)).id == first.id
 
 
 @pytest.mark.req("CTL-18", "CTL-4")

@@ -47,10 +47,15 @@ def test_a_conditional_order_is_told_with_its_trigger_price() -> None:
 @pytest.mark.req("SIG-22")
 async def test_a_refusal_comes_with_its_remedy(pool: Any, viewer: Any) -> None:
     await add_signals(pool, "SIM001", 1, "blocked")
-    await pool.execute("UPDATE signal_log SET reason = 'one_r', duplicates = 2")
+    await pool.execute(
+        "UPDATE signal_log SET reason = 'one_r', duplicates = 2,"
+        " last_duplicate_layer = 'constraint'"
+    )
     told = (await viewer.get("/api/signals/1/why")).json()
     assert told["answer"].startswith("It was blocked. Reason: one_r. The base has not gained more")
-    assert "It came 2 more times" in "\n".join(told["lines"])
+    page = "\n".join(told["lines"])
+    assert "It came 2 more times" in page
+    assert "recognised by the log itself" in page
     assert (await viewer.get("/api/signals/99/why")).status_code == 404
 
 

@@ -91,6 +91,7 @@ class BinanceAccount:
 class QuantityUnit(enum.StrEnum):
     """In what an OpenAlgo server counts MCX quantities: it changed with the server's version."""
 
+    AUTO = "auto"  # as its own lot sizes say
     UNITS = "units"
     CONTRACTS = "contracts"
 
@@ -100,7 +101,8 @@ class OpenAlgoAccount:
     """A login at an OpenAlgo server, or at the paper venue's dialect of it.
 
     product: NRML carries positions over night. mcx_quantity: what the server counts on MCX;
-    units_per_contract, by the symbol's root (GOLDM: 100), is needed where it is contracts.
+    where its own lot sizes contradict, nothing is ordered. units_per_contract: by the symbol's
+    root (GOLDM: 100).
     visibility_lag_ms: how long to look for an order whose answer was lost before a person must.
     rates: what the broker behind it allows; of the paper venue, what that declares.
     source_address: the local address that requests leave from; empty is any.
@@ -111,7 +113,7 @@ class OpenAlgoAccount:
     api_key: str = field(default=PAPER, repr=False)
     live: bool = False
     product: str = "NRML"
-    mcx_quantity: QuantityUnit = QuantityUnit.UNITS
+    mcx_quantity: QuantityUnit = QuantityUnit.AUTO
     units_per_contract: Mapping[str, Decimal] = field(default_factory=dict)
     send_within_ms: int = 2_000
     visibility_lag_ms: int = 120_000

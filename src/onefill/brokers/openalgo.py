@@ -14,19 +14,31 @@ from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
+import structlog
 
 from onefill.brokers import openalgo_words as words
 from onefill.brokers.accounts import OpenAlgoAccount
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
-from onefill.brokers.meter import Meter, Rates
-from onefill.brokers.outcome import Verdict, excerpt
+from onefill.brokers.meter import Meter
+from onefill.brokers.openalgo_capabilities import capabilities_of
+from onefill.brokers.openalgo_checks import (
+    margin_lacking,
+    may_lack_margin,
+    must_be_held,
+    nothing_to_reduce,
+)
+from onefill.brokers.openalgo_listing import read_series
+from onefill.brokers.openalgo_units import REMEDY, UnitConverter
+from onefill.brokers.outcome import Verdict, excerpt, legible
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.intent import OrderIntent, OrderRequest, OrderType, Verb
+from onefill.core.instrument import Instrument, Series
+from onefill.core.intent import Denial, OrderIntent, OrderRequest, Verb
 from onefill.core.money import ZERO, plain
 from onefill.core.quote import Listing, Quote
+from onefill.core.rates import Urgency
 from onefill.core.report import (
     Absent,
     Carried,
@@ -41,9 +53,9 @@ from onefill.core.report import (
     Unknown,
 )
 from onefill.core.stream_words import StreamWord
-from onefill.ports.broker import Capabilities, OrderClass, Prepared
+from onefill.ports.broker import Capabilities, Prepared
 from onefill.ports.clock import Clock
-from onefill.ports.rates import RateStore
+from onefill.ports.rates import RateStore, urgently
 
 _SERVICES = {
     Verb.PLACE: "/api/v1/placeorder",
@@ -51,8 +63,11 @@ _SERVICES = {
     Verb.CANCEL: "/api/v1/cancelorder",
 }
 _HEADERS = {"Content-Type": "application/json"}
+_ASK_MARGIN_AGAIN_MS = 600_000
 _ASKER = "onefill"
 """`strategy` where a question needs one, though it is about no order."""
+
+log = structlog.get_logger()
 
 
 class OpenAlgoBroker:
@@ -72,7 +87,8 @@ class OpenAlgoBroker:
         self._login = account
         self._clock = clock
         self._known = known
-        self._units = words.UnitConverter(account)
+        self._units = UnitConverter(account)
+        self._no_margin_until_ms = float("-inf")
         self._meter = Meter(f"{self.name}/{account.account}", clock, rates)
         self._meter.rates = account.rates
         self._http = Http(
@@ -82,22 +98,24 @@ class OpenAlgoBroker:
             self._meter,
             source_address=account.source_address,
         )
-        self._capabilities = _capabilities(account.visibility_lag_ms, account.rates)
+        self._capabilities = capabilities_of(account.visibility_lag_ms, account.rates)
 
     @property
     def capabilities(self) -> Capabilities:
         """Class C always; the lag is the paper venue's own, once started; fills as it shows."""
         return self._capabilities
 
+    @legible
     async def start(self) -> None:
         """Learn the paper venue's lag, and that the key is good. Raises BrokerUnavailable."""
         await self._http.start()
         if self.is_paper:
             declared = await read_declaration(self._http)
             self._meter.rates = declared.rates
-            self._capabilities = _capabilities(declared.lag_ms, declared.rates)
+            self._capabilities = capabilities_of(declared.lag_ms, declared.rates)
         await self._ask("funds")
 
+    @legible
     async def refuses_us(self) -> str | None:
         """Its own words where it takes neither our key, nor our address, nor the day's session."""
         await self._http.start()
@@ -118,13 +136,22 @@ class OpenAlgoBroker:
         """It does not say; the instrument's configuration does."""
         return None
 
+    @legible
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Read which like orders are there already, and build the request.
 
         Raises BrokerUnavailable, and ConfigurationError for an MCX symbol of unknown size.
         """
+        if intent.verb is not Verb.CANCEL:
+            order = intent.order
+            await self._know_units({(order.symbol, order.exchange)}, to_order=True)
         body = msgspec.json.encode(self._fields(intent))
         witnessed = await self._witness(intent) if intent.verb is Verb.PLACE else ()
+        refusal = None
+        if must_be_held(intent):
+            refusal = nothing_to_reduce(intent, await self.positions())
+        elif may_lack_margin(intent):
+            refusal = await self._lacks_margin(intent)
         url = self._http.base_url + _SERVICES[intent.verb]
         return Prepared(
             intent=intent,
@@ -139,19 +166,30 @@ class OpenAlgoBroker:
             send_within_ms=self._login.send_within_ms,
             request_hash=hashlib.sha256(b"POST " + url.encode() + b"\n" + body).digest(),
             witnessed=witnessed,
+            refusal=refusal,
             order_rates=self._capabilities.order_rates,
         )
 
     async def send(self, prepared: Prepared) -> Outcome:
         """Write the request once and say what the answer proves."""
+        if prepared.refusal is not None:
+            denial = Denial.NOTHING_TO_REDUCE if must_be_held(prepared.intent) else None
+            return NotPlaced(code="checked", message=prepared.refusal, denial=denial)
         reply = await self._http.send_once(prepared)
         if not isinstance(reply, Reply):
             return reply
-        if prepared.intent.verb is not Verb.PLACE:
-            return await self._changed(prepared.intent, reply)
+        try:
+            return await self._concluded(prepared.intent, reply)
+        except BrokerUnavailable as error:
+            return Unknown(detail=str(error))
+
+    @legible
+    async def _concluded(self, intent: OrderIntent, reply: Reply) -> Outcome:
+        if intent.verb is not Verb.PLACE:
+            return await self._changed(intent, reply)
         order_id = words.placed_id(reply)
         if order_id is not None:
-            symbol = prepared.intent.order.symbol
+            symbol = intent.order.symbol
             return Placed(
                 report=OrderReport(broker_order_id=order_id, status=OrderStatus.OPEN, symbol=symbol)
             )
@@ -169,19 +207,36 @@ class OpenAlgoBroker:
             return Carried(report=seen.report)
         return Unknown(detail=self._quote(reply))
 
+    async def _lacks_margin(self, intent: OrderIntent) -> str | None:
+        """Why the broker would refuse it for want of margin, where it says so in time."""
+        now_ms = self._clock.boottime_ms()
+        if now_ms < self._no_margin_until_ms:
+            return None
+        wanted = words.margin_position(self._place_fields(intent))
+        try:
+            with urgently(Urgency.LATER):
+                needed = words.margin_in(words.data_of(await self._post("margin", **wanted)))
+                if needed is None:  # not every broker behind it can tell
+                    self._no_margin_until_ms = now_ms + _ASK_MARGIN_AGAIN_MS
+                    return None
+                available = words.cash_in(words.data_of(await self._post("funds")))
+                if available is None or needed <= available:
+                    return None
+                return margin_lacking(intent, await self.positions(), needed, available)
+        except BrokerUnavailable:
+            return None  # the broker has the last word; no order waits for this one
+
     async def _witness(self, intent: OrderIntent) -> tuple[str, ...]:
         book = [row.sighting for row in await self._order_book()]
         return tuple(seen.broker_order_id for seen in like(intent, book))
 
     def _fields(self, intent: OrderIntent) -> dict[str, str]:
         """What the service of the intent's verb asks for."""
-        fields = self._place_fields(intent)
-        if intent.verb is Verb.PLACE:
-            return fields
         named = {"orderid": intent.target_order_id or "", "strategy": _ASKER}
-        if intent.verb is Verb.MODIFY:
-            return {**fields, **named}
-        return {"apikey": self._login.api_key, **named}
+        if intent.verb is Verb.CANCEL:
+            return {"apikey": self._login.api_key, **named}
+        fields = self._place_fields(intent)
+        return fields if intent.verb is Verb.PLACE else {**fields, **named}
 
     def _place_fields(self, intent: OrderIntent) -> dict[str, str]:
         order = intent.order
@@ -204,45 +259,65 @@ class OpenAlgoBroker:
 
     async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
         """By the broker's id where it is known; else the only new order that looks like it."""
-        number = intent.broker_order_id if intent.verb is Verb.PLACE else intent.target_order_id
         try:
-            if number is not None:
-                return await self._by_id(number)
-            rows = await self._order_book()
-            book = [row.sighting for row in rows]
-            match = await recognise(intent, rivals, book, self._known)
-            if not isinstance(match, str):
-                return match
-            row = next(row for row in rows if row.broker_order_id == match)
-            return Found(report=await self._report(row))
+            return await self._looked_up(intent, rivals)
         except BrokerUnavailable as error:
             return NoAnswer(detail=str(error))
+
+    @legible
+    async def _looked_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
+        number = intent.broker_order_id if intent.verb is Verb.PLACE else intent.target_order_id
+        if number is not None:
+            return await self._by_id(number)
+        rows = await self._order_book()
+        book = [row.sighting for row in rows]
+        match = await recognise(intent, rivals, book, self._known)
+        if not isinstance(match, str):
+            return match
+        row = next(row for row in rows if row.broker_order_id == match)
+        return Found(report=await self._report(row))
 
     async def watch(self, hear: Callable[[StreamWord], None]) -> None:
         """There is no stream: fills are polled for."""
 
+    @legible
     async def positions(self) -> Mapping[str, Decimal]:
         """Net units by symbol, signed; only what is not flat. Raises BrokerUnavailable."""
         reply = await self._ask("positionbook")
+        await self._know_units(words.symbols_in(words.data_of(reply)))
         net = words.positions_of(words.data_of(reply), self._units)
         if net is None:
             raise self._unreadable(reply)
         return net
 
+    @legible
     async def open_orders(self) -> Sequence[OrderReport]:
         """Orders still working. Raises BrokerUnavailable."""
         working = [row for row in await self._order_book() if row.status is OrderStatus.OPEN]
         return [words.report_of(row, None) for row in working]
 
+    @legible
     async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
         """Today's orders of these symbols. Raises BrokerUnavailable."""
         mine = [row for row in await self._order_book() if row.symbol in symbols]
-        return [words.report_of(row, None) for row in mine]
+        trades = words.data_of(await self._ask("tradebook")) if mine else []
+        await self._know_units(words.symbols_in(trades))
+        return [
+            words.report_of(row, words.traded(trades, row.broker_order_id, self._units))
+            for row in mine
+        ]
 
+    @legible
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
         """The market by symbol, asked one by one. Raises BrokerUnavailable."""
         found = {each.symbol: await self._quote_of(each) for each in dict.fromkeys(listings)}
         return {symbol: quote for symbol, quote in found.items() if quote is not None}
+
+    @legible
+    async def series(self, instrument: Instrument) -> Sequence[Series]:
+        """What its broker's master list has of it. Raises BrokerUnavailable."""
+        now_ms = self._clock.boottime_ms()
+        return await read_series(self._post, instrument, self._units, self._unreadable, now_ms)
 
     async def _quote_of(self, listing: Listing) -> Quote | None:
         at = self._clock.wall()
@@ -256,6 +331,7 @@ class OpenAlgoBroker:
 
     async def _by_id(self, broker_order_id: str) -> LookUp:
         reply = await self._post("orderstatus", strategy=_ASKER, orderid=broker_order_id)
+        await self._know_units(words.symbols_in(words.data_of(reply)))
         row = words.row_of(words.data_of(reply), self._units)
         if row is not None and row.broker_order_id == broker_order_id:
             self._note_fills([row])
@@ -271,11 +347,13 @@ class OpenAlgoBroker:
         if row.status is OrderStatus.OPEN and not row.filled_quantity:
             return words.report_of(row, None)
         reply = await self._ask("tradebook")
+        await self._know_units(words.symbols_in(words.data_of(reply)))
         trades = words.traded(words.data_of(reply), row.broker_order_id, self._units)
         return words.report_of(row, trades)
 
     async def _order_book(self) -> list[words.Row]:
         reply = await self._ask("orderbook")
+        await self._know_units(words.symbols_in(words.data_of(reply)))
         rows = words.rows_of(words.data_of(reply), self._units)
         if rows is None:
             raise self._unreadable(reply)
@@ -287,6 +365,22 @@ class OpenAlgoBroker:
         if any(row.filled_quantity is None for row in rows):
             self._capabilities = replace(self._capabilities, states_fills=False)
 
+    async def _know_units(
+        self, listings: AbstractSet[tuple[str, str]], *, to_order: bool = False
+    ) -> None:
+        """Know what the server counts these in. Raises BrokerUnavailable where it can't be told."""
+        for symbol, exchange in sorted(listings):
+            now_ms = self._clock.boottime_ms()
+            if self._units.is_asked_for(symbol, exchange, now_ms, to_order=to_order):
+                reply = await self._post("symbol", symbol=symbol, exchange=exchange)
+                if reply.status not in (200, 400, 404):
+                    raise self._unreadable(reply)
+                self._units.note(symbol, words.lot_size_in(words.data_of(reply)), now_ms)
+            complaint = self._units.complaint(symbol, exchange)
+            if complaint is not None:
+                log.critical("openalgo.units_not_told", account=self.account, why=complaint)
+                raise BrokerUnavailable(complaint, remedy=REMEDY, account=self.account)
+
     # The wire
 
     async def _ask(self, service: str) -> Reply:
@@ -295,7 +389,7 @@ class OpenAlgoBroker:
             raise self._unreadable(reply)
         return reply
 
-    async def _post(self, service: str, **fields: str) -> Reply:
+    async def _post(self, service: str, **fields: object) -> Reply:
         body = msgspec.json.encode({"apikey": self._login.api_key, **fields})
         return await self._http.ask("POST", f"/api/v1/{service}", _HEADERS, body)
 
@@ -304,21 +398,3 @@ class OpenAlgoBroker:
 
     def _quote(self, reply: Reply) -> str:
         return excerpt(reply, self._login.api_key)
-
-
-def _capabilities(lag_ms: int, rates: Rates) -> Capabilities:
-    return Capabilities(
-        order_class=OrderClass.C,
-        visibility_lag_ms=lag_ms,
-        request_expiry_ms=None,
-        retention_s=None,
-        finds_by_client_id=False,
-        reports_fills_on_placing=False,
-        states_fills=True,
-        native_reduce_only=False,
-        modifications_max=25,
-        conditional=frozenset({OrderType.STOP_MARKET}),
-        changes_conditional=True,
-        definite_refusals=frozenset(f"HTTP {rule.status} {rule.says}" for rule in words.DEFINITE),
-        order_rates=rates.orders,
-    )

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from onefill.brokers.accounts import OpenAlgoAccount, QuantityUnit
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
-from onefill.brokers.outcome import Rule, Verdict, decimal_of, find_rule, json_of
-from onefill.core.errors import ConfigurationError, invariant
+from onefill.brokers.openalgo_units import UnitConverter
+from onefill.brokers.outcome import Rule, Verdict, decimal_of, find_rule, json_of, side_of
+from onefill.core.errors import ConfigurationError
 from onefill.core.intent import OrderType
 from onefill.core.money import ZERO
 from onefill.core.quote import Quote, quote_of
@@ -50,39 +50,6 @@ _PRICE_TYPES = {
     OrderType.LIMIT: "LIMIT",
     OrderType.STOP_MARKET: "SL-M",
 }
-
-_ROOT = re.compile(r"([A-Z]+?)\d{2}[A-Z]{3}\d{2}")
-
-
-class UnitConverter:
-    """Turns our units into what the server counts, and back; they differ only on MCX."""
-
-    def __init__(self, account: OpenAlgoAccount) -> None:
-        self._counts_contracts = account.mcx_quantity is QuantityUnit.CONTRACTS
-        self._units_per_contract = account.units_per_contract
-
-    def to_wire(self, quantity: Decimal, symbol: str, exchange: str) -> Decimal:
-        """The quantity as the server counts it. Raises ConfigurationError for unknown roots."""
-        units = self._units_in_one(symbol, exchange)
-        if units is None:
-            raise ConfigurationError(
-                "the contract size of this MCX symbol is not configured",
-                remedy="Name its root under units_per_contract, or set mcx_quantity to units.",
-                symbol=symbol,
-            )
-        invariant(quantity % units == 0, "whole contracts are ordered", symbol=symbol, units=units)
-        return quantity / units
-
-    def from_wire(self, quantity: Decimal, symbol: str, exchange: str) -> Decimal | None:
-        """The server's quantity in units; None where the contract size is not known."""
-        units = self._units_in_one(symbol, exchange)
-        return None if units is None else quantity * units
-
-    def _units_in_one(self, symbol: str, exchange: str) -> Decimal | None:
-        if exchange != "MCX" or not self._counts_contracts:
-            return Decimal(1)
-        root = _ROOT.match(symbol)
-        return self._units_per_contract.get(root[1]) if root is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +134,36 @@ def is_unlisted(reply: Reply) -> bool:
     return is_error and re.match(r"Symbol\b.* not found\b", message or "") is not None
 
 
+def lot_size_in(data: object) -> Decimal | None:
+    """A symbol's lot as the server counts it; None where it does not say."""
+    stated = decimal_of(data.get("lotsize")) if isinstance(data, dict) else None
+    return stated if stated is not None and stated > 0 else None
+
+
+def margin_position(fields: Mapping[str, str]) -> dict[str, object]:
+    """An order as the margin service wants it, from the fields that place it."""
+    names = ("symbol", "exchange", "action", "product", "pricetype", "quantity", "price")
+    return {"positions": [{name: fields[name] for name in names}]}
+
+
+def margin_in(data: object) -> Decimal | None:
+    """The margin that an order needs; None where it is not told."""
+    stated = decimal_of(data.get("total_margin_required")) if isinstance(data, dict) else None
+    return stated if stated is not None and stated > 0 else None
+
+
+def cash_in(data: object) -> Decimal | None:
+    """What of the account's funds is free; None where it is not told."""
+    return decimal_of(data.get("availablecash")) if isinstance(data, dict) else None
+
+
+def symbols_in(data: object) -> set[tuple[str, str]]:
+    """Symbol and exchange of whatever a list of orders, trades or positions names."""
+    rows = data.get("orders", [data]) if isinstance(data, dict) else data
+    found = _dicts(rows) if isinstance(rows, list) else ()
+    return {(_text(row, "symbol"), _text(row, "exchange")) for row in found}
+
+
 def quote_in(data: Mapping[str, object], at: datetime) -> Quote | None:
     """The quote that an answer states; None where it states no price."""
     bid, ask, last = (decimal_of(data.get(name)) for name in ("bid", "ask", "ltp"))
@@ -246,6 +243,7 @@ def report_of(row: Row, trades: Traded | None) -> OrderReport:
         price=row.price,
         trigger_price=row.trigger_price,
         states_fills=row.filled_quantity is not None,
+        side=side_of(row.side),
     )
 
 

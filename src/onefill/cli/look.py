@@ -216,9 +216,10 @@ def _portfolio(client: Client, portfolio: str | None) -> Any:
 
 def _print_status(found: dict[str, Any]) -> None:
     who, console = found["status"], output.console()
+    epoch = "" if who["epoch"] is None else f", epoch {who['epoch']}"
     console.print(
         f"{output.badge(who['venue'] == 'LIVE')} [bold]{escaped(who['instance'])}[/] is "
-        f"{output.coloured(who['state'])}, epoch {who['epoch']}; "
+        f"{output.coloured(who['state'])}{epoch}; "
         f"active: {escaped(who['leader'] or 'nobody')}; database {who['database']}"
     )
     for line in _worries(who):

@@ -18,6 +18,7 @@ STATISTICS = (
     Column("open", text("open_trades"), right=True),
     Column("won %", money("win_rate_percent"), right=True),
     Column("profit ₹", money("profit"), right=True),
+    Column("costs ₹", money("costs"), right=True),
     Column("average win", money("average_win"), right=True),
     Column("average loss", money("average_loss"), right=True),
     Column("profit factor", money("profit_factor"), right=True),

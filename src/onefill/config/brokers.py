@@ -93,6 +93,12 @@ class OpenAlgoSettings(BrokerSettings):
         ge=0,
         description="How many other requests a second it takes; 0 is no limit.",
     )
+    mcx_quantity: Literal["auto", "units", "contracts"] = Field(
+        default="auto",
+        description="What the server counts MCX quantities in: units since September 2026 (100 is "
+        "one Gold Mini), contracts before. `auto` takes its own lot sizes' word; where they "
+        "contradict, nothing is ordered.",
+    )
     session_ends: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^$")] = Field(
         default="03:00",
         description="The time of day in India at which its sessions end; empty is not known.",

@@ -48,6 +48,20 @@ class ChaseSettings(Section):
     )
 
 
+class CostSettings(Section):
+    """What trading costs, as far as the broker's statement tells; taken off realised profit."""
+
+    per_order: Number = Field(
+        default=ZERO, ge=0, description="Rupees for each order that trades (brokerage)."
+    )
+    buy_percent: Number = Field(
+        default=ZERO, ge=0, description="Percent of the value bought: commission, charges, stamps."
+    )
+    sell_percent: Number = Field(
+        default=ZERO, ge=0, description="Percent of the value sold: commission, charges, taxes."
+    )
+
+
 class InstrumentSettings(Section):
     """One instrument. For one that onefill knows, only what differs; see `config/rules.py`."""
 
@@ -113,6 +127,7 @@ class InstrumentSettings(Section):
         gt=0,
         description="Broker units above which the exchange takes no order; larger ones are sliced.",
     )
+    costs: CostSettings = Field(default_factory=CostSettings)
     bar_minutes: Number | None = Field(
         default=None,
         ge=0,

@@ -10,7 +10,7 @@ from onefill.config.holidays import Holidays
 from onefill.config.instruments import InstrumentSettings
 from onefill.config.settings import BROKERS, Settings
 from onefill.core.defaults import INSTRUMENTS
-from onefill.core.instrument import Caps, ChaseLimits, Instrument, Rules, Switches
+from onefill.core.instrument import Caps, ChaseLimits, Instrument, Rules, Switches, Tariff
 from onefill.core.signal import SignalKind
 
 
@@ -36,6 +36,7 @@ def rules_of(settings: Settings) -> Rules:
         duplicate_window_s=settings.duplicate_window_s,
         direct_broker=settings.direct_broker,
         direct_account=settings.broker(settings.direct_broker).account,
+        direct_costs=Tariff(**dict(settings.direct_costs)),
         holidays=Holidays(settings.holidays),
         accounts={name: settings.broker(name).account for name in BROKERS},
     )
@@ -72,4 +73,5 @@ def _given(block: InstrumentSettings) -> dict[str, Any]:
     if block.units_per_lot is not None:
         given["units_per_lot"] = tuple((entry.since, entry.units) for entry in block.units_per_lot)
     given["chase"] = ChaseLimits(**dict(block.chase)) if block.chase.step > 0 else None
+    given["costs"] = Tariff(**dict(block.costs))
     return given

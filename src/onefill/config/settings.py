@@ -20,6 +20,7 @@ from onefill.config.brokers import BrokerSettings, BrokersSettings
 from onefill.config.control import LeaseSettings, SpoolSettings, TakeoverSettings
 from onefill.config.instruments import (
     CapsSettings,
+    CostSettings,
     InstrumentSettings,
     MaxAgeSettings,
     QuoteSettings,
@@ -102,7 +103,11 @@ class HolidaySettings(Section):
     """Corrections to one exchange's holidays."""
 
     add: frozenset[date] = Field(
-        default=frozenset(), description="Days on which it is closed after all."
+        default=frozenset(), description="Days on which it is closed after all, all day."
+    )
+    evening: frozenset[date] = Field(
+        default=frozenset(),
+        description="Days on which only the evening session trades (MCX, from 17:00).",
     )
     remove: frozenset[date] = Field(
         default=frozenset(), description="Days on which it is open after all."
@@ -116,6 +121,11 @@ class JobSettings(Section):
         default=Decimal(3_600),
         gt=0,
         description="Looking for positions whose contract ends soon, in market hours.",
+    )
+    listings_every_s: Number = Field(
+        default=Decimal(86_400),
+        gt=0,
+        description="Asking brokers which contracts they list, with their expiries and lots.",
     )
     sweep_every_s: Number = Field(
         default=Decimal(60), gt=0, description="Looking for work that was left lying."
@@ -295,6 +305,7 @@ class Settings(Section):
     jobs: JobSettings = JobSettings()
     caps: CapsSettings = CapsSettings()
     switches: SwitchSettings = SwitchSettings()
+    direct_costs: CostSettings = CostSettings()
     quotes: QuoteSettings = QuoteSettings()
     max_age_by_type_s: MaxAgeSettings = MaxAgeSettings()
     strategies: Mapping[str, StrategySettings] = Field(

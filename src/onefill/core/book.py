@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from onefill.core.ids import ClientOrderId, Lane
+from onefill.core.instrument import Series
 from onefill.core.intent import OrderIntent
 from onefill.core.issue import is_waiting_stop
 from onefill.core.money import ZERO
@@ -103,6 +104,8 @@ class Situation:
     signal of each kind and slot there. market_price: what the instrument trades at now, where
     that is known; market_asked: whether the broker was asked for it. heard_at: the time of the
     signal under decision. quotes: the market of orders that follow their price, where known.
+    listed: the contracts of the lane's instrument that its broker lists, where that is known.
+    leg_prices: by symbol, the prices that market_price is made of.
     """
 
     now: datetime
@@ -119,6 +122,13 @@ class Situation:
     market_asked: bool = False
     heard_at: datetime | None = None
     quotes: Mapping[ClientOrderId, Quote] = field(default_factory=dict)
+    listed: tuple[Series, ...] = ()
+    leg_prices: Mapping[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """The contracts to choose from; a replay's day had others, which only the rules know."""
+        return self.listed if self.account.time_basis is TimeBasis.NOW else ()
 
     @property
     def market_time(self) -> datetime:

@@ -11,6 +11,7 @@ from onefill.core.portfolio.decide import decide as decide_portfolio
 from onefill.core.portfolio.guarding import guarded
 from onefill.core.refusal import Refusal
 from onefill.core.signal import Engine, LoggedSignal
+from onefill.core.slippage import with_prices
 
 
 def decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:
@@ -21,7 +22,7 @@ def decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision
     decision = _decide(logged, situation, rules)
     if situation.exits_paused and decision.intents:
         return WAIT
-    return _told_of_expiry(logged, decision)
+    return _told_of_expiry(logged, with_prices(decision, situation))
 
 
 def _decide(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision:

@@ -10,6 +10,7 @@ from onefill.core.portfolio.chasing import continue_chases
 from onefill.core.portfolio.guarding import keep_stops
 from onefill.core.portfolio.rollover import continue_rollovers
 from onefill.core.repair import continue_repairs
+from onefill.core.slippage import with_prices
 
 _STEPS = (keep_stops, continue_chases, continue_exits, continue_repairs, continue_rollovers)
 
@@ -25,6 +26,7 @@ def go_on(situation: Situation, rules: Rules) -> Decision | None:
     for step in _STEPS:
         taken = step(situation, rules)
         if taken is not None:
+            taken = with_prices(taken, situation)
             situation = situation.after(taken)
             done = taken if done is None else joined(done, taken)
     return done

@@ -38,6 +38,10 @@ class Step(enum.StrEnum):
     FAILED = "failed"  # nothing changed
 
 
+ENDS = (Step.ACTIVE, Step.FAILED)
+"""After one of these nothing more comes of a takeover."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """The lease as the requester sees it. vacant: nobody holds it, or its holder is gone."""

@@ -68,6 +68,11 @@ class Fill:
     trade_ids: tuple[str, ...] = ()
 
     @property
+    def is_first(self) -> bool:
+        """Whether nothing of its order was filled before."""
+        return self.cumulative_quantity == self.quantity
+
+    @property
     def price(self) -> Decimal:
         """The average price of what was added."""
         return self.value / self.quantity

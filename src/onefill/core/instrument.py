@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from onefill.core.money import ZERO
 from onefill.core.signal import SignalKind
 
 
@@ -41,6 +42,27 @@ class ChaseLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """What trading costs (PF-13): rupees for each order that trades, and percent of the value that
+    is bought and sold (commission, taxes, an exchange's charges)."""
+
+    per_order: Decimal = ZERO
+    buy_percent: Decimal = ZERO
+    sell_percent: Decimal = ZERO
+
+
+FREE = Tariff()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One contract as a broker lists it. units: in one lot; None where the list does not say."""
+
+    expiry: date
+    units: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
     """One tradable thing of the portfolio engine.
 
@@ -54,7 +76,7 @@ class Instrument:
     protective_stop: whether a stop order waits at the broker for each position (PF-11).
     freeze_quantity: broker units above which the exchange takes no order (ORD-15).
     bar_minutes: the length of its senders' bars, at each of whose closes a signal is expected
-    (SIG-21); 0: nothing is expected.
+    (SIG-21); 0: nothing is expected. costs: what trading it costs.
     """
 
     name: str
@@ -79,6 +101,7 @@ class Instrument:
     protective_stop: bool = False
     freeze_quantity: int | None = None
     bar_minutes: Decimal = Decimal(0)
+    costs: Tariff = FREE
 
     def units_on(self, day: date) -> int:
         """Broker units in one lot of the contract that expires on that day."""
@@ -146,6 +169,7 @@ class Rules:
     max_age_by_type_s: Mapping[SignalKind, Decimal] = field(default_factory=dict)
     direct_broker: str = "binance"
     direct_account: str = "paper"
+    direct_costs: Tariff = FREE
     duplicate_window_s: Decimal = Decimal(60)
     exit_retry_s: tuple[int, ...] = (1, 2, 5, 15, 60)
     holidays: Mapping[str, frozenset[date]] = field(default_factory=dict)

@@ -226,7 +226,9 @@ class OrderIntent:
     expires_at: when the venue stops accepting the current attempt (None: never).
     witnessed: ids of like orders that the broker's book showed before the current attempt.
     filled_value: Σ quantity·price of what is filled, in the broker's unit.
-    chase: of orders that follow their price; set when they are claimed.
+    chase: of orders that follow their price; set when they are claimed. decided_price: what its
+    contract traded at when this was decided, as far as that is known: what it fills at beyond that
+    is slippage (PF-13).
     """
 
     client_order_id: ClientOrderId
@@ -257,6 +259,7 @@ class OrderIntent:
     filled_value: Decimal = ZERO
     reason: str | None = None
     chase: Chase | None = None
+    decided_price: Decimal | None = None
 
     @property
     def slice(self) -> int:

@@ -9,11 +9,13 @@ from decimal import Decimal
 
 from onefill.core.errors import invariant
 from onefill.core.ids import Lane, PositionId, lane_of
+from onefill.core.instrument import FREE, Tariff
 from onefill.core.intent import Side
 from onefill.core.money import ZERO
 
 CALL, PUT, FUTURE, MAIN = "ce", "pe", "fut", "main"
 """Names of legs: a synthetic future's two, a future's one, the direct policy's one."""
+_PERCENT = Decimal("0.01")
 
 
 class PositionStatus(enum.StrEnum):
@@ -41,7 +43,8 @@ class Leg:
     """One contract of a position: all that was bought and sold of it.
 
     side: the way the leg opens. multiplier: rupees (or quote currency) for one point and one
-    broker unit. quantity: what it should hold when open, in broker units, without sign.
+    broker unit. quantity: what it should hold when open, in broker units, without sign. tariff:
+    what trading it costs, as it was when the leg was made. orders: how many of them have traded.
     """
 
     name: str
@@ -56,6 +59,16 @@ class Leg:
     bought_value: Decimal = ZERO
     sold_quantity: Decimal = ZERO
     sold_value: Decimal = ZERO
+    tariff: Tariff = FREE
+    orders: int = 0
+
+    @property
+    def costs(self) -> Decimal:
+        """What all that was traded of it has cost."""
+        percent = (
+            self.bought_value * self.tariff.buy_percent + self.sold_value * self.tariff.sell_percent
+        )
+        return percent * self.multiplier * _PERCENT + self.tariff.per_order * self.orders
 
     @property
     def net(self) -> Decimal:
@@ -77,7 +90,10 @@ class Leg:
 
     @property
     def realised(self) -> Decimal:
-        """Profit of the part that is closed, at average prices; exact once the leg is flat."""
+        """Profit of the part that is closed, at average prices; exact once the leg is flat.
+
+        Costs are not taken off.
+        """
         if self.net == 0:
             return (self.sold_value - self.bought_value) * self.multiplier
         return self.realised_on(self.closed)
@@ -95,19 +111,22 @@ class Leg:
         sold = self.sold_value / self.sold_quantity
         return quantity * (sold - bought) * self.multiplier
 
-    def add(self, side: Side, quantity: Decimal, value: Decimal) -> Leg:
-        """The leg after a fill; value is Σ quantity·price."""
+    def add(self, side: Side, quantity: Decimal, value: Decimal, *, is_first: bool = True) -> Leg:
+        """The leg after a fill; value is Σ quantity·price. is_first: of its order."""
         invariant(quantity > 0, "a fill has a quantity", leg=self.name, quantity=quantity)
+        orders = self.orders + is_first
         if side is Side.BUY:
             return replace(
                 self,
                 bought_quantity=self.bought_quantity + quantity,
                 bought_value=self.bought_value + value,
+                orders=orders,
             )
         return replace(
             self,
             sold_quantity=self.sold_quantity + quantity,
             sold_value=self.sold_value + value,
+            orders=orders,
         )
 
 
@@ -200,7 +219,17 @@ class Position:
         return None if self.entry_price is None else self.entry_price - self.carried_points
 
     @property
+    def costs(self) -> Decimal:
+        """What all that was traded so far has cost."""
+        return sum((leg.costs for leg in self.legs), ZERO)
+
+    @property
     def realised(self) -> Decimal:
+        """What is earned so far: the profit of what is closed, less all costs up to now."""
+        return self.gross - self.costs
+
+    @property
+    def gross(self) -> Decimal:
         """Profit of what is closed so far in every leg; of all that was traded once it is flat.
 
         One leg's profit alone is none: the other's loss comes a moment later, and a high-water
@@ -243,7 +272,9 @@ class Position:
         assert found is not None
         return found
 
-    def fill(self, leg: str, side: Side, quantity: Decimal, value: Decimal) -> Position:
-        """The position after a fill of one of its legs."""
-        filled = self.leg(leg).add(side, quantity, value)
+    def fill(
+        self, leg: str, side: Side, quantity: Decimal, value: Decimal, *, is_first: bool = True
+    ) -> Position:
+        """The position after a fill of one of its legs. is_first: the first one of its order."""
+        filled = self.leg(leg).add(side, quantity, value, is_first=is_first)
         return replace(self, legs=tuple(filled if old.name == leg else old for old in self.legs))

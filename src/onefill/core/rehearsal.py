@@ -257,4 +257,5 @@ def _trade(position: Position) -> Trade:
         closed_at=position.closed_at if is_closed else None,
         profit=position.realised if is_closed else ZERO,
         risk=risk,
+        costs=position.costs if is_closed else ZERO,
     )

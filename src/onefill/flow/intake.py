@@ -127,6 +127,7 @@ class Intake:
         self._idle = asyncio.Event()
         self._idle.set()
         self._duplicates: Counter[int] = Counter()
+        self._layers: dict[int, str] = {}
         self._is_open = False
 
     async def take_in(self, signal: Signal, payload: str) -> Taken:
@@ -196,6 +197,7 @@ class Intake:
 
     def _duplicate(self, signal_id: int, identity: bytes, layer: DuplicateLayer) -> Taken:
         self._duplicates[signal_id] += 1
+        self._layers[signal_id] = layer.value
         self._metrics.signal_duplicates.add(layer.value)
         return Taken(signal_id, identity, layer)
 
@@ -319,14 +321,16 @@ class Intake:
         """Add up duplicates in the log; a lost connection costs a count, never a signal."""
         while self._duplicates:
             counts = dict(islice(self._duplicates.items(), COUNTS_A_GROUP))
+            layers = {signal_id: self._layers.pop(signal_id) for signal_id in counts}
             for signal_id in counts:
                 del self._duplicates[signal_id]
             try:
-                await self._log.count_duplicates(counts)
+                await self._log.count_duplicates(counts, layers)
             except CommitUnknown:
                 continue
             except StoreUnavailable as error:
                 self._duplicates.update(counts)
+                self._layers = {**layers, **self._layers}
                 log.warning("intake.duplicates_not_counted", waiting=len(counts), error=str(error))
                 return
 

@@ -7,7 +7,7 @@ answered, or has not in time; an exit goes ahead, and is told of afterwards.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from onefill.core.book import WAIT, Decision, Situation
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
-from onefill.core.portfolio.market import Question, market_price, question_of
+from onefill.core.portfolio.market import Question, leg_prices, market_price, question_of
 from onefill.core.portfolio.safety import exit_warnings
 from onefill.core.signal import LoggedSignal, Signal
 from onefill.ports.broker import Broker
@@ -41,9 +41,10 @@ class QuoteTiming:
 
 @dataclass(slots=True)
 class _Answer:
-    """price: None where the broker had none in time."""
+    """price: None where the broker had none in time. legs: what it is made of, by symbol."""
 
     price: Decimal | None
+    legs: Mapping[str, Decimal]
     at_ms: float
 
 
@@ -85,7 +86,15 @@ class Market:
             answer = self._fresh(question)
             if answer is None:
                 return self._without(logged.signal, situation, question, decision)
-            return decide(logged, replace(situation, market_price=answer.price, market_asked=True))
+            return decide(
+                logged,
+                replace(
+                    situation,
+                    market_price=answer.price,
+                    market_asked=True,
+                    leg_prices=answer.legs,
+                ),
+            )
 
         return decide_knowing
 
@@ -110,10 +119,11 @@ class Market:
         return answer if age_ms <= self._timing.max_age_s * 1000 else None
 
     async def _ask(self, question: Question) -> None:
-        price = await self._price(question)
+        legs = await self._prices(question)
+        price = market_price(question, legs)
         if len(self._answers) >= ANSWERS_MAX:
             self._answers.clear()
-        self._answers[question] = _Answer(price, self._clock.boottime_ms())
+        self._answers[question] = _Answer(price, legs, self._clock.boottime_ms())
         del self._asking[question]
         if price is None:
             self._metrics.quotes_missing.add(question.broker)
@@ -126,17 +136,17 @@ class Market:
         for lane in self._waiting.pop(question, ()):
             self._wake(lane)
 
-    async def _price(self, question: Question) -> Decimal | None:
+    async def _prices(self, question: Question) -> Mapping[str, Decimal]:
         broker = self._broker_of(question.broker, question.account)
         if broker is None:
-            return None
+            return {}
         try:
             async with asyncio.timeout(self._timing.within_s):
                 quotes = await broker.quotes(question.listings)
         except (TimeoutError, BrokerUnavailable):
-            return None
+            return {}
         except Exception:  # a quote is never worth a trade: whatever it was, entries go on
             log.exception("market.failed", broker=question.broker)
-            return None
+            return {}
         max_age = timedelta(seconds=self._timing.max_age_s)
-        return market_price(question, quotes, self._clock.wall(), max_age)
+        return leg_prices(question, quotes, self._clock.wall(), max_age)

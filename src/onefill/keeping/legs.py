@@ -34,8 +34,8 @@ def unrealised_of(
     return (last_price - entry_price) * bought.net * bought.multiplier
 
 
-def leg_row(leg: Leg) -> LegRow:
-    """One leg of a position."""
+def leg_row(leg: Leg, slippage: Decimal | None = None) -> LegRow:
+    """One leg of a position. slippage: where its orders tell it."""
     return LegRow(
         leg=leg.name,
         broker=leg.broker,
@@ -48,4 +48,6 @@ def leg_row(leg: Leg) -> LegRow:
         net=leg.net,
         entry_price=leg.entry_price,
         realised=leg.realised,
+        costs=leg.costs,
+        slippage=slippage,
     )

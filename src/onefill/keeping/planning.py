@@ -29,6 +29,21 @@ class PositionChange:
     before: Position | None
     after: Position
 
+    @property
+    def is_rollover_step(self) -> bool:
+        """Whether it is one of the saga's: begun, left, opened, moved by the basis, given up."""
+        if self.before is None:
+            return self.after.rolled_from is not None
+        return self.before.rollover is not self.after.rollover
+
+
+class RollsOver(Exception):
+    """A group takes a step of a rollover, which is to be written at SERIALIZABLE (PF-24)."""
+
+    def __init__(self, changes: Iterable[PositionChange]) -> None:
+        super().__init__()
+        self.lanes = frozenset(each.after.lane for each in changes if each.is_rollover_step)
+
 
 @dataclass(frozen=True, slots=True)
 class SignalNews:

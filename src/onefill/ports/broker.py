@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from onefill.core.instrument import Instrument, Series
 from onefill.core.intent import OrderIntent, OrderRequest, OrderType
 from onefill.core.quote import Listing, Quote
 from onefill.core.rates import RateWindow
@@ -40,6 +41,10 @@ class Capabilities:
     conditional: order types that wait at the broker for their trigger price.
     streams: whether the broker pushes what happens to orders; all brokers are polled besides.
     changes_conditional: whether such an order can be changed; else it is cancelled and replaced.
+    native_close_position: whether an order that waits can close whatever is held then, without a
+    quantity; one for each side.
+    hedged: whether long and short are positions of their own there: an order that turns a position
+    goes in two, one that closes and one that opens.
     """
 
     order_class: OrderClass
@@ -56,6 +61,8 @@ class Capabilities:
     conditional: frozenset[OrderType] = frozenset()
     changes_conditional: bool = False
     streams: bool = False
+    hedged: bool = False
+    native_close_position: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +158,13 @@ class Broker(Protocol):
 
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
         """The market by symbol; what has no quote is left out. Raises BrokerUnavailable."""
+        ...
+
+    async def series(self, instrument: Instrument) -> Sequence[Series]:
+        """The contracts that it lists of an instrument; empty where it has no list of them.
+
+        Raises BrokerUnavailable (PF-23).
+        """
         ...
 
     async def close(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from onefill.core.handover import Request, Step
+from onefill.core.handover import ENDS, Request, Step
 from onefill.core.ids import Epoch
 from onefill.ports.lease import Holder
 
@@ -20,6 +21,20 @@ class StepTaken:
     at: datetime
     by: str
     detail: str | None = None
+
+
+def in_order(steps: Sequence[StepTaken]) -> tuple[StepTaken, ...]:
+    """As they were recorded, the end last.
+
+    The holder records its steps beside the way, so that one may be recorded after the end that it
+    made possible; it was taken before it.
+    """
+    ends = [taken for taken in steps if taken.step in ENDS]
+    latest = ends[-1].at if ends else None
+    on_the_way = [taken for taken in steps if taken.step not in ENDS]
+    if latest is not None:
+        on_the_way = [replace(taken, at=min(taken.at, latest)) for taken in on_the_way]
+    return (*on_the_way, *ends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ class SignalRow:
     ended_at: datetime | None
     duplicates: int
     last_duplicate_at: datetime | None
+    last_duplicate_layer: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,7 @@ class OrderRow:
     filled_quantity: Decimal
     average_price: Decimal | None
     reason: str | None
+    decided_price: Decimal | None
     created_at: datetime
     updated_at: datetime
 
@@ -132,7 +134,11 @@ class OrderStory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegRow:
-    """One contract of a position. net: held now, signed, in the broker's unit."""
+    """One contract of a position. net: held now, signed, in the broker's unit.
+
+    realised: before costs. slippage: what its fills cost beyond the prices that they were decided
+    at; negative where they were better, None where no such price is known of one of them.
+    """
 
     leg: str
     broker: str
@@ -145,12 +151,14 @@ class LegRow:
     net: Decimal
     entry_price: Decimal | None
     realised: Decimal
+    costs: Decimal
+    slippage: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionRow:
-    """One position. realised and unrealised in money (unrealised None: no price is known);
-    risk_contribution and vol_contribution in percent of equity."""
+    """One position. realised (after costs) and unrealised in money (unrealised None: no price is
+    known); risk_contribution and vol_contribution in percent of equity."""
 
     position_id: str
     portfolio: str

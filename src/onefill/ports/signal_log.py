@@ -79,8 +79,10 @@ class SignalLog(Protocol):
         """
         ...
 
-    async def count_duplicates(self, counts: Mapping[int, int]) -> None:
-        """Add to the duplicates of each signal id."""
+    async def count_duplicates(
+        self, counts: Mapping[int, int], layers: Mapping[int, str] | None = None
+    ) -> None:
+        """Add to the duplicates of each signal id. layers: what recognised the last of them."""
         ...
 
     async def progress(self, signal_ids: Sequence[int]) -> Mapping[int, Progress]:

@@ -18,7 +18,7 @@ from onefill.core.ids import Epoch
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.lease import LEADER, Holder
-from onefill.postgres.faults import translated
+from onefill.postgres.faults import Conflicted, translated
 
 Row = Mapping[str, Any]
 Inspect = Callable[[asyncpg.Connection], Awaitable[None]]
@@ -29,6 +29,7 @@ FENCE_SQL = (
 )
 """The first statement of every guarded transaction; no row means fenced off."""
 
+_SERIALIZABLE = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"
 _NAME_BYTES_MAX = 63
 _FREELY_PLANNED = {"enable_seqscan": "on", "plan_cache_mode": "auto"}
 
@@ -214,25 +215,41 @@ class Held:
 
     @contextlib.asynccontextmanager
     async def transaction(
-        self, before: Failpoint | None = None, after: Failpoint | None = None
+        self,
+        before: Failpoint | None = None,
+        after: Failpoint | None = None,
+        *,
+        serializable: bool = False,
     ) -> AsyncIterator[Transaction]:
-        """A transaction that commits when the block ends well. Raises CommitUnknown there."""
-        async with self._opened("", before, after) as (transaction, _):
+        """A transaction that commits when the block ends well. Raises CommitUnknown there.
+
+        serializable: as if nobody else wrote meanwhile. Raises Conflicted when somebody did.
+        """
+        first = _SERIALIZABLE if serializable else ""
+        async with self._opened(first, before, after) as (transaction, _):
             yield transaction
 
     @contextlib.asynccontextmanager
     async def guarded(
-        self, epoch: Epoch | None, before: Failpoint | None = None, after: Failpoint | None = None
+        self,
+        epoch: Epoch | None,
+        before: Failpoint | None = None,
+        after: Failpoint | None = None,
+        *,
+        serializable: bool = False,
     ) -> AsyncIterator[Transaction]:
         """A transaction of that epoch: it commits before the next epoch exists, or not at all.
 
-        Without an epoch it is a plain one. Raises Fenced when the epoch is over (CTL-1).
+        Without an epoch it is a plain one. Raises Fenced when the epoch is over (CTL-1), and
+        Conflicted as `transaction` does.
         """
         if epoch is None:
-            async with self.transaction(before, after) as plain:
+            async with self.transaction(before, after, serializable=serializable) as plain:
                 yield plain
             return
         fence = FENCE_SQL.format(resource=LEADER, epoch=int(epoch))
+        if serializable:
+            fence = f"{_SERIALIZABLE}; {fence}"
         async with self._opened(fence, before, after) as (transaction, tag):
             if tag != "SELECT 1":
                 raise Fenced(epoch=epoch)
@@ -258,6 +275,9 @@ class Held:
                     with translated():
                         tag = await connection.execute(opening)
                     yield Transaction(connection), tag
+                except Conflicted:
+                    await _roll_back(connection)
+                    raise
                 except (StoreUnavailable, Bug):
                     raise  # the connection is dropped, and its transaction with it
                 except Exception:
@@ -314,6 +334,8 @@ class Held:
         """A connection on which a call was cut off is in an unknown state: never used again."""
         try:
             yield
+        except Conflicted:
+            raise
         except (StoreUnavailable, Bug):
             self._drop(connection)
             raise

@@ -13,7 +13,7 @@ from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.position import Position
 from onefill.core.signal import ENTRIES, Engine
-from onefill.keeping.planning import Plan, Policy, plan_lane
+from onefill.keeping.planning import Plan, Policy, RollsOver, plan_lane
 from onefill.postgres.books import (
     Teller,
     accounts,
@@ -23,6 +23,7 @@ from onefill.postgres.books import (
 )
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row, Transaction
+from onefill.postgres.listings import SERIES_OF_LANE, series_of
 from onefill.postgres.losses import doubt_old, is_old
 from onefill.postgres.marks import marks_of, text_of
 from onefill.postgres.rows import INTENT, INTENT_READ, intent_of
@@ -30,6 +31,7 @@ from onefill.postgres.settings import EXITS_PAUSED, TRADING_PAUSED, is_on
 
 _LOCK_LANES = f"""
 SELECT lane, portfolio, blocked, last_decided, marks, clock_timestamp() AS now,
+       {SERIES_OF_LANE} AS series,
        {is_on(TRADING_PAUSED)} AS paused, {is_on(EXITS_PAUSED)} AS exits_paused,
        EXISTS (SELECT FROM authority_losses) AS was_lost,
        (SELECT min(noticed_at) FROM authority_losses WHERE ended_at IS NULL) AS safe_since
@@ -106,11 +108,15 @@ class ClaimedMeanwhile(StoreUnavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What a group of decisions needs beside its rules. live: `broker/account` of real money."""
+    """What a group of decisions needs beside its rules. live: `broker/account` of real money.
+
+    serializable: whether its transaction is; only then steps of rollovers are written.
+    """
 
     teller: Teller
     live: Sequence[str]
     signals_a_lane: int
+    serializable: bool = False
 
 
 async def decide_group(
@@ -118,7 +124,7 @@ async def decide_group(
 ) -> tuple[Plan, set[Lane]]:
     """Lock, read, decide and write; the plan as written, and the lanes that were idle.
 
-    Raises ClaimedMeanwhile, RowsRefused when the database refuses what the rules decided.
+    Raises ClaimedMeanwhile, RollsOver, and RowsRefused when the database refuses what was decided.
     """
     locked = {row["lane"]: row for row in await transaction.fetch(_LOCK_LANES, sorted(lanes))}
     if not locked:
@@ -130,6 +136,9 @@ async def decide_group(
     if one["safe_since"] is not None:
         policy = replace(policy, exits=lambda situation: None)
     plan = await _plan(transaction, locked, signals, policy, desk)
+    rolls = RollsOver(plan.position_changes)
+    if rolls.lanes and not desk.serializable:
+        raise rolls
     await _write(transaction, plan, desk)
     if one["was_lost"]:
         plan.put_in_doubt(await doubt_old(transaction, list(plan.intents)))
@@ -188,6 +197,7 @@ def _situation(
         exits_paused=row["exits_paused"],
         last_decided=row["last_decided"],
         marks=marks_of(row["marks"]),
+        listed=series_of(row["series"]),
     )
 
 

@@ -26,6 +26,13 @@ class PoolerInTheWay(ConfigurationError):
     )
 
 
+class Conflicted(StoreUnavailable):
+    """A serializable transaction met what another one wrote meanwhile: nothing of it is written.
+
+    Its connection is sound, and the same again may succeed.
+    """
+
+
 _LOST = (
     OSError,  # TimeoutError is one
     asyncpg.PostgresConnectionError,
@@ -60,6 +67,8 @@ def meaning(error: Exception, *, committing: bool) -> OnefillError:
         error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError | ValueError
     ):
         return RowsRefused(str(error))
+    if isinstance(error, asyncpg.SerializationError):
+        return Conflicted(cause=repr(error))
     if isinstance(error, _LOST) or _is_broken(error):
         kind = CommitUnknown if committing else StoreUnavailable
         return kind(cause=repr(error))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from onefill.core.handover import Step
 from onefill.core.ids import Epoch
-from onefill.ports.handover import NewRequest, Operation, StepTaken
+from onefill.ports.handover import NewRequest, Operation, StepTaken, in_order
 from onefill.ports.lease import Holder
 from onefill.postgres.connection import Held, Row
 
@@ -36,7 +36,8 @@ WHERE (h.ended_at IS NOT NULL
 
 _NOTE = f"""
 UPDATE handover_requests
-SET step = $2, steps = steps || {_STEP.format(step="$2", by="$3", detail="$4")},
+SET step = CASE WHEN ended_at IS NULL THEN $2 ELSE step END,
+    steps = steps || {_STEP.format(step="$2", by="$3", detail="$4")},
     is_ready = is_ready OR $2 = '{Step.READY}',
     ended_at = CASE WHEN $2 IN ('{Step.ACTIVE}', '{Step.FAILED}') THEN clock_timestamp()
                     ELSE ended_at END
@@ -102,7 +103,7 @@ def _operation(row: Row) -> Operation:
         expected=Epoch(row["expected_epoch"]),
         requester=Holder(instance=row["requester"], boot=row["boot"]),
         by_force=row["by_force"],
-        steps=steps,
+        steps=in_order(steps),
         is_ready=row["is_ready"],
         has_ended=row["ended_at"] is not None,
         age_ms=row["age_ms"],

@@ -10,6 +10,7 @@ from datetime import datetime
 from onefill.core.ids import Epoch
 from onefill.core.portfolio.statistics import Statistics
 from onefill.ports.jobs import JobOutcome, JobRun
+from onefill.postgres.cleanup import empty_payloads
 from onefill.postgres.connection import Held
 from onefill.postgres.views_statistics import statistics_of
 
@@ -31,15 +32,6 @@ INSERT INTO trading_statistics (portfolio, instrument, computed_at, {", ".join(_
 VALUES ($1, $2, $3, {", ".join(f"${n + 4}" for n in range(len(_FIGURES)))})
 ON CONFLICT (portfolio, instrument) DO UPDATE SET computed_at = EXCLUDED.computed_at,
 {", ".join(f"{name} = EXCLUDED.{name}" for name in _FIGURES)}"""
-
-# Only what has ended, in small batches: the row, its fingerprint and its timeline stay.
-_CLEAN = """
-WITH old AS (
-    SELECT id FROM signal_log
-    WHERE id > $1 AND received_at < clock_timestamp() - $2 * interval '1 day'
-      AND ended_at IS NOT NULL AND payload <> '{}'
-    ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
-UPDATE signal_log s SET payload = '{}' FROM old WHERE s.id = old.id RETURNING s.id"""
 
 _ARCHIVE = """
 UPDATE instance_metadata SET status = 'archived', is_leader = false
@@ -130,14 +122,7 @@ class PostgresJobs:
 
     async def clean_signal_log(self, epoch: Epoch) -> str:
         """Empty payloads past their retention; fingerprints stay for ever (SIG-17)."""
-        after, cleaned = 0, 0
-        for _ in range(BATCHES_MAX):
-            async with self._held.guarded(epoch) as transaction:
-                days = self._retention.payloads_days
-                rows = await transaction.fetch(_CLEAN, after, days, BATCH)
-            if not rows:
-                break
-            after, cleaned = max(row["id"] for row in rows), cleaned + len(rows)
+        cleaned = await empty_payloads(self._held, epoch, self._retention.payloads_days)
         return json.dumps({"payloads": cleaned})
 
     async def archive_instances(self, epoch: Epoch) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from onefill.core.ids import Epoch
 from onefill.core.position import Position
-from onefill.postgres.connection import Held
+from onefill.postgres.connection import Held, Row
+from onefill.postgres.faults import Conflicted
 from onefill.postgres.rows import position_of
 
+_ATTEMPTS_MAX = 10
 MustRoll = Callable[[Position, datetime], bool]
 """Whether a position must roll at that moment."""
 
@@ -39,12 +41,20 @@ class PostgresRollovers:
         rows = await self._held.read(_OPEN)
         due = [row for row in rows if self._must_roll(position_of(row, ()), row["moment"])]
         marked: list[str] = []
-        if due:
-            async with self._held.guarded(epoch) as transaction:
-                await transaction.fetch(_LOCK_LANES, sorted({row["lane"] for row in due}))
-                found = await transaction.fetch(_MARK, [row["position_id"] for row in due])
-                marked = [row["position_id"] for row in found]
+        for left in reversed(range(_ATTEMPTS_MAX if due else 0)):
+            try:
+                marked = await self._mark(epoch, due)
+                break
+            except Conflicted:
+                if not left:
+                    raise
         return json.dumps({"looked_at": len(rows), "marked": marked})
+
+    async def _mark(self, epoch: Epoch, due: Sequence[Row]) -> list[str]:
+        async with self._held.guarded(epoch, serializable=True) as transaction:
+            await transaction.fetch(_LOCK_LANES, sorted({row["lane"] for row in due}))
+            found = await transaction.fetch(_MARK, [row["position_id"] for row in due])
+        return [row["position_id"] for row in found]
 
     async def close(self) -> None:
         """Let the connection go."""

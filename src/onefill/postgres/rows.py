@@ -6,6 +6,7 @@ import json
 
 from onefill.core.book import Account, Sizing, TimeBasis
 from onefill.core.ids import ClientOrderId, Lane, PositionId
+from onefill.core.instrument import Tariff
 from onefill.core.intent import (
     Chase,
     IntentState,
@@ -87,6 +88,10 @@ LEG: Columns[PositionLeg] = Columns(
         Column("bought_value", "numeric", lambda row: row[1].bought_value),
         Column("sold_quantity", "numeric", lambda row: row[1].sold_quantity),
         Column("sold_value", "numeric", lambda row: row[1].sold_value),
+        Column("cost_per_order", "numeric", lambda row: row[1].tariff.per_order),
+        Column("buy_cost_percent", "numeric", lambda row: row[1].tariff.buy_percent),
+        Column("sell_cost_percent", "numeric", lambda row: row[1].tariff.sell_percent),
+        Column("orders", "integer", lambda row: row[1].orders),
     )
 )
 
@@ -121,6 +126,7 @@ INTENT: Columns[OrderIntent] = Columns(
         Column("chase_round", "integer", lambda i: None if i.chase is None else i.chase.round),
         Column("state", "text", lambda i: i.state),
         Column("reason", "text", lambda i: i.reason),
+        Column("decided_price", "numeric", lambda i: i.decided_price),
     )
 )
 """What an intent is made with; the rest comes with its claim and with what the broker says."""
@@ -191,6 +197,7 @@ def intent_of(row: Row) -> OrderIntent:
         filled_value=row["filled_value"],
         reason=row["reason"],
         chase=_chase_of(row),
+        decided_price=row["decided_price"],
     )
 
 
@@ -221,6 +228,12 @@ def leg_of(row: Row) -> Leg:
         bought_value=row["bought_value"],
         sold_quantity=row["sold_quantity"],
         sold_value=row["sold_value"],
+        tariff=Tariff(
+            per_order=row["cost_per_order"],
+            buy_percent=row["buy_cost_percent"],
+            sell_percent=row["sell_cost_percent"],
+        ),
+        orders=row["orders"],
     )
 
 

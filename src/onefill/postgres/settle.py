@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from onefill.core.hearing import Told
 from onefill.core.ids import Lane
 from onefill.core.signal import SignalStatus
+from onefill.keeping.planning import RollsOver
 from onefill.keeping.settling import (
     Booking,
     Execution,
@@ -97,11 +98,17 @@ ORDER BY broker, account, symbol, trade_id ON CONFLICT DO NOTHING"""
 
 
 async def settle_group(
-    transaction: Transaction, told: Sequence[Told], settle: Settle, teller: Teller
+    transaction: Transaction,
+    told: Sequence[Told],
+    settle: Settle,
+    teller: Teller,
+    *,
+    serializable: bool = False,
 ) -> Settled:
     """Lock, read, settle and write. A lane whose rules break is blocked, its words are kept.
 
-    Raises RowsRefused when the database refuses what the rules settled.
+    serializable: whether the transaction is; only then steps of rollovers are written.
+    Raises RollsOver, RowsRefused when the database refuses what the rules settled.
     """
     names = sorted({word.client_order_id for word in told})
     lanes = await transaction.fetch(_LOCK_LANES, names)
@@ -110,6 +117,9 @@ async def settle_group(
     note_strangers(outcome, desks, names)
     for lane, desk in desks.items():
         settle_lane(outcome, lane, desk, settle)
+    rolls = RollsOver(outcome.positions)
+    if rolls.lanes and not serializable:
+        raise rolls
     ended = await _write(transaction, outcome, told, teller)
     return Settled(
         intents=tuple(outcome.intents.values()),

@@ -43,8 +43,10 @@ SELECT concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
 _COUNT = """
 WITH locked AS (
     SELECT id FROM signal_log WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE)
-UPDATE signal_log s SET duplicates = s.duplicates + c.n, last_duplicate_at = clock_timestamp()
-FROM unnest($1::bigint[], $2::integer[]) AS c (id, n) JOIN locked USING (id) WHERE s.id = c.id"""
+UPDATE signal_log s SET duplicates = s.duplicates + c.n, last_duplicate_at = clock_timestamp(),
+    last_duplicate_layer = coalesce(c.layer, s.last_duplicate_layer)
+FROM unnest($1::bigint[], $2::integer[], $3::text[]) AS c (id, n, layer)
+    JOIN locked USING (id) WHERE s.id = c.id"""
 
 _PROGRESS = """
 SELECT id, processing_status, reason FROM signal_log WHERE id = ANY($1::bigint[])"""
@@ -90,10 +92,13 @@ class PostgresSignalLog:
         new = [signal for signal in arrived if signal.fingerprint not in known]
         return _in_order(batch, {**known, **await self._append(new)})
 
-    async def count_duplicates(self, counts: Mapping[int, int]) -> None:
-        """Add to the duplicates of each signal id."""
+    async def count_duplicates(
+        self, counts: Mapping[int, int], layers: Mapping[int, str] | None = None
+    ) -> None:
+        """Add to the duplicates of each signal id; layers: what recognised the last one."""
         if counts:
-            await self._others.write(_COUNT, list(counts), list(counts.values()))
+            last = [(layers or {}).get(signal_id) for signal_id in counts]
+            await self._others.write(_COUNT, list(counts), list(counts.values()), last)
 
     async def progress(self, signal_ids: Sequence[int]) -> Mapping[int, Progress]:
         """How far these signals have come."""

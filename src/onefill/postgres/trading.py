@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -13,7 +14,7 @@ from onefill.core.intent import OrderIntent
 from onefill.core.limits import LimitBook
 from onefill.core.settlement import Told
 from onefill.keeping.apart import decide_apart, settle_apart
-from onefill.keeping.planning import Policy
+from onefill.keeping.planning import Policy, RollsOver
 from onefill.ports.doubts import Waiting
 from onefill.ports.failpoints import Failpoint
 from onefill.ports.lease import Holder
@@ -31,6 +32,7 @@ from onefill.postgres.books import Teller
 from onefill.postgres.claim import claim_group, mine
 from onefill.postgres.connection import Connecting, Held, Surroundings
 from onefill.postgres.decide import ClaimedMeanwhile, Desk, decide_group
+from onefill.postgres.faults import Conflicted
 from onefill.postgres.settle import settle_group
 
 _INTRODUCE = """
@@ -45,6 +47,7 @@ INSERT INTO lanes (lane, portfolio, instrument)
 SELECT lane, portfolio, instrument FROM fresh ORDER BY lane ON CONFLICT (lane) DO NOTHING"""
 
 _ATTEMPTS_MAX = 3
+_SERIALIZABLE_ATTEMPTS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,12 +195,46 @@ class PostgresTradingStore:
                     plan, locked = await decide_group(transaction, lanes, policy, desk)
             except ClaimedMeanwhile:
                 continue
+            except RollsOver as rolls:
+                rest = [lane for lane in lanes if lane not in rolls.lanes]
+                rolled = await self._decide_rolling(epoch, sorted(rolls.lanes), policy, desk)
+                return replace(rolled, again=(*rolled.again, *rest))
             # Busy now, or gone with a database that was restored: looked for again next time.
             self._known.difference_update(set(lanes) - locked)
             return plan.outcome
         return Decided(again=tuple(lanes))
 
+    async def _decide_rolling(
+        self, epoch: Epoch | None, lanes: Sequence[Lane], policy: Policy, desk: Desk
+    ) -> Decided:
+        """Steps of rollovers, at SERIALIZABLE; again where others wrote what they had read."""
+        before, after = Failpoint.DECIDE_BEFORE_COMMIT, Failpoint.DECIDE_AFTER_COMMIT
+        strict = replace(desk, serializable=True)
+        for _ in range(_SERIALIZABLE_ATTEMPTS_MAX):
+            with contextlib.suppress(Conflicted, ClaimedMeanwhile):
+                async with self._held.decide.guarded(
+                    epoch, before, after, serializable=True
+                ) as transaction:
+                    plan, _ = await decide_group(transaction, lanes, policy, strict)
+                return plan.outcome
+        return Decided(again=tuple(lanes))
+
     async def _settle(self, told: Sequence[Told], settle: Settle) -> Settled:
+        try:
+            return await self._settle_at(told, settle, serializable=False)
+        except RollsOver:
+            for _ in range(_SERIALIZABLE_ATTEMPTS_MAX - 1):
+                with contextlib.suppress(Conflicted):
+                    return await self._settle_at(told, settle, serializable=True)
+            return await self._settle_at(told, settle, serializable=True)
+
+    async def _settle_at(
+        self, told: Sequence[Told], settle: Settle, *, serializable: bool
+    ) -> Settled:
         before, after = Failpoint.SETTLE_BEFORE_COMMIT, Failpoint.SETTLE_AFTER_COMMIT
-        async with self._held.settle.transaction(before, after) as transaction:
-            return await settle_group(transaction, told, settle, self._teller())
+        async with self._held.settle.transaction(
+            before, after, serializable=serializable
+        ) as transaction:
+            return await settle_group(
+                transaction, told, settle, self._teller(), serializable=serializable
+            )

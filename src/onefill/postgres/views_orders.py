@@ -16,7 +16,8 @@ SELECT client_order_id, broker_order_id, lane, portfolio, instrument, signal_id,
        source, leg, action, n, verb, broker, account, venue, symbol, exchange, side, quantity,
        order_type, price, trigger_price, reduce_only, adds_exposure, after, target, valid_until,
        state, attempt, filled_quantity,
-       filled_value / nullif(filled_quantity, 0) AS average_price, reason, created_at, updated_at
+       filled_value / nullif(filled_quantity, 0) AS average_price, reason,
+       decided_price, created_at, updated_at
 FROM order_intents
 """
 _ATTEMPTS = """

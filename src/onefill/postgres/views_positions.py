@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from onefill.core.intent import Side
 from onefill.core.money import ZERO
 from onefill.core.position import Leg
 from onefill.keeping.legs import leg_row, unrealised_of
@@ -15,6 +14,7 @@ from onefill.keeping.paging import cursor_at, page_of, time_cursor
 from onefill.ports.rows import PortfolioRow, PositionRow, PositionStory
 from onefill.ports.views import Page, PositionFilter, Window
 from onefill.postgres.paging import Where, newest
+from onefill.postgres.rows import leg_of
 from onefill.postgres.views_orders import orders_of_position
 
 _POSITIONS = """
@@ -26,10 +26,21 @@ SELECT position_id, p.portfolio, instrument, lane, slot, status, is_base_positio
        vol_amount * 100 / nullif(closed_equity, 0) AS vol_contribution, reason, p.version
 FROM portfolio_positions p LEFT JOIN portfolio_state s ON s.portfolio = p.portfolio
 """
+# A fill's price against the one that its order was decided at, or followed, or waited for.
 _LEGS = """
-SELECT position_id, leg AS name, broker, account, symbol, exchange, side, quantity, multiplier,
-       bought_quantity, bought_value, sold_quantity, sold_value
-FROM position_legs WHERE position_id = ANY($1::text[]) ORDER BY position_id, leg
+WITH traded AS (
+    SELECT position_id, leg, side, filled_quantity, filled_value,
+           coalesce(decided_price, chase_price, trigger_price) AS price
+    FROM order_intents
+    WHERE position_id = ANY($1::text[]) AND verb = 'place' AND filled_quantity > 0),
+slipped AS (
+    SELECT position_id, leg, bool_and(price IS NOT NULL) AS is_known,
+           sum((filled_value - price * filled_quantity)
+               * CASE side WHEN 'BUY' THEN 1 ELSE -1 END) AS points
+    FROM traded GROUP BY position_id, leg)
+SELECT l.*, CASE WHEN is_known THEN points * multiplier WHEN is_known IS NULL THEN 0 END AS slippage
+FROM position_legs l LEFT JOIN slipped USING (position_id, leg)
+WHERE position_id = ANY($1::text[]) ORDER BY position_id, leg
 """
 _PORTFOLIO = """
 SELECT portfolio, sizing, time_basis, initial_capital, movements, realised_pnl AS realised,
@@ -91,17 +102,16 @@ async def portfolio(connection: Any, name: str) -> PortfolioRow | None:
 
 async def _with_legs(connection: Any, records: Sequence[Any]) -> list[PositionRow]:
     ids = [record["position_id"] for record in records]
-    legs = defaultdict[str, list[Leg]](list)
+    legs = defaultdict[str, list[tuple[Leg, Decimal | None]]](list)
     for record in await connection.fetch(_LEGS, ids):
-        columns = dict(record)
-        owner = columns.pop("position_id")
-        legs[owner].append(Leg(**{**columns, "side": Side(columns["side"])}))
+        legs[record["position_id"]].append((leg_of(record), record["slippage"]))
     return [_row(record, legs[record["position_id"]]) for record in records]
 
 
-def _row(record: Any, legs: Sequence[Leg]) -> PositionRow:
+def _row(record: Any, legs: Sequence[tuple[Leg, Decimal | None]]) -> PositionRow:
+    held = [leg for leg, _ in legs]
     return PositionRow(
         **record,
-        unrealised=unrealised_of(record["entry_price"], record["last_price"], legs),
-        legs=tuple(leg_row(leg) for leg in legs),
+        unrealised=unrealised_of(record["entry_price"], record["last_price"], held),
+        legs=tuple(leg_row(leg, slippage) for leg, slippage in legs),
     )

@@ -15,7 +15,8 @@ from onefill.postgres.views_positions import positions_by_id
 _COLUMNS = """
        id, encode(fingerprint, 'hex') AS fingerprint, lane, engine, kind, portfolio, instrument,
        signal_time, received_at, received_by, processing_status AS status, reason,
-       processed_by_instance AS processed_by, decided_at, ended_at, duplicates, last_duplicate_at
+       processed_by_instance AS processed_by, decided_at, ended_at, duplicates, last_duplicate_at,
+       last_duplicate_layer
 """
 _SIGNALS = f"SELECT {_COLUMNS} FROM signal_log"
 _SIGNAL = f"SELECT {_COLUMNS}, payload FROM signal_log WHERE id = $1"

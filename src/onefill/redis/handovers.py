@@ -9,16 +9,15 @@ from uuid import UUID
 import msgspec
 
 from onefill.core.errors import StoreUnavailable
-from onefill.core.handover import Step
+from onefill.core.handover import ENDS, Step
 from onefill.core.ids import Epoch
-from onefill.ports.handover import NewRequest, Operation, StepTaken
+from onefill.ports.handover import NewRequest, Operation, StepTaken, in_order
 from onefill.ports.lease import Holder
 from onefill.redis.authority import Changes, RedisAuthority, Stale
 from onefill.redis.documents import body_of, texts_of, time_of
 from onefill.redis.keys import key
 
 _ATTEMPTS_MAX = 12
-_ENDS = (Step.ACTIVE, Step.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,7 @@ class _Request:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will come of it."""
-        return any(taken.step in _ENDS for taken in self.steps)
+        return any(taken.step in ENDS for taken in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ def _operation(request: _Request, now: datetime) -> Operation:
         expected=Epoch(request.expected),
         requester=Holder(instance=request.instance, boot=request.boot),
         by_force=request.by_force,
-        steps=request.steps,
+        steps=in_order(request.steps),
         is_ready=any(taken.step is Step.READY for taken in request.steps),
         has_ended=request.has_ended,
         age_ms=(now - request.requested_at) / timedelta(milliseconds=1),

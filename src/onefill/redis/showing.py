@@ -95,6 +95,7 @@ def signal_row(number: int, entry: Texts, state: Texts) -> SignalRow:
         ended_at=_moment(state.get("ended_at")),
         duplicates=int(state.get("duplicates", "0")),
         last_duplicate_at=_moment(state.get("last_duplicate_at")),
+        last_duplicate_layer=state.get("last_duplicate_layer"),
     )
 
 
@@ -177,6 +178,7 @@ def _order_row(texts: Texts) -> OrderRow:
         attempt=intent.attempt,
         filled_quantity=filled,
         average_price=intent.filled_value / filled if filled else None,
+        decided_price=intent.decided_price,
         reason=intent.reason,
         created_at=moment_of(texts["made"]),
         updated_at=moment_of(texts["changed"]),

@@ -43,13 +43,18 @@ class RedisSignalLog:
         found = iter(await self._authority.append(_KEYS, self._instance, rows) if rows else ())
         return [_logged(next(found)) if p is None else Unloggable(p) for p in problems]
 
-    async def count_duplicates(self, counts: Mapping[int, int]) -> None:
-        """Add to the duplicates of each signal id."""
+    async def count_duplicates(
+        self, counts: Mapping[int, int], layers: Mapping[int, str] | None = None
+    ) -> None:
+        """Add to the duplicates of each signal id; layers: what recognised the last one."""
         changes = Changes()
         now = micros(await self._authority.now()) if counts else 0
         for number, count in counts.items():
             changes.write("HINCRBY", key("signal", number), "duplicates", count)
             changes.write("HSET", key("signal", number), "last_duplicate_at", now)
+            if layers and number in layers:
+                layer = layers[number]
+                changes.write("HSET", key("signal", number), "last_duplicate_layer", layer)
         if counts:
             await self._authority.commit(None, changes)
 

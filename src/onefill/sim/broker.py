@@ -18,6 +18,7 @@ from uuid import UUID
 from onefill.brokers.likeness import KnownOrders, Sighting, like, recognise
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.errors import BrokerUnavailable
+from onefill.core.instrument import Instrument, Series
 from onefill.core.intent import OrderIntent, OrderRequest
 from onefill.core.quote import Listing, Quote
 from onefill.core.report import (
@@ -252,6 +253,10 @@ class SimBroker:
         """All orders of these symbols."""
         wanted = frozenset(symbols)
         return self._named(await self._ask(lambda: self._venue.listed(wanted)))
+
+    async def series(self, instrument: Instrument) -> Sequence[Series]:
+        """None: simulated worlds trade what never ends."""
+        return ()
 
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
         """None: the simulated venue trades all at one price."""

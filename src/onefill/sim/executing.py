@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from onefill.core.adjusting import Adjustment, AdjustmentRefusal
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
 from onefill.core.intent import OrderIntent
@@ -35,6 +36,7 @@ from onefill.node.reconciling import Reconciling
 from onefill.node.term import SharedTerm, SoleTerm
 from onefill.node.work import Work, only_where_covered
 from onefill.ports.peers import Peer
+from onefill.ports.views import Actor
 from onefill.sim.broker import QUANTITY_MAX, SimBroker
 from onefill.sim.neighbours import NoJobs
 from onefill.sim.protections import Protection
@@ -66,6 +68,10 @@ class _Path:
     tracker: Tracker
 
 
+async def _nobody_trades_by_hand(_: Adjustment, __: Actor) -> AdjustmentRefusal:
+    return AdjustmentRefusal.NOT_OURS
+
+
 def build_executing(shared: Shared) -> Executing:
     """All of it; nothing runs yet."""
     around, state = shared.around, shared.state
@@ -79,6 +85,7 @@ def build_executing(shared: Shared) -> Executing:
         deployment=RULES.deployment,
         tell=path.common["tell"],
         books_evidence=True,
+        adjust=_nobody_trades_by_hand,
     )
     reconciling = Reconciling(
         reconciler=reconciler, state=state, every_s=RECONCILE_EVERY_S, covered=decider.sweep_now

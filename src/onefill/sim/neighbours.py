@@ -13,7 +13,7 @@ from onefill.core.handover import Step
 from onefill.core.ids import Epoch
 from onefill.core.succession import Heir
 from onefill.ports.clock import Clock
-from onefill.ports.handover import NewRequest, Operation, StepTaken
+from onefill.ports.handover import NewRequest, Operation, StepTaken, in_order
 from onefill.ports.hints import Topic
 from onefill.ports.jobs import JobOutcome, JobRun
 from onefill.ports.lease import Holder
@@ -147,7 +147,7 @@ def _operation(session: Session, row: RequestRow) -> Operation:
         expected=row.wanted.expected,
         requester=row.wanted.requester,
         by_force=row.wanted.by_force,
-        steps=tuple(row.steps),
+        steps=in_order(row.steps),
         is_ready=any(taken.step is Step.READY for taken in row.steps),
         has_ended=row.has_ended,
         age_ms=(session.database.timeline.now_s - row.opened_s) * 1000,

@@ -30,7 +30,9 @@ class SimSignalLog:
         """Log them; the answer is in the batch's order."""
         return await self._appends.write(lambda s: [self._insert(s, new) for new in batch])
 
-    async def count_duplicates(self, counts: Mapping[int, int]) -> None:
+    async def count_duplicates(
+        self, counts: Mapping[int, int], layers: Mapping[int, str] | None = None
+    ) -> None:
         """Nobody counts here."""
 
     async def progress(self, signal_ids: Sequence[int]) -> Mapping[int, Progress]:

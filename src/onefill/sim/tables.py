@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from onefill.core.book import Mark
-from onefill.core.handover import Step
+from onefill.core.handover import ENDS
 from onefill.core.hearing import Fill
 from onefill.core.ids import ClientOrderId, Epoch, Lane, PositionId
 from onefill.core.intent import FINAL, IntentState, OrderIntent
@@ -102,7 +102,7 @@ class RequestRow:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more comes of it."""
-        return any(taken.step in (Step.ACTIVE, Step.FAILED) for taken in self.steps)
+        return any(taken.step in ENDS for taken in self.steps)
 
 
 @dataclass(slots=True)

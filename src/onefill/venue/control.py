@@ -166,16 +166,20 @@ class Control:
     def _set(self, request: Request) -> Reply:
         """Change settings of the running venue; a restart brings back what it was started with."""
         wish = request.json() or {}
-        unknown = sorted(set(wish) - {"lean", "spread", "volatility", "fill_at_most"})
+        numeric = {"spread", "volatility", "fill_at_most", "funds"}
+        unknown = sorted(set(wish) - numeric - {"lean", "mcx_contracts", "listed"})
         if unknown:
             return _wrong(f"unknown setting {unknown[0]}")
-        numbers = {name: decimal_of(value) for name, value in wish.items() if name != "lean"}
-        if wish.get("fill_at_most", 1) is None:
-            numbers["fill_at_most"] = ZERO
+        numbers = {name: decimal_of(wish[name]) for name in numeric & set(wish)}
+        for name in ("fill_at_most", "funds"):
+            if wish.get(name, 1) is None:
+                numbers[name] = ZERO
         if any(number is None or number < 0 for number in numbers.values()):
             return _wrong("settings are numbers, not negative")
         if numbers.get("volatility") == 0:
             return _wrong("volatility is above 0")
+        if "listed" in wish and (complaint := self._openalgo.listing.set(wish["listed"])):
+            return _wrong(complaint)
         self._apply(wish, {name: number for name, number in numbers.items() if number is not None})
         return answer({"status": "ok"})
 
@@ -185,7 +189,11 @@ class Control:
         market.volatility = numbers.get("volatility", market.volatility)
         if "fill_at_most" in numbers:
             self._engine.fill_at_most = numbers["fill_at_most"] or None
-        self._openalgo.is_lean = bool(wish.get("lean", self._openalgo.is_lean))
+        if "funds" in numbers:
+            self._engine.funds = numbers["funds"] or None
+        openalgo = self._openalgo
+        openalgo.is_lean = bool(wish.get("lean", openalgo.is_lean))
+        openalgo.counts_contracts = bool(wish.get("mcx_contracts", openalgo.counts_contracts))
 
 
 def _order_row(order: Order) -> dict[str, object]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta, timezone
+from collections.abc import Callable
 from decimal import Decimal
 
-from onefill.core.money import ZERO, plain
+from onefill.core.money import ZERO
 from onefill.venue.book import Position
-from onefill.venue.clock import moment
 from onefill.venue.dialect import CANCEL, MARKET, MODIFY, PLACE, QUERY, Route, Routes, Work
 from onefill.venue.engine import Change, Circumstances, Engine
 from onefill.venue.faults import FaultKind
 from onefill.venue.instruments import OPENALGO, Instrument, instrument_of, listed
-from onefill.venue.orders import Execution, Kind, Order, Refusal, Side, Status, Ticket
+from onefill.venue.openalgo_answers import stamp, trade_row
+from onefill.venue.openalgo_checks import Body, complaint_of, misfit_of
+from onefill.venue.openalgo_listing import Listing
+from onefill.venue.openalgo_margin import bound_by
+from onefill.venue.orders import Kind, Order, Refusal, Side, Status, Ticket
 from onefill.venue.wire import Reply, Request, answer, decimal_of, exact, integer_of
 
-_KOLKATA = timezone(timedelta(hours=5, minutes=30))
 _FUNDS = Decimal(1_000_000_000)
-_PRODUCTS = ("MIS", "NRML", "CNC")
 _TIMED_OUT = (
     "Order request timed out. Please check the order book and confirm before placing again."
 )
@@ -35,7 +35,6 @@ _WORDS = {
     Status.EXPIRED: "cancelled",
 }
 
-Body = Mapping[str, object]
 Handler = Callable[[str, Body], Reply]
 
 MODIFICATIONS_MAX = 25
@@ -47,12 +46,16 @@ class OpenAlgoDialect:
     """Speaks OpenAlgo's order and account services. `strategy` reaches the ledger, no list.
 
     is_lean: hides filled quantity and average price, as its Zerodha adapter does.
+    counts_contracts: MCX quantities are contracts, as in servers before September 2026.
     """
+
+    counts_contracts = False
 
     def __init__(self, engine: Engine, is_lean: bool) -> None:
         self._engine = engine
         self._book = engine.book
         self.is_lean = is_lean
+        self.listing = Listing()
         self.routes: Routes = self._routes()
 
     def facts(self, request: Request) -> dict[str, str]:
@@ -87,6 +90,9 @@ class OpenAlgoDialect:
             "positionbook": route(QUERY, self._position_book),
             "funds": route(MARKET, self._funds),
             "quotes": route(MARKET, self._quotes),
+            "expiry": route(MARKET, self.listing.expiry),
+            "symbol": route(MARKET, self._symbol),
+            "margin": route(MARKET, self._margin),
             "ping": route(MARKET, _pong),
             "placeorder": Route(PLACE, self._place),
         }
@@ -102,6 +108,8 @@ class OpenAlgoDialect:
         ticket = self._ticket(account, body, request.received_at)
         if isinstance(ticket, str):
             return _error(ticket)
+        if self._lacks_margin(ticket):
+            return self.fault_reply(FaultKind.REJECT)
         return lambda circumstances: self._execute(ticket, circumstances)
 
     def _execute(self, ticket: Ticket, circumstances: Circumstances) -> Reply:
@@ -119,9 +127,10 @@ class OpenAlgoDialect:
         trigger_price = decimal_of(body.get("trigger_price") or 0)
         if quantity is None or price is None or trigger_price is None:
             return "quantity, price and trigger_price must be numbers"
-        complaint = _complaint(body, instrument)
+        complaint = complaint_of(body, instrument)
         if complaint is not None:
             return complaint
+        quantity *= self._unit(instrument)
         ticket = Ticket(
             client_order_id=str(body.get("strategy") or ""),
             dialect=OPENALGO,
@@ -135,7 +144,7 @@ class OpenAlgoDialect:
             trigger_price=trigger_price,
             product=str(body.get("product", "NRML")),
         )
-        return _misfit(ticket, instrument) or ticket
+        return misfit_of(ticket, instrument) or ticket
 
     def _modify(self, account: str, body: Body) -> Reply:
         order = self._find(account, body)
@@ -155,10 +164,12 @@ class OpenAlgoDialect:
         kind = str(body.get("pricetype", order.kind))
         if quantity is None or price is None or trigger_price is None or kind not in list(Kind):
             return _error("quantity, price, trigger_price or pricetype is not valid")
+        if body.get("quantity"):
+            quantity *= self._unit(instrument_of(OPENALGO, order.symbol))
         change = Change(
             quantity=quantity, price=price, trigger_price=trigger_price, kind=Kind(kind)
         )
-        misfit = _misfit(change, instrument_of(OPENALGO, order.symbol))
+        misfit = misfit_of(change, instrument_of(OPENALGO, order.symbol))
         if misfit is not None:
             return _error(misfit)
         refusal = self._engine.modify(order, change)
@@ -203,22 +214,29 @@ class OpenAlgoDialect:
         """Indian brokers list one day's orders; here the last 24 hours, so no midnight cuts in."""
         return abs(self._engine.clock.now_us() - at_us) < _DAY_US
 
+    def _unit(self, instrument: Instrument) -> Decimal:
+        """Units in one of what quantities are counted in."""
+        is_counted = self.counts_contracts and instrument.exchange == "MCX"
+        return instrument.steps[0] if is_counted else Decimal(1)
+
     def _row(self, order: Order) -> dict[str, object]:
+        instrument = instrument_of(OPENALGO, order.symbol)
+        unit = self._unit(instrument)
         row: dict[str, object] = {
             "orderid": str(order.broker_order_id),
             "symbol": order.symbol,
-            "exchange": instrument_of(OPENALGO, order.symbol).exchange,
+            "exchange": instrument.exchange,
             "action": str(order.side),
             "product": order.product,
             "pricetype": str(order.kind),
-            "quantity": exact(order.quantity),
+            "quantity": exact(order.quantity / unit),
             "price": exact(order.price),
             "trigger_price": exact(order.trigger_price),
             "order_status": _word(order),
-            "timestamp": _stamp(order.received_at),
+            "timestamp": stamp(order.received_at),
         }
         if not self.is_lean:
-            row["filled_quantity"] = exact(order.filled_quantity)
+            row["filled_quantity"] = exact(order.filled_quantity / unit)
             row["average_price"] = exact(order.average_price)
         return row
 
@@ -227,7 +245,8 @@ class OpenAlgoDialect:
         for trade in self._book.trades_of(account):
             order = self._book.orders[trade.broker_order_id]
             if order.dialect == OPENALGO and self._is_of_the_day(trade.at):
-                rows += [_trade_row(trade, order)] * (2 if trade.reported_twice else 1)
+                unit = self._unit(instrument_of(OPENALGO, trade.symbol))
+                rows += [trade_row(trade, order, unit)] * (2 if trade.reported_twice else 1)
         return _success(rows)
 
     def _position_book(self, account: str, _: Body) -> Reply:
@@ -244,7 +263,7 @@ class OpenAlgoDialect:
             "symbol": instrument.symbol,
             "exchange": instrument.exchange,
             "product": "NRML",
-            "quantity": exact(position.quantity),
+            "quantity": exact(position.quantity / self._unit(instrument)),
             "average_price": exact(position.entry_price.quantize(Decimal("0.0001"))),
             "ltp": exact(price),
             "pnl": exact((position.realised + position.gain_at(price)).quantize(Decimal("0.01"))),
@@ -253,19 +272,68 @@ class OpenAlgoDialect:
     # Account and market
 
     def _funds(self, account: str, _: Body) -> Reply:
+        available, realised, unrealised = self._cash(account)
+        return _success(
+            {
+                "availablecash": _money(available),
+                "collateral": "0.00",
+                "m2mrealized": _money(realised),
+                "m2munrealized": _money(unrealised),
+                "utiliseddebits": "0.00",
+            }
+        )
+
+    def _cash(self, account: str) -> tuple[Decimal, Decimal, Decimal]:
+        """What may be bound, and what was gained: realised, and by the present prices."""
         realised = unrealised = ZERO
         for (holder, symbol, _side), position in self._book.positions.items():
             instrument = listed(OPENALGO, symbol)
             if holder == account and instrument is not None:
                 realised += position.realised
                 unrealised += position.gain_at(self._engine.market.quote(instrument))
+        funds = _FUNDS if self._engine.funds is None else self._engine.funds
+        return funds + realised, realised, unrealised
+
+    def _margin(self, _: str, body: Body) -> Reply:
+        """What a basket of orders would bind."""
+        baskets = body.get("positions")
+        rows = baskets if isinstance(baskets, list) else []
+        total = ZERO
+        for row in rows:
+            instrument = listed(OPENALGO, str(row.get("symbol")))
+            quantity = decimal_of(row.get("quantity"))
+            if instrument is None or quantity is None:
+                return _error("positions must name symbols and quantities")
+            units = quantity * self._unit(instrument)
+            total += bound_by(self._engine.market, instrument, Side(str(row.get("action"))), units)
+        zero = {"span_margin": "0.00", "exposure_margin": "0.00"}
+        return _success({"total_margin_required": _money(total), **zero})
+
+    def _lacks_margin(self, ticket: Ticket) -> bool:
+        if self._engine.funds is None:
+            return False
+        net = self._book.position(ticket.account, ticket.symbol)
+        against = max(net if ticket.side is Side.SELL else -net, ZERO)
+        opens = max(ticket.quantity - against, ZERO)
+        instrument = instrument_of(OPENALGO, ticket.symbol)
+        needed = bound_by(self._engine.market, instrument, ticket.side, opens)
+        return needed > self._cash(ticket.account)[0]
+
+    def _symbol(self, _: str, body: Body) -> Reply:
+        """A contract as the server's master list has it; its lot is in what quantities count."""
+        instrument = listed(OPENALGO, str(body.get("symbol")))
+        if instrument is None or instrument.exchange != body.get("exchange"):
+            return self.listing.symbol(_, body)
+        unit = self._unit(instrument)
+        lot = self.listing.lots.get(instrument.source, instrument.steps[0])
         return _success(
             {
-                "availablecash": _money(_FUNDS + realised),
-                "collateral": "0.00",
-                "m2mrealized": _money(realised),
-                "m2munrealized": _money(unrealised),
-                "utiliseddebits": "0.00",
+                **{"symbol": instrument.symbol, "brsymbol": instrument.symbol},
+                **{"exchange": instrument.exchange, "brexchange": instrument.exchange},
+                "name": instrument.source,
+                "lotsize": exact(lot / unit),
+                "tick_size": exact(instrument.tick),
+                "freeze_qty": exact(instrument.most / unit),
             }
         )
 
@@ -277,41 +345,6 @@ class OpenAlgoDialect:
         bid, ask = self._engine.market.sides(instrument)
         flat = dict.fromkeys(("ltp", "open", "high", "low", "prev_close"), exact(price))
         return _success({**flat, "bid": exact(bid), "ask": exact(ask), "volume": 0})
-
-
-def _complaint(body: Body, instrument: Instrument) -> str | None:
-    """What is wrong with the words of an order; None if nothing is."""
-    checks = (
-        (body.get("strategy"), "strategy is missing"),
-        (instrument.is_tradable, "an index can't be traded"),
-        (body.get("action") in list(Side), "action must be BUY or SELL"),
-        (body.get("product", "NRML") in _PRODUCTS, f"product must be one of {_PRODUCTS}"),
-        (
-            body.get("pricetype", "MARKET") in list(Kind),
-            "pricetype must be MARKET, LIMIT, SL or SL-M",
-        ),
-    )
-    return next((complaint for holds, complaint in checks if not holds), None)
-
-
-def _misfit(wish: Ticket | Change, instrument: Instrument) -> str | None:
-    """What is wrong with the numbers of an order; None if nothing is."""
-    needs_price = wish.kind in (Kind.LIMIT, Kind.SL)
-    needs_trigger = wish.kind in (Kind.SL, Kind.SLM)
-    lots = " or ".join(plain(step) for step in instrument.steps)
-    tick = plain(instrument.tick)
-    checks = (
-        (wish.quantity > 0, "quantity must be above 0"),
-        (
-            wish.quantity <= instrument.most,
-            f"quantity must be at most the freeze quantity {plain(instrument.most)}",
-        ),
-        (instrument.fits(wish.quantity), f"quantity must be a multiple of the lot size {lots}"),
-        (not needs_price or wish.price > 0, "price must be above 0"),
-        (not needs_price or wish.price % instrument.tick == 0, f"price must be on the tick {tick}"),
-        (not needs_trigger or wish.trigger_price > 0, "trigger_price must be above 0"),
-    )
-    return next((complaint for holds, complaint in checks if not holds), None)
 
 
 def _key_of(request: Request) -> tuple[str, dict[str, object]] | Reply:
@@ -330,25 +363,6 @@ def _with_key(request: Request, handler: Handler) -> Reply:
 def _word(order: Order) -> str:
     waits = order.kind in (Kind.SL, Kind.SLM) and not order.triggered
     return _WORDS.get(order.status, "trigger pending" if waits else "open")
-
-
-def _trade_row(trade: Execution, order: Order) -> dict[str, object]:
-    return {
-        "orderid": str(trade.broker_order_id),
-        "symbol": trade.symbol,
-        "exchange": instrument_of(OPENALGO, trade.symbol).exchange,
-        "product": order.product,
-        "action": str(trade.side),
-        "quantity": exact(trade.quantity),
-        "average_price": exact(trade.price),
-        "trade_value": exact(trade.quantity * trade.price),
-        "timestamp": _stamp(trade.at),
-    }
-
-
-def _stamp(at_us: int) -> str:
-    """As Indian brokers write times: to the second, in Kolkata."""
-    return moment(at_us).astimezone(_KOLKATA).strftime("%d-%b-%Y %H:%M:%S")
 
 
 def _money(amount: Decimal) -> str:

@@ -103,6 +103,28 @@ ALIASES = {
 """Other names of price sources, as files of bars and onefill's configuration write them."""
 
 
+@dataclass(frozen=True, slots=True)
+class FutureTerms:
+    """What a future's symbol says of it."""
+
+    root: str
+    expiry: date
+    lot: Decimal
+    tick: Decimal
+
+
+def future_terms(symbol: str) -> FutureTerms | None:
+    """The terms of a future of that symbol, traded here or not; None for what is no future's."""
+    match = re.fullmatch(r"([A-Z]+?)(\d{2})([A-Z]{3})(\d{2})FUT", symbol)
+    expiry = _date(match[2], match[3], match[4]) if match else None
+    if match is None or expiry is None:
+        return None
+    if match[1] == "BANKNIFTY":
+        return FutureTerms(match[1], expiry, _bank_nifty_lots(expiry)[0], _FIVE_PAISE)
+    known = _FUTURES.get(match[1])
+    return FutureTerms(match[1], expiry, known[1], known[0]) if known else None
+
+
 @lru_cache(maxsize=4_096)
 def listed(dialect: str, symbol: str) -> Instrument | None:
     """The instrument of this symbol in this dialect, None if the venue doesn't list it."""

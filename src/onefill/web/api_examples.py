@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from onefill.core.book import Sizing, TimeBasis
 from onefill.ports.authority import LossRow
 from onefill.ports.coordination import InstanceStatus, Reign, ShownOperation, ShownStep
 from onefill.ports.rows import (
@@ -28,7 +27,7 @@ from onefill.ports.rows import (
     Standing,
     Step,
 )
-from onefill.ports.views import Page, PortfolioSettings, TradingSwitch, Unblocked
+from onefill.ports.views import Page, TradingSwitch, Unblocked
 
 _AT = datetime(2026, 1, 5, 9, 15, 0, 120000, UTC)
 _SOON = _AT + timedelta(milliseconds=9)
@@ -58,6 +57,7 @@ SIGNAL = SignalRow(
     ended_at=_LATER,
     duplicates=0,
     last_duplicate_at=None,
+    last_duplicate_layer=None,
 )
 SIGNALS: Page[SignalRow] = Page(items=(SIGNAL,), next_cursor="4211")
 
@@ -94,6 +94,7 @@ ORDER = OrderRow(
     filled_quantity=Decimal(200),
     average_price=Decimal("78502.5"),
     reason=None,
+    decided_price=Decimal(78500),
     created_at=_SOON,
     updated_at=_LATER,
 )
@@ -176,6 +177,8 @@ POSITION = PositionRow(
             net=Decimal(200),
             entry_price=Decimal("78502.5"),
             realised=Decimal(0),
+            costs=Decimal("78.5"),
+            slippage=Decimal(50),
         ),
     ),
 )
@@ -224,9 +227,6 @@ PORTFOLIO = PortfolioRow(
     unpriced=0,
     version=3,
     updated_at=_LATER,
-)
-SETTINGS = PortfolioSettings(
-    sizing=Sizing.SIGNAL, time_basis=TimeBasis.SIGNAL, initial_capital=Decimal(5000000)
 )
 
 NODE = NodeStatus(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from onefill.core.book import Sizing, TimeBasis
 from onefill.core.portfolio.statistics import ALL_INSTRUMENTS, EquityPoint, Statistics
 from onefill.ports.figures import CapitalMoved, Closing, EquityCurve, StatisticsReport
+from onefill.ports.views import PortfolioSettings
 
 _AT = datetime(2026, 1, 5, 9, 15, 0, 120000, UTC)
 _FIGURES = Statistics(
@@ -16,6 +18,7 @@ _FIGURES = Statistics(
     losses=7,
     win_rate_percent=Decimal("41.67"),
     profit=Decimal("184250.00"),
+    costs=Decimal("5120.50"),
     average_win=Decimal("71200.00"),
     average_loss=Decimal("-24535.71"),
     profit_factor=Decimal("2.07"),
@@ -47,3 +50,6 @@ MOVED = CapitalMoved(
     equity_high=Decimal("5254000.00"),
 )
 CLOSING = Closing(position_id="p7k2m9x0qz4d8r5w", signal_id=4212)
+SETTINGS = PortfolioSettings(
+    sizing=Sizing.SIGNAL, time_basis=TimeBasis.SIGNAL, initial_capital=Decimal(5000000)
+)

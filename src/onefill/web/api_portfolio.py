@@ -12,6 +12,7 @@ from onefill.core.book import Sizing, TimeBasis
 from onefill.ports.rows import PortfolioRow, PositionRow, PositionStory
 from onefill.ports.views import Page, PortfolioSettings, PositionFilter, SettingsRefusal
 from onefill.web import api_examples as examples
+from onefill.web import api_examples_money as money_examples
 from onefill.web.api_answers import answer, missing, refuse
 from onefill.web.api_desk import (
     LONGEST_NAME,
@@ -96,13 +97,13 @@ async def one_portfolio(
     "/portfolios/{portfolio}",
     summary="Set up a portfolio",
     response_model=PortfolioSettings,
-    responses=documented(examples.SETTINGS, 403, 409, 422),
+    responses=documented(money_examples.SETTINGS, 403, 409, 422),
 )
 async def configure_portfolio(
     desk: AtDesk,
     by: By,
     portfolio: Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,64}$", examples=["replay"])],
-    wanted: Annotated[WantedSettings, Body(examples=[example_of(examples.SETTINGS)])],
+    wanted: Annotated[WantedSettings, Body(examples=[example_of(money_examples.SETTINGS)])],
 ) -> Response:
     """Make a portfolio, or change how it sizes and judges freshness: `signal` is for replays.
     Refused once it has had a live order."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from onefill.core.money import plain
 from onefill.core.refusal import Refusal
 from onefill.core.signal import SignalStatus
-from onefill.ports.rows import OrderRow, OrderStory, SignalStory, Step
+from onefill.ports.rows import FillRow, OrderRow, OrderStory, SignalStory, Step
 
 _LIMITS = {
     "risk": "the risk allowed for one trade",
@@ -18,6 +18,12 @@ _LIMITS = {
     "geometric_0.5^n": "half of the pyramid's step below",
     "risk_budget": "half of the base's excess profit",
     "signal": "nothing: the signal's own lots are taken",
+}
+_LAYERS = {
+    "in_flight": " while its first copy was being written",
+    "memory": " by the instance that had logged it just before",
+    "redis": " by another instance's word in Redis, and then in the log",
+    "constraint": " by the log itself: its fingerprint was there",
 }
 _ENDS = {
     SignalStatus.EXECUTED: "It was executed.",
@@ -58,6 +64,7 @@ def explain(story: SignalStory) -> Why:
             *_sizing(story),
             *(line for order in story.orders for line in _order(order, signal.received_at)),
             *_slipping(story),
+            *_costing(story),
             *_ending(story),
         ),
     )
@@ -86,7 +93,8 @@ def _arrival(story: SignalStory) -> Iterator[str]:
         yield "It was new: no earlier signal had its fingerprint, and none came again."
         return
     last = f"{signal.last_duplicate_at:%H:%M:%S}" if signal.last_duplicate_at else "?"
-    yield f"It came {signal.duplicates} more times, the last at {last}, and was recognised."
+    layer = _LAYERS.get(signal.last_duplicate_layer or "", "")
+    yield f"It came {signal.duplicates} more times, the last at {last}, and was recognised{layer}."
 
 
 def _step(step: Step, received_at: datetime) -> Iterator[str]:
@@ -122,8 +130,17 @@ def _order(story: OrderStory, received_at: datetime) -> Iterator[str]:
     for fill in story.fills:
         yield (
             f"  filled {plain(fill.quantity)} at {plain(fill.price)}, "
-            f"+{_span(fill.booked_at - received_at)}"
+            f"+{_span(fill.booked_at - received_at)}{_against(order, fill)}"
         )
+
+
+def _against(order: OrderRow, fill: FillRow) -> str:
+    """How far the fill is from the price that its order was decided at."""
+    if order.decided_price is None or order.decided_price == fill.price:
+        return ""
+    off = fill.price - order.decided_price
+    way = "worse" if (off > 0) is (order.side == "BUY") else "better"
+    return f", {plain(round(abs(off), 4))} {way} than when it was decided"
 
 
 def _priced(order: OrderRow) -> str:
@@ -149,6 +166,13 @@ def _slipping(story: SignalStory) -> Iterator[str]:
             f"{way} than the {plain(asked)} that it was decided at: ₹{rupees} on {position.lots} "
             "lots."
         )
+
+
+def _costing(story: SignalStory) -> Iterator[str]:
+    for position in story.positions:
+        costs = sum(leg.costs for leg in position.legs)
+        if costs:
+            yield f"Trading the position has cost ₹{plain(round(costs, 2))} up to now."
 
 
 def _ending(story: SignalStory) -> Iterator[str]:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
-from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount, SymbolTerms
+from onefill.brokers.accounts import (
+    BinanceAccount,
+    OpenAlgoAccount,
+    QuantityUnit,
+    SymbolTerms,
+)
 from onefill.brokers.meter import Rates
+from onefill.brokers.openalgo_units import MCX
 from onefill.brokers.registry import Account
 from onefill.config.brokers import BrokerSettings, SymbolSettings
+from onefill.config.rules import instruments_of
 from onefill.config.settings import Settings
 from onefill.core.instrument import Rules
 from onefill.core.limits import LimitBook, Limits
@@ -82,6 +90,8 @@ def _openalgo(settings: Settings) -> OpenAlgoAccount:
         "live": given.live,
         "source_address": given.source_address,
         "send_within_ms": settings.orders.send_within_ms,
+        "mcx_quantity": QuantityUnit(given.mcx_quantity),
+        "units_per_contract": _contract_sizes(settings),
     }
     if given.live:
         common["api_key"] = given.api_key.get_secret_value()
@@ -89,6 +99,16 @@ def _openalgo(settings: Settings) -> OpenAlgoAccount:
             orders=_a_second(given.orders_per_s), questions=_a_second(given.questions_per_s)
         )
     return OpenAlgoAccount(**common)  # type: ignore[arg-type]
+
+
+def _contract_sizes(settings: Settings) -> dict[str, Decimal]:
+    """Our units in one MCX contract, by the root of its symbols; of the newest series."""
+    traded = instruments_of(settings).values()
+    return {
+        each.symbol_root: Decimal(max(each.units_per_lot)[1])
+        for each in traded
+        if each.exchange == MCX
+    }
 
 
 def _a_second(most: int) -> tuple[RateWindow, ...]:

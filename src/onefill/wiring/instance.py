@@ -44,6 +44,7 @@ from onefill.ports.lease import Holder
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
 from onefill.ports.peers import Presence
+from onefill.ports.views import ReconcileWish
 from onefill.ports.witness import NoWitness, Witness
 from onefill.web.app import Application
 from onefill.web.server import WebServer
@@ -225,8 +226,8 @@ class _Builder:
             clock=self.clock,
         )
 
-    async def _reconcile_now(self, apply: bool) -> bool:
-        return self.reconciling is not None and await self.reconciling.ask(apply=apply)
+    async def _reconcile_now(self, wish: ReconcileWish) -> bool:
+        return self.reconciling is not None and await self.reconciling.ask(wish)
 
     def _executing(self) -> Executing:
         return build_executing(

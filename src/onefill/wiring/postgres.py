@@ -23,6 +23,7 @@ from onefill.postgres.heartbeat import PostgresInstances
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.jobs import PostgresJobs, Retention
 from onefill.postgres.lease import PostgresLeaseStore
+from onefill.postgres.listings import PostgresListings
 from onefill.postgres.messages import PostgresMessages
 from onefill.postgres.migrate import migrate
 from onefill.postgres.rates import PostgresRates
@@ -84,7 +85,7 @@ def build_postgres_stores(
     def held(greeting: str = "") -> Held:
         return Held(connecting, around, greeting)
 
-    pool = LatePool(connecting)
+    pool, jobs = LatePool(connecting), _jobs(held, me, settings, rules)
     vigil = PostgresVigil(connecting, clock)
     trading = PostgresTradingStore(connecting, around, _terms(settings, zones, live))
     messages = PostgresMessages(connecting, held(), clock)
@@ -96,8 +97,8 @@ def build_postgres_stores(
         "handovers": PostgresHandovers(held()),
         "rates": PostgresRates(held()),
         "losses": authority,
+        "listings": PostgresListings(held()),
     }
-    jobs = _job_stores(held, me, settings, rules)
 
     async def prepare() -> None:
         await migrate(url)
@@ -121,9 +122,7 @@ def build_postgres_stores(
     )
 
 
-def _job_stores(
-    held: Callable[[], Held], me: Holder, settings: Settings, rules: Rules
-) -> JobStores:
+def _jobs(held: Callable[[], Held], me: Holder, settings: Settings, rules: Rules) -> JobStores:
     return JobStores(
         PostgresJobs(held(), me.instance, _retention(settings)),
         PostgresRollovers(held(), partial(must_roll_at, rules=rules)),

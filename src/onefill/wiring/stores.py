@@ -14,6 +14,7 @@ from onefill.ports.doubts import DoubtStore
 from onefill.ports.handover import HandoverStore
 from onefill.ports.jobs import Job, JobLog
 from onefill.ports.lease import Holder, LeaseStore
+from onefill.ports.listings import ListingStore
 from onefill.ports.messages import Messages
 from onefill.ports.peers import Peers
 from onefill.ports.rates import RateStore
@@ -67,7 +68,8 @@ class Stores:
     session_key: of the session by which others see this process live, where there are such.
     carriers: of messages between instances. loops: what the stores need to run beside.
     jobs: of the leader; recorded in `runs`. prepare: what must succeed before all else.
-    is_paused: whether a person paused trading; raises StoreUnavailable.
+    is_paused: whether a person paused trading; raises StoreUnavailable. listings: of the brokers'
+    contracts; None where nothing that ends is traded.
     """
 
     signal_log: SignalLog
@@ -87,6 +89,7 @@ class Stores:
     losses: Losses
     prepare: Callable[[], Awaitable[None]]
     is_paused: Callable[[], Awaitable[bool]]
+    listings: ListingStore | None = None
     carriers: Sequence[Messages] = ()
     loops: Sequence[Loop] = ()
     closing: list[Any] = field(default_factory=list)

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker_support import ManualClock, RawServer, http_reply, in_doubt, intent_for
+from broker_support import OPTION, ManualClock, RawServer, http_reply, in_doubt, intent_for
 from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
 from onefill.brokers.http import HttpLimits
+from onefill.brokers.outcome import legible
 from onefill.brokers.registry import Account, build_brokers
+from onefill.core.defaults import BANK_NIFTY
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.quote import Listing
 from onefill.core.report import Absent, Found, NoAnswer
@@ -40,6 +44,7 @@ words = st.sampled_from(
     [
         *("SIM001", "BUY", "SELL", "FILLED", "NEW", "complete", "open", "success", "error", "NFO"),
         *("2", "30", "0", "-1", "NaN", "Infinity", "1e999", "1e-999", "", "x", "100.5"),
+        *("sNaN", "9e999999", "-9e999999", "1e-999999", "²", "٣", "7" * 50),
     ]
 )
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | words | st.text(max_size=4)
@@ -48,6 +53,37 @@ successes = st.builds(
     lambda data: {"status": "success", "data": data},
     rows | st.lists(rows | leaves, max_size=3) | st.builds(lambda o: {"orders": o}, st.lists(rows)),
 )
+DEEP = "[" * 3_000 + "]" * 3_000
+ABSURD = ("sNaN", "NaN", "Infinity", "9e999999", "-9e999999", "1e-999999", "7" * 50, "²", "")
+_BINANCE = {
+    **{"orderId": 1, "symbol": "SIM001", "side": "BUY", "status": "FILLED", "origQty": "2"},
+    **{"executedQty": "2", "clientOrderId": "MINE", "avgPrice": "100", "cumQuote": "200"},
+    **{"price": "0", "algoId": 1, "clientAlgoId": "MINE", "algoStatus": "FINISHED"},
+    **{"quantity": "2", "triggerPrice": "90", "actualOrderId": "1", "positionAmt": "2"},
+    **{"bidPrice": "1", "askPrice": "2"},
+}
+_OPENALGO = {
+    **{"orderid": "1", "symbol": OPTION, "exchange": "NFO", "action": "BUY", "quantity": "30"},
+    **{"order_status": "complete", "filled_quantity": "30", "average_price": "10", "price": "1"},
+    **{"trigger_price": "1", "bid": "1", "ask": "2", "ltp": "1"},
+}
+
+
+def absurd_bodies(broker: str, name: str) -> list[bytes]:
+    """Answers that are right but for one figure, or for what nobody reads: once, in a list."""
+    whole = _BINANCE if broker == "binance" else _OPENALGO
+    rows = [{**whole, field: figure} for field in whole for figure in ABSURD]
+    texts = [json.dumps(row, ensure_ascii=False) for row in rows]
+    texts.append(f'{json.dumps(whole)[:-1]}, "more": {DEEP}}}')
+    if broker == "binance":
+        texts += [f"[{text}, {text}]" for text in texts]
+    else:
+        success = '{"status": "success", "data": %s}'
+        orders = [success % f'{{"orders": [{text}]}}' for text in texts]
+        texts = [success % f"[{text}, {text}]" for text in texts] + orders
+    return [text.replace("MINE", name).encode() for text in texts]
+
+
 bodies = st.one_of(
     st.binary(max_size=100),
     (rows | st.lists(rows | leaves, max_size=3) | successes | leaves).map(
@@ -137,6 +173,46 @@ def test_a_look_up_survives_any_answer_and_only_the_listed_one_proves_absence(
         assert seen.report.filled_quantity <= asked.doubtful.order.quantity
 
 
+def everything_asked(asked: Asked) -> list[Any]:
+    """What each question makes of what the server says now: an answer, or an exception."""
+
+    async def ask() -> list[Any]:
+        broker, doubtful = asked.broker, asked.doubtful
+        symbol, exchange = doubtful.order.symbol, doubtful.order.exchange
+        found = [replace(doubtful, broker_order_id=number) for number in ("1", "algo-1")]
+        questions = [
+            *(broker.look_up(intent, ()) for intent in (doubtful, *found)),
+            broker.positions(),
+            broker.open_orders(),
+            broker.history({symbol}),
+            broker.quotes([Listing(symbol, exchange)]),
+            broker.refuses_us(),
+        ]
+        return await asyncio.gather(*questions, return_exceptions=True)
+
+    return asked.runner.run(ask())
+
+
+@pytest.mark.req("ORD-5", "Q-5")
+def test_no_absurd_figure_in_an_answer_breaks_a_question_or_comes_through(asked: Asked) -> None:
+    for body in absurd_bodies(asked.broker.name, asked.doubtful.client_order_id):
+        asked.server.said = http_reply(200, body)
+        for answer in everything_asked(asked):
+            if isinstance(answer, BaseException):
+                assert isinstance(answer, BrokerUnavailable), (body[:300], repr(answer))
+            assert not re.search(r"Decimal\('-?(s?NaN|Inf|9E\+|7{50}|1E-9)", repr(answer)), body
+
+
+@pytest.mark.req("ORD-5", "Q-5")
+async def test_what_breaks_while_an_answer_is_read_is_no_answer() -> None:
+    @legible
+    async def careless(body: dict[str, str]) -> str:
+        return body["nothing"]
+
+    with pytest.raises(BrokerUnavailable, match="KeyError"):
+        await careless({})
+
+
 @pytest.mark.req("ORD-7")
 @pytest.mark.parametrize("asked", [("binance", "B")], indirect=True, ids="-".join)
 def test_the_listed_answer_does_prove_it_once_nothing_can_appear_any_more(asked: Asked) -> None:
@@ -162,6 +238,7 @@ def test_books_positions_and_quotes_are_read_or_said_to_be_unreadable(
             broker.open_orders(),
             broker.history({order.symbol}),
             broker.quotes(listings),
+            broker.series(BANK_NIFTY),
         ]
         return await asyncio.gather(*questions, return_exceptions=True)
 

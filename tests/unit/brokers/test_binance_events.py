@@ -129,6 +129,20 @@ def test_a_fill_without_a_price_and_a_status_that_is_new_are_nudges() -> None:
     assert read(vague, order("DREAMING", 0)) == [Nudge(client_order_id=NAME)] * 2
 
 
+@pytest.mark.req("ORD-10", "Q-5")
+@pytest.mark.parametrize("figure", ["NaN", "sNaN", "Infinity", "9e999999", "-1", "1e-999999"])
+@pytest.mark.parametrize("name", ["q", "z", "ap", "l", "L", "p"])
+def test_an_absurd_figure_is_a_nudge_and_never_a_fill(name: str, figure: str) -> None:
+    trade = {"x": "TRADE", "t": 1, "l": "1", "L": "94"}
+    assert read(order("FILLED", 4, **{**trade, name: figure})) == [Nudge(client_order_id=NAME)]
+
+
+@pytest.mark.req("ORD-10", "Q-5")
+def test_an_order_that_it_became_without_a_proper_number_is_looked_up() -> None:
+    for became in ("²", "٣", "-1", "7" * 50):
+        assert read(algo("FINISHED", became)) == [Nudge(client_order_id=NAME)]
+
+
 @pytest.mark.req("ORD-9")
 def test_what_is_not_ours_stirs_only_where_it_trades() -> None:
     theirs = [order("NEW", 0, c="autoclose-1"), order("FILLED", 4, c="autoclose-1", x="TRADE")]

@@ -18,7 +18,8 @@ from broker_support import HANG_UP, OPTION, ManualClock, RawServer, http_reply, 
 from onefill.brokers.accounts import OpenAlgoAccount, QuantityUnit
 from onefill.brokers.openalgo import OpenAlgoBroker
 from onefill.core.errors import BrokerUnavailable, ConfigurationError
-from onefill.core.intent import OrderIntent
+from onefill.core.intent import IntentState, OrderIntent
+from onefill.core.issue import issue_cancel
 from onefill.core.report import (
     Absent,
     Found,
@@ -84,6 +85,7 @@ async def broker_at(server: RawServer, **account: Any) -> AsyncIterator[OpenAlgo
     server.fixed["/healthz"] = http_reply(200, {"class": "C", "lag_ms": 300})
     server.fixed[f"{API}/funds"] = success({"availablecash": "1.00"})
     server.fixed.setdefault(f"{API}/orderbook", book())
+    server.fixed.setdefault(f"{API}/margin", http_reply(501, failure("Not supported")))
     server.fixed.setdefault(f"{API}/tradebook", success([]))
     async with server.running():
         login = OpenAlgoAccount(base_url=server.url, api_key="the-key", **account)
@@ -298,16 +300,31 @@ async def test_an_order_id_that_the_server_forgot_proves_nothing() -> None:
 GOLD = "GOLDM05JAN30FUT"
 
 
+def symbol_of(lot_size: int | None) -> bytes:
+    """What the server says of a contract; None: it does not know it."""
+    if lot_size is None:
+        return http_reply(404, failure("Symbol not found"))
+    return success({"symbol": GOLD, "exchange": "MCX", "lotsize": lot_size})
+
+
 def gold(units: int) -> OrderIntent:
     return intent_for("openalgo", symbol=GOLD, exchange="MCX", quantity=Decimal(units))
 
 
 @pytest.mark.req("ORD-12")
 @pytest.mark.parametrize(
-    ("unit", "on_the_wire"), [(QuantityUnit.UNITS, "200"), (QuantityUnit.CONTRACTS, "2")]
+    ("unit", "lot_size", "on_the_wire"),
+    [
+        (QuantityUnit.AUTO, 100, "200"),
+        (QuantityUnit.AUTO, 1, "2"),
+        (QuantityUnit.UNITS, 100, "200"),
+        (QuantityUnit.CONTRACTS, 1, "2"),
+        (QuantityUnit.UNITS, None, "200"),
+        (QuantityUnit.CONTRACTS, None, "2"),
+    ],
 )
 async def test_mcx_quantities_go_out_and_come_back_in_the_servers_unit(
-    unit: QuantityUnit, on_the_wire: str
+    unit: QuantityUnit, lot_size: int | None, on_the_wire: str
 ) -> None:
     gold_mini = {"symbol": GOLD, "exchange": "MCX"}
     listed = {**gold_mini, "quantity": on_the_wire}
@@ -317,6 +334,7 @@ async def test_mcx_quantities_go_out_and_come_back_in_the_servers_unit(
             f"{API}/orderstatus": success(row("1", **listed)),
             f"{API}/tradebook": success([trade("1", on_the_wire, "78000", **gold_mini)]),
             f"{API}/positionbook": success([{**listed, "product": "NRML"}]),
+            f"{API}/symbol": symbol_of(lot_size),
         },
     )
     account = {"mcx_quantity": unit, "units_per_contract": {"GOLDM": Decimal(100)}}
@@ -332,10 +350,66 @@ async def test_mcx_quantities_go_out_and_come_back_in_the_servers_unit(
 
 
 @pytest.mark.req("ORD-12")
+@pytest.mark.parametrize(
+    ("unit", "lot_size", "why"),
+    [
+        (QuantityUnit.UNITS, 1, "counts .* in contracts, and units are configured"),
+        (QuantityUnit.CONTRACTS, 100, "counts .* in units, and contracts are configured"),
+        (QuantityUnit.AUTO, 10, "neither 1 nor ours"),
+        (QuantityUnit.UNITS, 10, "neither 1 nor ours"),
+        (QuantityUnit.AUTO, None, "does not tell the lot size"),
+        (QuantityUnit.AUTO, 0, "does not tell the lot size"),
+    ],
+)
+async def test_where_the_servers_unit_is_not_sure_nothing_is_ordered_and_no_book_is_read(
+    unit: QuantityUnit, lot_size: int | None, why: str
+) -> None:
+    listed = {"symbol": GOLD, "exchange": "MCX", "quantity": "2"}
+    fixed = {
+        f"{API}/symbol": symbol_of(lot_size),
+        f"{API}/positionbook": success([{**listed, "product": "NRML"}]),
+        f"{API}/orderstatus": success(row("1", **listed)),
+    }
+    account = {"mcx_quantity": unit, "units_per_contract": {"GOLDM": Decimal(100)}}
+    async with broker_at(RawServer(fixed=fixed), **account) as broker:
+        with pytest.raises(BrokerUnavailable, match=why):
+            await broker.prepare(gold(200))
+        with pytest.raises(BrokerUnavailable, match=why):
+            await broker.positions()
+        order = replace(gold(200), broker_order_id="1")
+        assert isinstance(await broker.look_up(order, ()), NoAnswer)
+        cancel = issue_cancel(replace(order, state=IntentState.ACKED), 1)
+        assert b"quantity" not in (await broker.prepare(cancel)).body
+
+
+@pytest.mark.req("ORD-12")
+async def test_a_server_whose_lot_size_changes_is_believed_within_minutes() -> None:
+    server = RawServer(fixed={f"{API}/symbol": symbol_of(1)})
+    account = {"units_per_contract": {"GOLDM": Decimal(100)}}
+    async with broker_at(server, **account) as broker:
+        before = json.loads((await broker.prepare(gold(200))).body)["quantity"]
+        server.fixed[f"{API}/symbol"] = symbol_of(100)
+        clock = broker._clock
+        assert isinstance(clock, ManualClock)
+        clock.advance(300_000)
+        after = json.loads((await broker.prepare(gold(200))).body)["quantity"]
+    assert (before, after) == ("2", "200")
+
+
+@pytest.mark.req("ORD-12")
 async def test_an_mcx_contract_of_unknown_size_is_not_guessed() -> None:
-    async with broker_at(RawServer(), mcx_quantity=QuantityUnit.CONTRACTS) as broker:
+    server = RawServer(fixed={f"{API}/symbol": symbol_of(1)})
+    async with broker_at(server, mcx_quantity=QuantityUnit.CONTRACTS) as broker:
         with pytest.raises(ConfigurationError):
             await broker.prepare(gold(200))
+
+
+@pytest.mark.req("ORD-9", "ORD-12")
+async def test_what_others_hold_on_mcx_is_read_as_it_is_written() -> None:
+    crude = {"symbol": "CRUDEOIL19JAN30FUT", "exchange": "MCX", "quantity": "-3"}
+    server = RawServer(fixed={f"{API}/positionbook": success([crude])})
+    async with broker_at(server, units_per_contract={"GOLDM": Decimal(100)}) as broker:
+        assert await broker.positions() == {crude["symbol"]: Decimal(-3)}
 
 
 async def test_secrets_are_in_no_repr_and_no_outcome() -> None:

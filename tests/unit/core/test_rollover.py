@@ -257,6 +257,76 @@ def test_a_successor_that_is_refused_is_critical_and_not_forgotten() -> None:
     assert store.alarms[-1].startswith("CRITICAL")
 
 
+OPEN_HOURS = replace(RULES, switches=Switches(market_hours=True))
+CLOSE = datetime(2025, 12, 24, 10, 0, tzinfo=UTC)  # 15:30 in India
+
+
+def at(store: Store, moment: datetime) -> Decision | None:
+    store.situation = replace(store.situation, now=moment)
+    decision = go_on(store.seen(), OPEN_HOURS)
+    if decision is not None:
+        store.write(decision)
+    return decision
+
+
+@pytest.mark.req("PF-24", "SIG-18")
+def test_a_market_that_closes_in_the_middle_is_told_of_and_opens_the_rest() -> None:
+    store = held()
+    begun = at(store, CLOSE - timedelta(minutes=11))
+    assert begun is not None
+    put, call = begun.intents
+    fill(store, put, 420)
+    store.claim(call)
+    store.word(call, NotPlaced(code="400", message="the market is closed"))
+    # The short leg is covered; the long one waits for the open, and somebody hears of it.
+    again = at(store, CLOSE + timedelta(minutes=1))
+    assert again is not None
+    assert again.intents == ()
+    assert "it will be issued again" in store.alarms[-1]
+    opens = datetime(2025, 12, 26, 3, 45, tzinfo=UTC)  # after Christmas
+    store.situation = replace(store.situation, now=opens)
+    (position,) = store.positions.values()
+    assert position.status is PositionStatus.CLOSING
+    assert position.next_exit_at is not None and position.next_exit_at <= opens
+    last = at(store, opens)
+    assert last is not None
+    (sell,) = last.intents
+    assert (sell.leg, sell.order.side) == ("ce", Side.SELL)
+    # It is flat when the market closes again: nothing opens, and that is told once.
+    store.claim(sell)
+    store.situation = replace(store.situation, now=datetime(2025, 12, 26, 10, 0, tzinfo=UTC))
+    store.fill(sell, 1500)
+    told = len(store.alarms)
+    flat = at(store, datetime(2025, 12, 26, 10, 0, tzinfo=UTC))
+    assert flat is not None
+    assert (flat.intents, len(flat.alarms)) == ((), 1)
+    assert "closed to roll and its market closed" in flat.alarms[0]
+    assert at(store, datetime(2025, 12, 26, 10, 1, tzinfo=UTC)) is None
+    assert len(store.alarms) == told
+    assert old(store).next_exit_at == datetime(2025, 12, 29, 3, 45, tzinfo=UTC)
+    opened = at(store, datetime(2025, 12, 29, 3, 45, tzinfo=UTC))
+    assert opened is not None
+    assert [intent.leg for intent in opened.intents] == ["ce", "pe"]
+
+
+@pytest.mark.req("PF-24", "SIG-18")
+@pytest.mark.parametrize(("minutes", "begins"), [(11, True), (10, False), (1, False)])
+def test_nothing_begins_to_roll_shortly_before_the_close(minutes: int, begins: bool) -> None:
+    store = held()
+    assert (at(store, CLOSE - timedelta(minutes=minutes)) is not None) is begins
+    assert (old(store).status is PositionStatus.CLOSING) is begins
+
+
+@pytest.mark.req("PF-24")
+def test_in_a_blocked_lane_nothing_is_closed_to_roll_until_its_last_day() -> None:
+    store = held()
+    store.situation = replace(store.situation, blocked="quarantined")
+    assert go(store) == ()
+    assert old(store).status is PositionStatus.OPEN
+    store.situation = replace(store.situation, now=datetime(2025, 12, 29, 5, 0, tzinfo=UTC))
+    assert [intent.leg for intent in go(store)] == ["pe", "ce"]
+
+
 @pytest.mark.req("PF-24")
 def test_a_blocked_lane_is_not_opened_again_and_says_so() -> None:
     store = closed()

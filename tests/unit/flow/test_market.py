@@ -19,7 +19,7 @@ from onefill.core.decide import decide
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules, Switches
-from onefill.core.portfolio.market import market_price, question_of
+from onefill.core.portfolio.market import leg_prices, market_price, question_of
 from onefill.core.quote import Listing, Quote
 from onefill.core.signal import LoggedSignal, SignalKind, SignalStatus
 from onefill.flow.market import Market, QuoteTiming
@@ -161,4 +161,5 @@ def test_nothing_is_asked_where_prices_are_not_compared() -> None:
     (listing,) = question.listings
     now = ManualClock().wall()
     quotes = {listing.symbol: quote(d(78_010), now)}
-    assert market_price(question, quotes, now, timedelta(seconds=1)) == 78_010
+    prices = leg_prices(question, quotes, now, timedelta(seconds=1))
+    assert market_price(question, prices) == 78_010

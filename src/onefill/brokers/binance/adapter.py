@@ -20,6 +20,7 @@ from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import words
 from onefill.brokers.binance.capabilities import capabilities_of
 from onefill.brokers.binance.looking import Looker, moment
+from onefill.brokers.binance.prechecks import Prechecks
 from onefill.brokers.binance.quotes import read_quotes
 from onefill.brokers.binance.rules import (
     SymbolRules,
@@ -30,16 +31,17 @@ from onefill.brokers.binance.rules import (
 )
 from onefill.brokers.binance.shelves import ORDER, Shelves
 from onefill.brokers.binance.stream import UserStream
-from onefill.brokers.binance.terms import check_mode, set_terms
+from onefill.brokers.binance.terms import read_mode, set_terms
 from onefill.brokers.binance.wire import Wire
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import KnownOrders, nothing_known
 from onefill.brokers.meter import Meter, rates_of
-from onefill.brokers.outcome import Verdict
+from onefill.brokers.outcome import Verdict, is_sane, legible
 from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
+from onefill.core.instrument import Instrument, Series
 from onefill.core.intent import OrderIntent, OrderRequest, Verb
 from onefill.core.money import ZERO
 from onefill.core.quote import Listing, Quote
@@ -74,7 +76,7 @@ class _Address:
 
 
 class BinanceBroker:
-    """One account at Binance USD-M futures in one-way mode."""
+    """One account at Binance USD-M futures, in one-way or in hedge mode."""
 
     name = "binance"
 
@@ -95,9 +97,11 @@ class BinanceBroker:
         self._looker = Looker(
             self._wire, self._shelves, known, lambda: self._capabilities, account.margin_ms
         )
+        self._prechecks = Prechecks(self._wire, clock)
         self._stream = UserStream(self._wire, account, clock)
         self._rules: Mapping[str, SymbolRules] = {}
         self._ruled_ms = float("-inf")
+        self._is_mode_known = False
         self._keeping: asyncio.Task[None] | None = None
         self._capabilities = capabilities_of(
             Declaration(OrderClass.B, account.visibility_lag_ms), account
@@ -106,13 +110,15 @@ class BinanceBroker:
     @property
     def capabilities(self) -> Capabilities:
         """Class B with the configured lag; for the paper venue what it declared at `start`."""
-        return replace(self._capabilities, order_rates=self._meter.rates.orders)
+        rates, hedged = self._meter.rates.orders, self._wire.hedged
+        return replace(self._capabilities, order_rates=rates, hedged=hedged)
 
     @property
     def venue_clock(self) -> VenueClock:
         """The venue's time, as this adapter carries it."""
         return self._wire.time
 
+    @legible
     async def start(self) -> None:
         """Learn the paper venue's class, and the venue's clock. Raises BrokerUnavailable."""
         http = self._wire.http
@@ -121,11 +127,12 @@ class BinanceBroker:
             self._capabilities = capabilities_of(await read_declaration(http), self._login)
         await self._wire.time.sync()
         await self._learn_rules()
-        await check_mode(self._wire, self.account)
+        await self._know_mode()
         await set_terms(self._wire, self._login.symbols)
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._wire.time.keep(), name="binance clock")
 
+    @legible
     async def refuses_us(self) -> str | None:
         """Its own words where it takes neither our key, nor our address, nor lets us trade."""
         await self._wire.http.start()
@@ -159,14 +166,22 @@ class BinanceBroker:
         self._meter.rates = rates_of(listing.rate_limits)
         self._ruled_ms = now_ms
 
+    async def _know_mode(self) -> None:
+        """Read the position mode, once and whenever an order was refused for it."""
+        if not self._is_mode_known:
+            self._wire.hedged = await read_mode(self._wire)
+            self._is_mode_known = True
+
     # Placing
 
     def largest(self, order: OrderRequest) -> Decimal | None:
         """By the symbol's filters."""
         return largest(order, self._rules)
 
+    @legible
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the intent's next attempt, on venue time. Raises BrokerUnavailable."""
+        await self._know_mode()
         is_new = intent.verb is Verb.PLACE
         is_lost = is_new and not self._capabilities.finds_by_client_id
         witnessed = await self._looker.witness(intent) if is_lost else ()
@@ -196,13 +211,16 @@ class BinanceBroker:
 
     async def _address(self, intent: OrderIntent) -> _Address:
         shelf, order = self._shelves.of(intent), intent.order
+        refusal = None
+        if intent.verb is not Verb.CANCEL:
+            rules = self._rules.get(order.symbol)
+            refusal = complaint(order, self._rules)
+            refusal = refusal or await self._prechecks.complaint(intent, rules)
         if intent.verb is Verb.PLACE:
-            parameters = shelf.place_parameters(intent)
-            return _Address(shelf.path, parameters, complaint(order, self._rules))
+            return _Address(shelf.path, shelf.place_parameters(intent), refusal)
         symbol = f"symbol={quote(order.symbol, safe='')}"
         key = shelf.key_of(intent.target_order_id, intent.target)
         if intent.verb is Verb.MODIFY:
-            refusal = complaint(order, self._rules)
             if order.order_type.is_conditional:
                 refusal = _UNCHANGEABLE
             return _Address(shelf.path, f"{symbol}&{key}{words.new_values(order)}", refusal)
@@ -218,26 +236,32 @@ class BinanceBroker:
         reply = await self._wire.http.send_once(prepared)
         if not isinstance(reply, Reply):
             return reply
-        if prepared.intent.verb is not Verb.PLACE:
-            return await self._changed(prepared.intent, reply)
+        try:
+            return await self._concluded(prepared.intent, reply)
+        except BrokerUnavailable as error:
+            return Unknown(detail=str(error))
+
+    @legible
+    async def _concluded(self, intent: OrderIntent, reply: Reply) -> Outcome:
+        if intent.verb is not Verb.PLACE:
+            return await self._changed(intent, reply)
         if reply.status == 200:
-            return await self._accepted(prepared.intent, reply)
+            return await self._accepted(intent, reply)
         found = words.rule_of(reply)
         if found is None:
             return Unknown(detail=self._wire.quote(reply))
         rule, refusal = found
         no = words.refused(rule, refusal)
+        if refusal.code == words.OTHER_MODE:
+            self._is_mode_known = False
         if rule.verdict is Verdict.RESYNC:
             self._wire.time.doubt()
         if rule.verdict in (Verdict.LOOK_FIRST, Verdict.EXISTS):
-            return await self._looked_up(prepared.intent, no, rule.verdict)
+            return await self._looked_up(intent, no, rule.verdict)
         return no
 
     async def _accepted(self, intent: OrderIntent, reply: Reply) -> Outcome:
-        try:
-            seen = await self._shelves.of(intent).read(reply)
-        except BrokerUnavailable as error:
-            return Unknown(detail=str(error))
+        seen = await self._shelves.of(intent).read(reply)
         if seen is None or not self._looker.is_its(seen, intent):
             return Unknown(detail=self._wire.quote(reply))
         return Placed(report=seen.report)
@@ -278,23 +302,33 @@ class BinanceBroker:
         """By the broker's id where it is known, by ours where the venue keeps it, else by looks."""
         return await self._looker.look_up(intent, rivals)
 
+    @legible
     async def positions(self) -> Mapping[str, Decimal]:
         """Net quantity by symbol, signed; only what is not flat. Raises BrokerUnavailable."""
         await self._learn_rules()
         reply = await self._wire.ask("/fapi/v3/positionRisk")
         net: dict[str, Decimal] = {}
         for row in self._wire.read(reply, words.positions_decoder):
+            if not is_sane(row.position_amt):
+                raise BrokerUnavailable(broker=self.name, said=self._wire.quote(reply))
             net[row.symbol] = net.get(row.symbol, ZERO) + row.position_amt
         return {symbol: quantity for symbol, quantity in net.items() if quantity != 0}
 
+    @legible
     async def open_orders(self) -> Sequence[OrderReport]:
         """Orders still working, and those that wait. Raises BrokerUnavailable."""
         return await self._shelves.open()
 
+    @legible
     async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
         """The latest orders of these symbols. Raises BrokerUnavailable."""
         return await self._shelves.history(symbols)
 
+    async def series(self, instrument: Instrument) -> Sequence[Series]:
+        """None: what is traded here never ends."""
+        return ()
+
+    @legible
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
         """The market by symbol. Raises BrokerUnavailable."""
         return await read_quotes(self._wire.ask_openly, listings, self._clock.wall())

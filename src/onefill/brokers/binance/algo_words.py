@@ -14,11 +14,13 @@ import msgspec
 
 from onefill.brokers.binance import words
 from onefill.brokers.likeness import Sighting
+from onefill.brokers.outcome import UNREADABLE, is_sane, side_of
 from onefill.core.intent import OrderIntent
 from onefill.core.money import ZERO, plain
 from onefill.core.report import OrderReport, OrderStatus
 
 WAITING = "NEW"
+_NUMBER_MAX = 20
 _MARK = "algo-"
 """Before the ids of this service, which are counted apart from those of orders."""
 
@@ -51,14 +53,14 @@ algo_decoder = msgspec.json.Decoder(AlgoRow)
 algos_decoder = msgspec.json.Decoder(list[AlgoRow])
 
 
-def place_parameters(intent: OrderIntent) -> str:
+def place_parameters(intent: OrderIntent, *, hedged: bool) -> str:
     """What places a conditional order, percent-encoded, still unsigned."""
     order = intent.order
-    reduces = "&reduceOnly=true" if order.reduce_only else ""
+    position = words.position_of(order, hedged=hedged)
     return (
         f"algoType=CONDITIONAL&symbol={quote(order.symbol, safe='')}&side={order.side}"
         f"&type={order.order_type}&quantity={plain(order.quantity)}"
-        f"&triggerPrice={plain(order.trigger_price or ZERO)}{reduces}"
+        f"&triggerPrice={plain(order.trigger_price or ZERO)}{position}"
         f"&clientAlgoId={intent.client_order_id}"
     )
 
@@ -80,23 +82,29 @@ def bare(broker_order_id: str | None) -> str:
 
 def actual_id(row: AlgoRow) -> str | None:
     """The id of the order that it has become, if it has become one."""
-    number = str(row.actual_order_id or "")
-    return number if number.isdigit() and int(number) > 0 else None
+    return order_number(row.actual_order_id)
+
+
+def order_number(stated: str | int | None) -> str | None:
+    """The id of an order of the matching engine; None where it is none, such as an empty text."""
+    number = str(stated or "")
+    is_number = number.isascii() and number.isdecimal() and len(number) <= _NUMBER_MAX
+    return number if is_number and int(number) > 0 else None
 
 
 def algo_of(body: bytes) -> AlgoRow | None:
     """The conditional order that a body states, if it makes sense."""
     try:
         row = algo_decoder.decode(body)
-    except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError):
+    except UNREADABLE:
         return None
     return row if is_sound(row) else None
 
 
 def is_sound(row: AlgoRow) -> bool:
     """Whether the order's figures can be true together."""
-    figures = (row.quantity or ZERO, row.trigger_price or ZERO)
-    if not all(figure.is_finite() and figure >= 0 for figure in figures):
+    figures = [figure for figure in (row.quantity, row.trigger_price) if figure is not None]
+    if not all(is_sane(figure) and figure >= 0 for figure in figures):
         return False
     return row.algo_id > 0 and row.algo_status in _STATUSES
 
@@ -111,6 +119,7 @@ def report_of(row: AlgoRow, actual: words.OrderRow | None) -> OrderReport:
         message=row.algo_status,
         quantity=row.quantity or None,
         trigger_price=row.trigger_price or None,
+        side=side_of(row.side),
     )
     if actual is None:
         return own

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from onefill.brokers.binance import algo_words, words
+from onefill.brokers.outcome import is_sane
 from onefill.core.ids import PREFIX
 from onefill.core.intent import OrderType
 from onefill.core.money import ZERO
@@ -139,6 +140,8 @@ class EventReader:
         if self._passes_ids_on and not name.startswith(PREFIX):
             traded = f"{order.s}: an order that is not ours ({order.c}) traded"
             return Stirred(detail=traded) if order.x == "TRADE" else None
+        if not _is_sane(order.q, order.z, order.ap, order.l, order.L, order.p):
+            return Nudge(client_order_id=name)
         value = self._value(order)
         is_vague = order.X not in words.STATUSES or (order.z > 0 and value <= 0)
         if is_vague or (algo is None and order.ot in _CONDITIONAL):
@@ -172,17 +175,23 @@ class EventReader:
         )
 
     def _algo(self, algo: _Algo) -> StreamWord | None:
-        number = str(algo.ai or "")
-        if number.isdigit() and int(number) > 0:
+        number = algo_words.order_number(algo.ai)
+        if number is not None:
             self._became[int(number)] = algo
             _forget_oldest(self._became)
         if self._passes_ids_on and not algo.caid.startswith(PREFIX):
             return None
+        if not _is_sane(algo.q, algo.tp):
+            return Nudge(client_order_id=algo.caid)
         if algo.X == algo_words.WAITING:
             return _waiting(algo, OrderStatus.OPEN)
-        if algo.X in _ENDED_WAITING and not number.isdigit():
+        if algo.X in _ENDED_WAITING and number is None:
             return _waiting(algo, _ENDED_WAITING[algo.X])
         return Nudge(client_order_id=algo.caid)
+
+
+def _is_sane(*figures: Decimal) -> bool:
+    return all(is_sane(figure) and figure >= 0 for figure in figures)
 
 
 def _waiting(algo: _Algo, status: OrderStatus) -> OrderReport:

@@ -11,6 +11,7 @@ from onefill.brokers.binance.shelves import Seen, Shelf, Shelves
 from onefill.brokers.binance.wire import Wire
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import KnownOrders, like, recognise
+from onefill.brokers.outcome import legible
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent, Verb
 from onefill.core.report import Absent, Found, LookUp, NoAnswer
@@ -47,13 +48,17 @@ class Looker:
     async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
         """By the broker's id where it is known, by ours where the venue keeps it, else by looks."""
         try:
-            if intent.verb is not Verb.PLACE:
-                return await self._target(intent)
-            if intent.broker_order_id is not None or self._of_venue().finds_by_client_id:
-                return await self._named(intent)
-            return await self._by_likeness(intent, rivals)
+            return await self._looked_up(intent, rivals)
         except BrokerUnavailable as error:
             return NoAnswer(detail=str(error))
+
+    @legible
+    async def _looked_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
+        if intent.verb is not Verb.PLACE:
+            return await self._target(intent)
+        if intent.broker_order_id is not None or self._of_venue().finds_by_client_id:
+            return await self._named(intent)
+        return await self._by_likeness(intent, rivals)
 
     async def witness(self, intent: OrderIntent) -> tuple[str, ...]:
         """Ids of like orders that are there now. Raises BrokerUnavailable."""

@@ -13,7 +13,7 @@ import msgspec
 
 from onefill.brokers.binance.words import NO_SUCH_SYMBOL, refusal_of
 from onefill.brokers.http import Reply
-from onefill.brokers.outcome import excerpt
+from onefill.brokers.outcome import UNREADABLE, excerpt, is_sane
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.quote import Listing, Quote, quote_of
 
@@ -57,8 +57,12 @@ async def read_quotes(ask: Ask, listings: Collection[Listing], at: datetime) -> 
 
 def _quote(book: _Book | None, last: Decimal | None, at: datetime) -> Quote | None:
     if book is None:
-        return quote_of(None, None, last, at)
-    return quote_of(book.bid_price, book.ask_price, last, at)
+        return quote_of(None, None, _sane(last), at)
+    return quote_of(_sane(book.bid_price), _sane(book.ask_price), _sane(last), at)
+
+
+def _sane(price: Decimal | None) -> Decimal | None:
+    return price if price is not None and is_sane(price) else None
 
 
 def _rows(reply: Reply, decoder: msgspec.json.Decoder[list[_Row] | _Row]) -> list[_Row]:
@@ -67,7 +71,7 @@ def _rows(reply: Reply, decoder: msgspec.json.Decoder[list[_Row] | _Row]) -> lis
         return []
     try:
         read = decoder.decode(reply.body) if reply.status == 200 else None
-    except (msgspec.DecodeError, ValueError, ArithmeticError):
+    except UNREADABLE:
         read = None
     if read is None:
         raise BrokerUnavailable(broker="binance", said=excerpt(reply))

@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Callable
 
 import aiohttp
-import msgspec
 
 from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import words
 from onefill.brokers.binance.events import EventReader, KeyExpired
 from onefill.brokers.binance.wire import Wire
+from onefill.brokers.outcome import UNREADABLE
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.stream_words import Connected, Disconnected, StreamWord
 from onefill.ports.clock import Clock
@@ -90,5 +90,5 @@ class UserStream:
 def _word(reader: EventReader, data: str) -> StreamWord | KeyExpired | None:
     try:
         return reader.read(data)
-    except (msgspec.DecodeError, ValueError, ArithmeticError):
+    except UNREADABLE:
         return None

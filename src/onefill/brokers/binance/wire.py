@@ -12,7 +12,7 @@ from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import words
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.meter import Meter
-from onefill.brokers.outcome import excerpt
+from onefill.brokers.outcome import UNREADABLE, excerpt
 from onefill.brokers.venue_clock import VenueClock
 from onefill.core.errors import BrokerUnavailable
 from onefill.ports.clock import Clock
@@ -24,10 +24,11 @@ class Wire:
     """Signs, asks and reads. What is asked here may be repeated; orders leave by `http.send_once`.
 
     time: the venue's clock; headers: what every request of the account carries. meter: what the
-    account may still ask.
+    account may still ask. hedged: whether the account is in hedge mode, as far as is known.
     """
 
     def __init__(self, login: BinanceAccount, clock: Clock, meter: Meter) -> None:
+        self.hedged = False
         self._login = login
         self._secret = login.api_secret.encode()
         self.headers = {
@@ -70,7 +71,7 @@ class Wire:
     def read(self, reply: Reply, decoder: msgspec.json.Decoder[_Row]) -> _Row:
         """What a reply of 200 states. Raises BrokerUnavailable, with its words, for all others."""
         if reply.status == 200:
-            with contextlib.suppress(msgspec.DecodeError, ValueError, ArithmeticError):
+            with contextlib.suppress(*UNREADABLE):
                 return decoder.decode(reply.body)
         raise BrokerUnavailable(
             broker="binance", account=self._login.account, said=self.quote(reply)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from onefill.core.instrument import ExpiryRule, Instrument, Structure
+from onefill.core.instrument import ExpiryRule, Instrument, Series, Structure
 from onefill.core.money import floor
 
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+LOT_TIMES_MAX = 4
+"""A listed lot so many times larger or smaller than the configured one counts something else:
+brokers list commodities in contracts, and here they are units."""
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+"""As Indian brokers write them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +29,22 @@ class Contract:
 
 
 def choose_contract(
-    instrument: Instrument, day: date, price: Decimal, holidays: Set[date]
+    instrument: Instrument,
+    day: date,
+    price: Decimal,
+    holidays: Set[date],
+    listed: Sequence[Series] = (),
 ) -> Contract:
     """The series that a new entry uses: the first that will not roll within its window.
 
-    day: today in the instrument's zone. Its point value is that of its own lot size.
+    day: today in the instrument's zone. listed: what the broker lists; where it lists none that
+    lasts, the rules say. Its point value is that of its own lot size.
     """
     window = timedelta(days=instrument.rollover_days)
+    lasting = [each for each in monthly(listed) if each.expiry - day > window]
     ends = expiries(instrument.expiry_rule, day, holidays)
-    end = next(expiry for expiry in ends if expiry - day > window)
-    units = instrument.units_on(end)
+    end = lasting[0].expiry if lasting else next(e for e in ends if e - day > window)
+    units = units_of(lasting[0], instrument) if lasting else instrument.units_on(end)
     options = instrument.structure is Structure.SYNTHETIC_FUTURE
     return Contract(
         expiry=end,
@@ -42,6 +52,44 @@ def choose_contract(
         point_value=instrument.unit_value * units,
         strike=nearest_strike(price, instrument) if options else None,
     )
+
+
+def monthly(listed: Sequence[Series]) -> list[Series]:
+    """The last contract of each month, in order: weekly ones are not traded here."""
+    last: dict[tuple[int, int], Series] = {}
+    for each in sorted(listed, key=lambda each: each.expiry):
+        last[each.expiry.year, each.expiry.month] = each
+    return list(last.values())
+
+
+def units_of(series: Series, instrument: Instrument) -> int:
+    """Broker units in one lot: as listed, unless that can't be meant in the same units."""
+    configured = instrument.units_on(series.expiry)
+    if series.units is None or not _is_of_one_kind(series.units, configured):
+        return configured
+    return series.units
+
+
+def unlike_the_rules(
+    listed: Sequence[Series], instrument: Instrument, holidays: Set[date]
+) -> list[str]:
+    """What a person should know of a list: months that end on another day than the rules say, and
+    lots of another size than configured."""
+    found: list[str] = []
+    for each in monthly(listed):
+        ruled = expiry_of(instrument.expiry_rule, each.expiry.year, each.expiry.month, holidays)
+        if each.expiry != ruled:
+            found.append(f"{instrument.name}: listed to end on {each.expiry}, by rule on {ruled}")
+        configured = instrument.units_on(each.expiry)
+        if each.units is not None and each.units != configured:
+            kind = "" if _is_of_one_kind(each.units, configured) else ", which is not believed"
+            lot = f"a lot of {each.units} is listed for {each.expiry}"
+            found.append(f"{instrument.name}: {lot}, {configured} is configured{kind}")
+    return found
+
+
+def _is_of_one_kind(listed: int, configured: int) -> bool:
+    return configured <= listed * LOT_TIMES_MAX and listed <= configured * LOT_TIMES_MAX
 
 
 def expiries(rule: ExpiryRule, day: date, holidays: Set[date]) -> Iterator[date]:
@@ -83,7 +131,7 @@ def future_symbol(root: str, expiry: date) -> str:
 
 
 def _stamp(day: date) -> str:
-    return f"{day.day:02d}{_MONTHS[day.month - 1]}{day.year % 100:02d}"
+    return f"{day.day:02d}{MONTHS[day.month - 1]}{day.year % 100:02d}"
 
 
 def _last_tuesday(year: int, month: int) -> date:

@@ -123,7 +123,11 @@ def _entry(
             price=signal.price, stop=signal.stop, atr=signal.atr or ZERO, er=signal.er or ZERO
         ),
         contract=choose_contract(
-            instrument, _today(signal, situation, instrument), signal.price, holidays
+            instrument,
+            _today(signal, situation, instrument),
+            signal.price,
+            holidays,
+            situation.series,
         ),
     )
 

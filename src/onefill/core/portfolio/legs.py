@@ -30,6 +30,7 @@ def new_legs(
             side=side,
             quantity=Decimal(lots * contract.units_per_lot),
             multiplier=instrument.unit_value,
+            tariff=instrument.costs,
         )
         for name, symbol, side in _shape(instrument, contract)
     )

@@ -53,25 +53,31 @@ def question_of(signal: Signal, situation: Situation, rules: Rules) -> Question 
         return _question(held.legs, held.strike) if held is not None else None
     today = situation.now.astimezone(ZoneInfo(instrument.zone)).date()
     holidays = rules.holidays.get(instrument.exchange, frozenset())
-    contract = choose_contract(instrument, today, signal.price, holidays)
+    contract = choose_contract(instrument, today, signal.price, holidays, situation.series)
     return _question(new_legs(instrument, contract, 1, rules), contract.strike)
 
 
-def market_price(
+def leg_prices(
     question: Question, quotes: Mapping[str, Quote], now: datetime, max_age: timedelta
-) -> Decimal | None:
-    """The price in points: of a synthetic strike + call − put, all half way between bid and ask.
+) -> Mapping[str, Decimal]:
+    """Each symbol's price, half way between bid and ask.
 
-    now: our wall clock, as the quotes'. None where a quote is missing or older than max_age.
+    now: our wall clock, as the quotes'. Empty where a quote is missing or older than max_age.
     """
     mids: dict[str, Decimal] = {}
-    for name, listing in question.symbols:
+    for _, listing in question.symbols:
         quote = quotes.get(listing.symbol)
         if quote is None or now - quote.at > max_age:
-            return None
-        mids[name] = quote.mid
+            return {}
+        mids[listing.symbol] = quote.mid
+    return mids
+
+
+def market_price(question: Question, prices: Mapping[str, Decimal]) -> Decimal | None:
+    """The price in points: of a synthetic strike + call − put. None where a leg has none."""
+    mids = {name: prices[listing.symbol] for name, listing in question.symbols if prices}
     if question.strike is None:
-        return next(iter(mids.values()))
+        return next(iter(mids.values()), None)
     if CALL not in mids or PUT not in mids:
         return None
     return question.strike + mids[CALL] - mids[PUT]

@@ -29,6 +29,11 @@ from onefill.core.signal import Signal, SignalKind, SignalStatus
 
 ROLLOVER = "rollover"
 """The reason of positions that ended in their successor."""
+_ROOM = timedelta(minutes=10)
+"""Nothing begins to roll so shortly before the close: what is closed is to be opened on the same
+day, or the night's gap would count as basis."""
+_LAST_CALL = timedelta(days=1)
+"""So long before its contract's end a position of a blocked lane waits; then it has to leave."""
 
 
 def must_roll(position: Position, instrument: Instrument, today: date) -> bool:
@@ -111,10 +116,26 @@ def _can_step(position: Position, situation: Situation, rules: Rules) -> bool:
     mine = (i for i in situation.intents if i.position_id == position.id)
     if any(not is_waiting_stop(intent) for intent in mine):
         return False
-    begins = position.rollover is Rollover.PENDING and position.status is PositionStatus.OPEN
-    if not begins and not (position.is_rolling and position.is_flat):
+    opens = opening_after(position.instrument, situation, rules)
+    if position.rollover is Rollover.PENDING and position.status is PositionStatus.OPEN:
+        return opens is None and _may_begin(position, situation, rules)
+    if not (position.is_rolling and position.is_flat):
         return False
-    return opening_after(position.instrument, situation, rules) is None
+    by_the_clock = situation.account.time_basis is TimeBasis.NOW
+    return opens is None or (by_the_clock and position.next_exit_at != opens)
+
+
+def _may_begin(position: Position, situation: Situation, rules: Rules) -> bool:
+    """Whether what is closed now can be opened again now. A replay's prices wait for nobody."""
+    if situation.account.time_basis is TimeBasis.SIGNAL:
+        return True
+    later = replace(situation, now=situation.now + _ROOM)
+    if opening_after(position.instrument, later, rules) is not None:
+        return False
+    if situation.blocked is None or position.expiry is None:
+        return True
+    instrument = rules.instruments.get(position.instrument)
+    return instrument is None or position.expiry - _today(situation, instrument) <= _LAST_CALL
 
 
 def _step(
@@ -126,6 +147,11 @@ def _step(
             rolling, situation.intents, situation, rules, signal_id=None, reason=ROLLOVER
         )
         return (left,), issued, ()
+    opens = opening_after(position.instrument, situation, rules)
+    if opens is not None:
+        alarm = f"CRITICAL {position.lane}: {position.id} was closed to roll and its market closed"
+        waiting = replace(position, next_exit_at=opens)
+        return (waiting,), (), (f"{alarm}: nothing is held before {opens:%Y-%m-%d %H:%M}",)
     ended = replace(position, status=PositionStatus.CLOSED, closed_at=situation.now)
     instrument, price = rules.instruments.get(position.instrument), exit_price(position)
     if instrument is None or price is None or situation.blocked is not None:
@@ -144,9 +170,9 @@ def _successor(
     old: Position, instrument: Instrument, price: Decimal, situation: Situation, rules: Rules
 ) -> Position:
     """The same position in the next contract; its prices still those of the old one."""
-    today = situation.market_time.astimezone(ZoneInfo(instrument.zone)).date()
     holidays = rules.holidays.get(instrument.exchange, frozenset())
-    contract = choose_contract(instrument, today, price, holidays)
+    today = _today(situation, instrument)
+    contract = choose_contract(instrument, today, price, holidays, situation.series)
     return replace(
         old,
         id=position_id(old.id, old.slot),
@@ -177,6 +203,10 @@ def _successor(
         guard_at=situation.now if instrument.protective_stop else None,
         version=0,
     )
+
+
+def _today(situation: Situation, instrument: Instrument) -> date:
+    return situation.market_time.astimezone(ZoneInfo(instrument.zone)).date()
 
 
 def exit_price(position: Position) -> Decimal | None:

@@ -16,8 +16,8 @@ ALL_INSTRUMENTS = "ALL"
 class Trade:
     """A position from its first fill to its last. closed_at: None while it is held.
 
-    profit: in rupees, from its fills. risk: rupees from entry to initial stop (one R); None where
-    it had no stop.
+    profit: in rupees, from its fills, after costs. costs: what trading it cost. risk: rupees from
+    entry to initial stop (one R); None where it had no stop.
     """
 
     instrument: str
@@ -25,6 +25,7 @@ class Trade:
     closed_at: datetime | None
     profit: Decimal = ZERO
     risk: Decimal | None = None
+    costs: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class EquityPoint:
 class Statistics:
     """Figures over closed trades; open_trades only counted. Amounts in rupees.
 
-    Averages are rounded to paise, ratios to four places.
+    Averages are rounded to paise, ratios to four places. profit and averages are after costs.
     profit_factor: what was won for each rupee lost; None without a loss. expectancy_r: average
     profit in R, over trades that had a stop. exposure_percent: share of the time from the first
     entry on in which anything was held.
@@ -61,6 +62,7 @@ class Statistics:
     losses: int
     win_rate_percent: Decimal
     profit: Decimal
+    costs: Decimal
     average_win: Decimal
     average_loss: Decimal
     profit_factor: Decimal | None
@@ -124,6 +126,7 @@ def _figures(
         losses=len(lost),
         win_rate_percent=_ratio(percent_of(Decimal(len(won)), Decimal(len(closed)))),
         profit=sum((trade.profit for trade in closed), ZERO),
+        costs=sum((trade.costs for trade in closed), ZERO),
         average_win=round(_average(won), 2),
         average_loss=round(_average(lost), 2),
         profit_factor=_ratio(sum(won, ZERO) / -sum(lost, ZERO)) if lost else None,
