@@ -47,12 +47,10 @@ _STATE = {
         SELECT i.position_id, i.leg, f.side, f.price::text, sum(f.quantity)::text AS quantity
         FROM fills f JOIN order_intents i USING (client_order_id)
         GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4""",
-    # Not what follows from when something was booked: time with anything held, and drawdowns of
-    # positions that end together.
     "statistics": """
         SELECT instrument, trades, open_trades, wins, losses, win_rate_percent::text, profit::text,
                costs::text, average_win::text, average_loss::text, profit_factor::text,
-               expectancy_r::text
+               expectancy_r::text, drawdown_max::text, exposure_percent::text
         FROM trading_statistics WHERE portfolio = 'year' ORDER BY 1""",
     "equity": """
         SELECT portfolio, closed_equity::text, equity_high::text, margin_used::text,

@@ -28,8 +28,11 @@ PRICES = (78_000, 78_400, 78_900, 78_350)
 
 async def _at(here: World, price: int) -> None:
     body = {"symbol": "GOLD_MINI", "price": str(price)}
-    async with aiohttp.ClientSession() as session:
-        await session.post(f"{here.venue.url}/price", json=body)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{here.venue.url}/price", json=body) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
 
 
 async def _trade(here: World, kind: str, order_id: str, price: int, said: int) -> None:

@@ -51,7 +51,9 @@ async def _every_order_once(here: World) -> None:
 
 
 @pytest.mark.req("PF-24", "PF-21")
-@pytest.mark.parametrize("step", [COVER, pytest.param(SELL, marks=LONG), SELL_NEXT])
+@pytest.mark.parametrize(
+    "step", [COVER, *(pytest.param(step, marks=LONG) for step in (SELL, SELL_NEXT))]
+)
 async def test_a_refused_leg_is_asked_for_again_and_the_position_rolls(
     database_url: str, tmp_path: Path, step: str
 ) -> None:
@@ -103,6 +105,7 @@ async def test_orders_that_fill_in_parts_roll_it_whole(
             await another_rolls(here)
         await until_status(here, "open", rolled=1)
         ticking.cancel()
+        await asyncio.gather(ticking, return_exceptions=True)
         await rolled_whole(here, before)
         ledger = await here.ledger()
         assert len(ledger["executions"]) > len(ledger["orders"]) == 6
@@ -136,7 +139,9 @@ async def test_an_order_whose_answer_is_lost_is_found_and_the_position_rolls(
 
 
 @pytest.mark.req("PF-24", "PF-21", "ORD-7", "ORD-8")
-@pytest.mark.parametrize("step", [COVER, pytest.param(SELL, marks=LONG), SELL_NEXT])
+@pytest.mark.parametrize(
+    "step", [COVER, *(pytest.param(step, marks=LONG) for step in (SELL, SELL_NEXT))]
+)
 async def test_a_leg_in_doubt_stops_it_until_a_person_has_looked(
     database_url: str, tmp_path: Path, step: str
 ) -> None:

@@ -49,6 +49,22 @@ async def test_statistics_and_equity_come_from_the_fills(pool: Any, viewer: Any)
     assert missing.status_code == 404
 
 
+@pytest.mark.req("PF-14", "SIG-20")
+async def test_a_replays_curve_is_drawn_over_the_time_that_it_replays(
+    pool: Any, viewer: Any
+) -> None:
+    await pool.execute(TRADE)
+    await pool.execute(_CLOSED)
+    by_the_clock = (await viewer.get("/api/equity")).json()["points"]
+    assert not by_the_clock[0]["at"].startswith("2026-01-05T09:15:00Z")
+    await pool.execute("UPDATE portfolio_state SET time_basis = 'signal'")
+    points = (await viewer.get("/api/equity")).json()["points"]
+    assert [point["at"] for point in points] == ["2026-01-05T09:15:00Z"]
+    assert points[0]["equity"] == by_the_clock[0]["equity"]
+    figures = (await viewer.get("/api/statistics")).json()["figures"]["ALL"]
+    assert (figures["trades"], figures["exposure_percent"]) == (1, "0")
+
+
 @pytest.mark.req("PF-5", "IF-2")
 async def test_a_movement_is_a_line_in_the_ledger_and_books_once(pool: Any, operator: Any) -> None:
     await pool.execute(TRADE)

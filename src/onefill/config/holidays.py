@@ -1,7 +1,8 @@
 """Exchange holidays: a maintained calendar, corrected by the settings. Source: PF-23.
 
-NSE's come from the `holidays` package (its XNSE calendar). MCX is taken to close with NSE, as no
-maintained calendar of it exists; where it differs, the settings say so.
+NSE's come from the `holidays` package (its XNSE calendar). MCX keeps the same days, as no
+maintained calendar of it exists; but on most of them its evening session trades, and it is closed
+all day on five only. Where it differs, the settings say so.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ from datetime import date
 from functools import cache
 
 from onefill.config.settings import HolidaySettings
+from onefill.core.market_hours import ClosedDays
 
 FIRST_YEAR = 2009
 LAST_YEAR = 2040
 _CALENDARS = {"NSE": "XNSE", "NFO": "XNSE", "MCX": "XNSE"}
+_HAS_EVENINGS = frozenset({"MCX"})
+_ALL_DAY = frozenset({(1, 26), (8, 15), (10, 2), (12, 25)})
+"""Republic Day, Independence Day, Gandhi Jayanti, Christmas; and Good Friday, which moves."""
+_GOOD_FRIDAY = "Good Friday"
 _SEGMENTS = {"NFO": "NSE"}
 """Markets that keep another one's days, and its corrections."""
 
@@ -43,16 +49,27 @@ class Holidays(Mapping[str, frozenset[date]]):
 
     def _read(self, exchange: str) -> frozenset[date]:
         calendar = _CALENDARS.get(exchange)
-        days = _calendar(calendar) if calendar else frozenset()
+        named = _calendar(calendar) if calendar else {}
+        days = frozenset(named)
+        evenings = frozenset(
+            day for day, name in named.items() if _has_evening(exchange, day, name)
+        )
         corrections = self._corrections.get(_SEGMENTS.get(exchange, exchange))
         if corrections is None:
-            return days
-        return (days | corrections.add) - corrections.remove
+            return ClosedDays.of(days, evenings)
+        evenings = (evenings | corrections.evening) - corrections.add
+        days = (days | corrections.add | corrections.evening) - corrections.remove
+        return ClosedDays.of(days, evenings)
+
+
+def _has_evening(exchange: str, day: date, name: str) -> bool:
+    is_closed = (day.month, day.day) in _ALL_DAY or _GOOD_FRIDAY in name
+    return exchange in _HAS_EVENINGS and not is_closed
 
 
 @cache
-def _calendar(code: str) -> frozenset[date]:
+def _calendar(code: str) -> Mapping[date, str]:
     import holidays
 
     years = range(FIRST_YEAR, LAST_YEAR + 1)
-    return frozenset(holidays.financial_holidays(code, years=years))
+    return dict(holidays.financial_holidays(code, years=years))

@@ -103,7 +103,11 @@ class HolidaySettings(Section):
     """Corrections to one exchange's holidays."""
 
     add: frozenset[date] = Field(
-        default=frozenset(), description="Days on which it is closed after all."
+        default=frozenset(), description="Days on which it is closed after all, all day."
+    )
+    evening: frozenset[date] = Field(
+        default=frozenset(),
+        description="Days on which only the evening session trades (MCX, from 17:00).",
     )
     remove: frozenset[date] = Field(
         default=frozenset(), description="Days on which it is open after all."

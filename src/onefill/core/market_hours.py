@@ -16,11 +16,12 @@ _DAYS_AHEAD = 30
 @dataclass(frozen=True, slots=True)
 class Hours:
     """Local times of one trading day; in_us_winter: when it closes while New York has no summer
-    time (commodities follow it)."""
+    time (commodities follow it). evening: when it opens on holidays that end in the afternoon."""
 
     opens: time
     closes: time
     in_us_winter: time | None = None
+    evening: time | None = None
     zone: ZoneInfo = _INDIA
 
 
@@ -28,9 +29,22 @@ _EQUITIES = Hours(time(9, 15), time(15, 30))
 HOURS = {
     "NSE": _EQUITIES,
     "NFO": _EQUITIES,
-    "MCX": Hours(time(9), time(23, 30), in_us_winter=time(23, 55)),
+    "MCX": Hours(time(9), time(23, 30), in_us_winter=time(23, 55), evening=time(17)),
 }
 """By exchange; one that is not here trades always."""
+
+
+class ClosedDays(frozenset[date]):
+    """Holidays of an exchange. evenings: those of them on which its evening session trades."""
+
+    evenings: frozenset[date] = frozenset()
+
+    @classmethod
+    def of(cls, days: Set[date], evenings: Set[date]) -> ClosedDays:
+        """These days, and which of them end in the afternoon."""
+        closed = cls(days)
+        closed.evenings = frozenset(evenings & days)
+        return closed
 
 
 def is_open(exchange: str, moment: datetime, holidays: Set[date]) -> bool:
@@ -58,16 +72,25 @@ def next_open(exchange: str, moment: datetime, holidays: Set[date]) -> datetime:
 
 
 def session_on(hours: Hours, day: date, holidays: Set[date]) -> tuple[datetime, datetime] | None:
-    """Opening and close of that day; None on a weekend or a holiday."""
-    if day.weekday() >= _SATURDAY or day in holidays:
+    """Opening and close of that day; None on a weekend or a holiday without an evening session."""
+    opens = hours.opens
+    if day.weekday() >= _SATURDAY:
         return None
+    if day in holidays:
+        if hours.evening is None or day not in _evenings(holidays):
+            return None
+        opens = hours.evening
     closes = hours.closes
     if hours.in_us_winter is not None and _is_us_winter(day):
         closes = hours.in_us_winter
     return (
-        datetime.combine(day, hours.opens, hours.zone),
+        datetime.combine(day, opens, hours.zone),
         datetime.combine(day, closes, hours.zone),
     )
+
+
+def _evenings(holidays: Set[date]) -> frozenset[date]:
+    return holidays.evenings if isinstance(holidays, ClosedDays) else frozenset()
 
 
 def _is_us_winter(day: date) -> bool:

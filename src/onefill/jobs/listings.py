@@ -45,23 +45,23 @@ class Listings:
 
     async def renew(self, epoch: Epoch) -> str:
         """Ask for what is old. Raises Fenced."""
-        renewed, away = dict[str, int](), list[str]()
+        renewed, away = dict[str, int](), dict[str, str]()
         for name in await self._store.old(list(self._rules.instruments), self._age_s):
             instrument = self._rules.instruments[name]
             account = self._rules.accounts.get(instrument.broker, "paper")
             broker = self._broker_of(instrument.broker, account)
-            if broker is None:
-                continue
+            if broker is None or instrument.broker in away:
+                continue  # asked once in vain: other jobs wait behind this one
             try:
                 listed = await broker.series(instrument)
             except BrokerUnavailable as error:
                 log.warning("jobs.no_instrument_list", instrument=name, error=str(error))
-                away.append(name)
+                away[instrument.broker] = name
                 continue
             await self._store.keep(epoch, name, broker.name, listed)
             renewed[name] = len(listed)
             self._tell(instrument, unlike_the_rules(listed, instrument, self._closed(instrument)))
-        return json.dumps({"renewed": renewed, "away": away})
+        return json.dumps({"renewed": renewed, "away": list(away)})
 
     def _closed(self, instrument: Instrument) -> frozenset[date]:
         return self._rules.holidays.get(instrument.exchange, frozenset())

@@ -37,7 +37,7 @@ def _term(given: Given, trading: Trading) -> Term:
     """What is done while leading."""
     sweep_now = trading.decider.sweep_now
     stores = given.stores
-    all_jobs = (*_listings(given, trading), *stores.jobs(sweep_now))
+    all_jobs = (*stores.jobs(sweep_now), *_listings(given, trading))
     jobs = Runner(jobs=all_jobs, runs=stores.runs, clock=given.clock)
     kind = SharedTerm if _is_shared(given) else SoleTerm
     return kind(given.state, trading.work, trading.resolver, trading.watchers, jobs)

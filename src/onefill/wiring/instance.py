@@ -155,6 +155,7 @@ class _Builder:
             "clock": self.clock,
             "zones": self.zones,
             "live": live_accounts(self.settings),
+            "history_failed": self.metrics.history_failures.add,
         }
         if self.settings.topology is Topology.SHARED_REDIS:
             return build_redis_stores(self.me, self.settings, **common)
@@ -176,11 +177,12 @@ class _Builder:
         spooling = self._spooling(intake)
         executing = self._executing() if self.settings.role.executes else None
         self.reconciling = executing.reconciling if executing is not None else None
+        coordination = self._coordination(executing)
         application = build_application(
             self.settings,
             self.state,
             self.stores,
-            coordination=self._coordination(executing),
+            coordination=coordination,
             intake=intake,
             awaiting=awaiting,
             zones=self.zones,
@@ -199,6 +201,7 @@ class _Builder:
             beside=(
                 *self.stores.loops,
                 spooling.run,
+                coordination.watch,
                 *(self.redis.loops if self.redis else ()),
             ),
             takes_in=self.settings.role.takes_in,

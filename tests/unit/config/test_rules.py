@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from onefill.config.rules import rules_of
 from onefill.config.settings import HolidaySettings
 from onefill.core.defaults import INSTRUMENTS
 from onefill.core.instrument import Rules
+from onefill.core.market_hours import HOURS, is_open, next_open, session_on
 
 PLATINUM = """
 [instruments.PLATINUM]
@@ -61,6 +62,38 @@ def test_republic_day_is_a_holiday_everywhere(exchange: str) -> None:
     days = Holidays({})[exchange]
     assert date(2026, 1, 26) in days
     assert date(2026, 1, 27) not in days
+
+
+@pytest.mark.req("SIG-18", "PF-23")
+@pytest.mark.parametrize(
+    ("day", "opens"),
+    [
+        ("2026-05-01", "17:00"),  # Maharashtra Day: the morning is off
+        ("2026-04-03", None),  # Good Friday
+        ("2025-08-15", None),
+        ("2025-10-02", None),  # Gandhi Jayanti, whatever else it is
+        ("2026-05-04", "09:00"),
+    ],
+)
+def test_on_most_holidays_the_evening_session_of_mcx_trades(day: str, opens: str | None) -> None:
+    moment, days = date.fromisoformat(day), Holidays({})["MCX"]
+    session = session_on(HOURS["MCX"], moment, days)
+    assert (None if session is None else f"{session[0]:%H:%M}") == opens
+    assert session_on(HOURS["NFO"], moment, Holidays({})["NFO"]) is None or opens == "09:00"
+    assert (moment in days) is (opens != "09:00")  # nothing expires on it
+
+
+@pytest.mark.req("SIG-18", "PF-23")
+def test_settings_give_an_evening_and_take_it() -> None:
+    gets, loses = date(2026, 1, 27), date(2026, 5, 1)
+    correction = HolidaySettings(evening=frozenset({gets}), add=frozenset({loses}))
+    days = Holidays({"MCX": correction})["MCX"]
+    assert session_on(HOURS["MCX"], loses, days) is None
+    evening = session_on(HOURS["MCX"], gets, days)
+    assert evening is not None
+    assert not is_open("MCX", evening[0] - timedelta(seconds=1), days)
+    assert is_open("MCX", evening[0], days)
+    assert next_open("MCX", evening[0] - timedelta(hours=6), days) == evening[0]
 
 
 @pytest.mark.req("PF-23")
