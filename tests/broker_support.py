@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import itertools
 import json
 import os
@@ -17,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -135,13 +137,22 @@ class PaperVenue:
         self.call("DELETE", "/faults")
         self.call("POST", "/clock", {"offset_ms": 0})
         self.call("POST", "/price", {"symbol": "SIM001", "price": "100"})
-        self.call("POST", "/settings", {"lean": False, "fill_at_most": None, "spread": "0"})
+        plain = {"lean": False, "fill_at_most": None, "spread": "0", "funds": None}
+        self.call("POST", "/settings", plain)
 
     def close(self) -> None:
         self._process.terminate()
         self._process.wait(10)
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+def signed(venue: PaperVenue, method: str, path: str, **params: object) -> Any:
+    """What the venue answers to a customer of its own making."""
+    now = venue.call("GET", "/fapi/v1/time")["serverTime"]
+    query = urlencode({**params, "timestamp": now})
+    signature = hmac.digest(b"paper", query.encode(), "sha256").hex()
+    return venue.call(method, f"{path}?{query}&signature={signature}")
 
 
 @pytest.fixture(scope="session")

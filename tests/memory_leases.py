@@ -59,7 +59,9 @@ class MemoryLeaseStore:
         row.until_ms = self._clock.boottime_ms() + ttl_ms
         return True
 
-    async def release(self, resource: str, epoch: Epoch, holder: Holder) -> bool:
+    async def release(
+        self, resource: str, epoch: Epoch, holder: Holder, reason: str = "release"
+    ) -> bool:
         await turn()
         row = self._held(resource, epoch, holder)
         if row is None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from onefill.core.adjusting import Adjustment, AdjustmentRefusal
 from onefill.ports.clock import RealClock
 from onefill.ports.lease import Holder
+from onefill.ports.trading import Settled
 from onefill.ports.views import Actor
 from onefill.redis.authority import RedisAuthority as Authority
 from onefill.redis.connection import RedisConnection
@@ -13,6 +16,7 @@ from onefill.redis.controls import RedisControls
 from onefill.redis.handovers import RedisHandovers
 from onefill.redis.lease import RedisLeaseStore
 from onefill.redis.memory import NoMemory
+from onefill.redis.recovery import RedisRecoveryStore
 from onefill.redis.signal_log import RedisSignalLog
 from onefill.redis.trading import RedisTradingStore, Terms
 from trading_support import CAPITAL, read_payload
@@ -59,6 +63,14 @@ class RedisAuthority:
             await controls.pause(by, "", exits=exits)
         else:
             await controls.resume(by, "")
+
+    async def adjust(self, wanted: Adjustment) -> Settled | AdjustmentRefusal:
+        """Book what was traded by hand, by a person's word."""
+        return await RedisControls(self.store()).adjust(wanted, Actor(name="ann", address=None))
+
+    async def broken_promises(self) -> Sequence[str]:
+        """What does not hold of the stored book."""
+        return await RedisRecoveryStore(self.store(), "a").broken_promises()
 
     async def lose_signals(self) -> None:
         """Lose everything."""

@@ -9,6 +9,9 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID, uuid5
 
+import asyncpg
+
+from onefill.core.adjusting import Adjustment, AdjustmentRefusal
 from onefill.core.book import Decision, Situation
 from onefill.core.decide import decide as decide_signal
 from onefill.core.defaults import INSTRUMENTS
@@ -25,11 +28,14 @@ from onefill.ports.clock import RealClock
 from onefill.ports.handover import HandoverStore
 from onefill.ports.lease import Holder, LeaseStore
 from onefill.ports.signal_log import Logged, NewSignal, SignalLog
-from onefill.ports.trading import Claim, TradingStore
+from onefill.ports.trading import Claim, Settled, TradingStore
+from onefill.ports.views import Actor
 from onefill.postgres.connection import Connecting, Held, Surroundings
+from onefill.postgres.controls import PostgresControls
 from onefill.postgres.handover import PostgresHandovers
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.lease import PostgresLeaseStore
+from onefill.postgres.recovery import PostgresRecoveryStore
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
 from onefill.postgres.trading import PostgresTradingStore, Terms
 
@@ -69,6 +75,14 @@ class Authority(Protocol):
 
     async def pause(self, paused: bool, *, exits: bool = False) -> None:
         """Pause trading, or exits as well, or resume."""
+        ...
+
+    async def adjust(self, wanted: Adjustment) -> Settled | AdjustmentRefusal:
+        """Book what was traded by hand, by a person's word."""
+        ...
+
+    async def broken_promises(self) -> Sequence[str]:
+        """What does not hold of the stored book."""
         ...
 
     async def lose_signals(self) -> None:
@@ -132,6 +146,18 @@ class PostgresAuthority:
             "true" if paused else "false",
             "true" if exits else "false",
         )
+
+    async def adjust(self, wanted: Adjustment) -> Settled | AdjustmentRefusal:
+        """Book what was traded by hand, by a person's word."""
+        pool = await asyncpg.create_pool(self.url, min_size=1, max_size=1)
+        try:
+            return await PostgresControls(pool).adjust(wanted, Actor(name="ann", address=None))
+        finally:
+            await pool.close()
+
+    async def broken_promises(self) -> Sequence[str]:
+        """What does not hold of the stored book."""
+        return await PostgresRecoveryStore(self.held(holder("auditor")), "a").broken_promises()
 
     async def lose_signals(self) -> None:
         """Lose all signals behind everybody's back."""

@@ -10,10 +10,10 @@ import aiohttp
 
 from broker_support import intent_for
 from chaos.world import OPERATOR, World
-from onefill.brokers.accounts import BinanceAccount
-from onefill.brokers.binance import BinanceBroker
+from onefill.brokers.registry import build_brokers, paper_accounts
 from onefill.core.ids import ClientOrderId
 from onefill.core.report import Placed
+from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock
 from support import until
 
@@ -41,20 +41,23 @@ async def until_active(here: World) -> None:
     await until(active, 20)
 
 
-async def by_hand(here: World, name: str, **order: Any) -> None:
+async def by_hand(here: World, name: str, broker: str = "binance", **order: Any) -> None:
     """Place an order at the venue, past all instances, under this client order id."""
-    intent = replace(intent_for("binance", **order), client_order_id=ClientOrderId(name))
+    intent = replace(intent_for(broker, **order), client_order_id=ClientOrderId(name))
 
-    async def place(broker: BinanceBroker) -> None:
+    async def place(broker: Broker) -> None:
         outcome = await broker.send(await broker.prepare(intent))
         assert isinstance(outcome, Placed), outcome
 
-    await at_the_venue(here, place)
+    await at_the_venue(here, place, broker)
 
 
-async def at_the_venue(here: World, work: Callable[[BinanceBroker], Awaitable[None]]) -> None:
+async def at_the_venue(
+    here: World, work: Callable[[Broker], Awaitable[None]], name: str = "binance"
+) -> None:
     """Work with an adapter of its own at the venue."""
-    broker = BinanceBroker(BinanceAccount(base_url=here.venue.url), RealClock())
+    brokers = build_brokers(paper_accounts(here.venue.url), RealClock())
+    broker = next(each for each in brokers.values() if each.name == name)
     await broker.start()
     try:
         await work(broker)

@@ -221,30 +221,32 @@ def idle_lanes(seen: Evidence, idle_s_max: float = IDLE_S_MAX) -> Iterator[str]:
     """Lanes in which something was to be done, and nobody did anything for longer than that.
 
     A lane that waits for the exchange's word about one order (a second attempt, or an answer that
-    never came) is not idle, but can't go on; its signals are left out.
+    never came) is not idle, but can't go on: that order's own wait is left out, from its first
+    claim on, and what comes after it in the lane counts from its end.
     """
     doubtful = {row["client_order_id"] for row in seen.attempts if row["attempt"] > 1}
     doubtful |= {row["client_order_id"] for row in seen.attempts if row["outcome"] is None}
-    waits = {row["lane"] for row in seen.intents if row["client_order_id"] in doubtful}
-    events: dict[int, list[datetime]] = defaultdict(list)
+    waits = {row["signal_id"] for row in seen.intents if row["client_order_id"] in doubtful}
+    events: dict[int, list[Row]] = defaultdict(list)
     for event in seen.events:
-        events[event["signal_id"]].append(event["at"])
+        events[event["signal_id"]].append(event)
     lanes: dict[str, list[Row]] = defaultdict(list)
     for signal in seen.signals:
         lanes[signal["lane"]].append(signal)
     for lane, signals in lanes.items():
-        if lane in waits:
-            continue
         free_at = signals[0]["received_at"]
         for signal in signals:
-            times = [max(free_at, signal["received_at"]), *events[signal["id"]]]
-            waited_s = max(
-                ((after - before).total_seconds() for before, after in itertools.pairwise(times)),
-                default=0.0,
-            )
-            if waited_s > idle_s_max:
-                yield f"lane {lane}: signal {signal['id']} waited {waited_s:.2f} s for anybody"
-            free_at = max(times)
+            steps = [("received", signal["received_at"])]
+            steps += [(event["status"], event["at"]) for event in events[signal["id"]]]
+            steps = [(status, max(free_at, at)) for status, at in steps]
+            gaps = [
+                (after - before).total_seconds()
+                for (status, before), (_, after) in itertools.pairwise(steps)
+                if not (status == "executing" and signal["id"] in waits)
+            ]
+            if max(gaps, default=0.0) > idle_s_max:
+                yield f"lane {lane}: signal {signal['id']} waited {max(gaps):.2f} s for anybody"
+            free_at = max(at for _, at in steps)
 
 
 def _asked(signal: Row) -> Decimal | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,10 +15,10 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from chaos.world import OPERATOR, World, direct, executions_by_order, send_until_accepted, world
+from chaos.world import World, direct, executions_by_order, send_until_accepted, world
 from onefill.core.position import Position
 from redis_servers import RedisServer, redis_server_of
-from support import environment, until
+from support import until
 
 UP_WITHIN_S = 90
 PATIENT = {
@@ -60,10 +58,6 @@ class Shared:
         """Whether that instance says that it is in this state."""
         return bool((await self.here.status(name))["state"] == state)
 
-    async def told_by(self, name: str) -> str:
-        """What `onefill status` shows of that instance."""
-        return await asyncio.to_thread(_status_shown, self.here[name].url)
-
     async def until_executed(self, signals: int, seconds: float = UP_WITHIN_S) -> None:
         """Wait until so many signals are known, and all of them executed."""
         await until(lambda: list(self.statuses().values()) == ["executed"] * signals, seconds)
@@ -102,17 +96,6 @@ class Shared:
             )
             answers = await asyncio.gather(*sends)
         return {int(answer["signal_id"]) for answer in answers}
-
-
-def _status_shown(url: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "onefill", "status", "--url", url],
-        env=environment(ONEFILL_OPERATOR_TOKEN=OPERATOR, COLUMNS="200"),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from chaos.test_control_takeover import BOTH_MODES
-from chaos.world import World, direct, send_until_accepted, world
+from chaos.world import OPERATOR, World, direct, send_until_accepted, world
 from onefill.ports.failpoints import Failpoint
 from support import until
 
@@ -107,6 +107,38 @@ async def test_ten_changes_of_leader_in_a_row_are_all_in_the_history(
             assert before["released_at"] == after["became_at"]
         _, shown = await here.ask("prod", "/coordinator/history")
         assert len(shown["history"]) == 11
+
+
+@pytest.mark.req("CTL-18", "CTL-11")
+async def test_a_history_that_can_not_be_written_holds_nobody_up_is_counted_and_written_later(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, tmp_path) as here:
+        await here.run("prod", "dev")
+        await here.until_active("prod")
+        await here.until_told()
+        await here.rows("ALTER TABLE leadership_history RENAME TO mislaid")
+        assert (await here.ask("dev", "/api/ginie/take-control", {}))[0] == 202
+        await here.until_active("dev", 5)
+        async with aiohttp.ClientSession() as session:
+            await send_until_accepted(session, here["dev"].url, direct("one", "SIM001"))
+        await here.until_all_ended(20)
+        await until(lambda: _has_failed_to_write(here, "prod"))
+        await here.rows("ALTER TABLE mislaid RENAME TO leadership_history")
+        await here.judge(signals=1)
+        assert [reign["instance"] for reign in await here.reigns()] == ["prod", "dev"]
+
+
+async def _has_failed_to_write(here: World, name: str) -> bool:
+    """Whether that instance has counted a line of the history that it could not write."""
+    headers = {"Authorization": f"Bearer {OPERATOR}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"{here[name].url}/metrics") as answer,
+    ):
+        lines = (await answer.text()).splitlines()
+    found = [x for x in lines if x.startswith("onefill_history_write_failures_total ")]
+    return float(found[0].split()[-1]) > 0
 
 
 @pytest.mark.req("CTL-5", "CTL-16", "SIG-3", "ORD-2", "Q-1")

@@ -170,9 +170,10 @@ async def test_force_takes_control_from_one_that_does_not_answer(
         await here.run("prod", "dev")
         await here.until_active("prod")
         here["prod"].pause()
-        status, _ = await here.ask("dev", "/api/ginie/take-control", {"force": True})
-        assert status == 202
-        await here.until_active("dev", 3)
+        told = await here.told("dev", "take-control", "--force")
+        assert "Warning: by force" in told
+        assert told.index("taken by force") < told.index("ACTIVE - Trading")
+        assert (await here.status("dev"))["is_active"]
         here["prod"].resume()
 
         async def demoted() -> bool:
@@ -180,6 +181,7 @@ async def test_force_takes_control_from_one_that_does_not_answer(
 
         await until(demoted)
         assert (await here.reigns())[-1]["reason"] == "forced"
+        assert "forced" in await here.told("prod", "history")
 
 
 @pytest.mark.req("CTL-11", "CTL-13")

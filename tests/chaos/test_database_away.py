@@ -178,7 +178,7 @@ async def test_a_full_spool_is_still_a_503_and_is_told(
         assert logged["many"] == kept
 
 
-@pytest.mark.req("CTL-10", "CTL-3", "SIG-16", "SIG-3")
+@pytest.mark.req("CTL-10", "CTL-3", "CTL-18", "SIG-16", "SIG-3")
 @pytest.mark.timeout(120)
 async def test_an_instance_that_alone_loses_the_database_spools_while_the_other_trades_on(
     own_server: PostgresServer, tmp_path: Path
@@ -201,6 +201,11 @@ async def test_an_instance_that_alone_loses_the_database_spools_while_the_other_
         assert sorted(executions_by_order(await here.ledger()).values()) == [1] * 4
         (seen,) = await here.rows("SELECT count(*) AS many FROM signal_log")
         assert seen["many"] == 4
+
+        async def told() -> bool:
+            return (await here.reigns())[0]["end_reason"] == "deadline"
+
+        await until(told)  # as soon as who stopped by itself can say so
 
 
 async def _until_answers(here: World, body: bytes) -> None:

@@ -140,3 +140,22 @@ def test_the_judge_complains_of_each_wrong_thing(
 ) -> None:
     found = complaints(spoil(evidence()))
     assert any(words in complaint for complaint in found), found
+
+
+@pytest.mark.req("Q-1")
+def test_an_answer_that_never_came_excuses_its_own_order_and_nothing_else_in_its_lane() -> None:
+    seen = wrong("attempts", outcome=None)(evidence())
+    (signal,), (began,) = seen.signals, seen.events
+    ended = {**began, "at": at(7), "status": "executed"}
+    waiting = replace(seen, events=[began, ended])
+    assert list(idle_lanes(waiting)) == []
+    second = {**signal, "id": 2, "received_at": at(1.5)}
+    later = [
+        {**began, "signal_id": 2, "at": moment, "status": status}
+        for status, moment in (("decided", at(3)), ("executing", at(8)), ("executed", at(8.1)))
+    ]
+    both = replace(waiting, signals=[signal, second], events=[began, ended, *later])
+    assert list(idle_lanes(both)) == []
+    later[1]["at"] = later[2]["at"] = at(9.5)
+    both = replace(waiting, signals=[signal, second], events=[began, ended, *later])
+    assert list(idle_lanes(both)) == ["lane main/SIM001: signal 2 waited 2.50 s for anybody"]

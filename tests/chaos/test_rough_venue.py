@@ -13,6 +13,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,8 +28,7 @@ from support import until
 
 ORDERS = int(os.environ.get("ONEFILL_CHAOS_ORDERS", "40"))
 SEED = int(os.environ.get("ONEFILL_CHAOS_SEED", "1"))
-ORDERS_A_DEED, CONTRACTS = 20, 2
-SYMBOLS = [f"SIM{number:03d}" for number in range(1, 101)]
+ORDERS_A_DEED, LOTS = 20, 2
 FAULTS: tuple[dict[str, object], ...] = (
     {"kind": "drop_reply", "probability": 0.06},
     {"kind": "error_after", "probability": 0.05},
@@ -37,51 +37,84 @@ FAULTS: tuple[dict[str, object], ...] = (
     {"kind": "late", "probability": 0.05, "ms": 600},
     {"kind": "late_fill", "probability": 0.05, "ms": 120},
     {"kind": "duplicate_fill", "probability": 0.2},
-    {"kind": "partial_fill", "probability": 0.1, "quantity": "1"},
     {"kind": "latency", "probability": 0.1, "ms": 40},
     {"kind": "drop_reply", "probability": 0.05, "match": {"kind": "query"}},
     {"kind": "error_before", "probability": 0.05, "match": {"kind": "query"}},
 )
 
 
+@dataclass(frozen=True)
+class Market:
+    """Where orders go: by ticker with us, by symbol there; the prices that move it."""
+
+    broker: str
+    exchange: str
+    symbols: tuple[str, ...]
+    lot: int
+    prices: dict[str, str]
+
+    def symbol(self, number: int) -> str:
+        """Of the signal of that number."""
+        return self.symbols[number % len(self.symbols)]
+
+    def ticker(self, number: int) -> str:
+        """As TradingView names it."""
+        name = self.symbol(number)
+        return f"{self.exchange}:{name}" if self.exchange else name
+
+
+_SIMULATED = tuple(f"SIM{number:03d}" for number in range(1, 101))
+_OPTIONS = tuple(f"BANKNIFTY29JAN30{strike}CE" for strike in range(55_000, 65_000, 100))
+BINANCE = Market("binance", "", _SIMULATED, 1, dict.fromkeys(_SIMULATED, "100"))
+OPENALGO = Market("openalgo", "NFO", _OPTIONS, 30, {"BANKNIFTY": "60000"})
+
+
 @pytest.mark.slow
 @pytest.mark.req("ORD-4", "ORD-5", "ORD-7", "ORD-10", "ORD-13", "Q-1")
 @pytest.mark.timeout(180 + ORDERS)
 @pytest.mark.parametrize(
-    ("order_class", "mode"),
+    ("market", "order_class", "mode"),
     [
-        ("A", "active-standby"),
-        ("B", "active-active"),
-        ("C", "active-active"),
-        pytest.param("B", "active-standby", marks=pytest.mark.long),
+        (BINANCE, "A", "active-standby"),
+        (BINANCE, "B", "active-active"),
+        pytest.param(BINANCE, "C", "active-active", marks=pytest.mark.long),
+        (OPENALGO, "C", "active-active"),
+        pytest.param(BINANCE, "B", "active-standby", marks=pytest.mark.long),
     ],
+    ids=lambda value: value.broker if isinstance(value, Market) else value,
 )
 async def test_no_client_order_id_executes_twice_whatever_the_venue_does(
     database_url: str,
     tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    market: Market,
     order_class: str,
     mode: str,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     more = {"ONEFILL_MAX_AGE_S": "3600", "ONEFILL_MODE": mode}
+    more["ONEFILL_DIRECT_BROKER"] = market.broker
     async with world(database_url, tmp_path, order_class=order_class, **more) as here:
-        for fault in FAULTS:
+        parts = {"kind": "partial_fill", "probability": 0.1, "quantity": str(market.lot)}
+        for fault in (*FAULTS, parts):
             await here.fault(**fault)
         await here.run(*NAMES)
         enemy = Enemy(here, random.Random(SEED))
-        async with _moving_market(here):
+        async with _moving(market, here):
             for first in range(0, ORDERS, ORDERS_A_DEED):
-                sending = asyncio.create_task(_send(here, first, first + ORDERS_A_DEED))
+                numbers = range(first, min(first + ORDERS_A_DEED, ORDERS))
+                sending = asyncio.create_task(_send(here, market, numbers))
                 await enemy.strike(sending)
                 await sending
             for name in NAMES:
                 here[name].kill()
             await here.run(*NAMES)
             await _until_settled(here)
-        await _judge(here, order_class)
+        await _judge(here, market, order_class)
         reigns = len(await here.reigns())
     with capsys.disabled():
-        print(f" {order_class} {mode}: {ORDERS} orders, {reigns} reigns, {dict(enemy.done)}")
+        what = f"{market.broker} {order_class} {mode}"
+        print(f" {what}: {ORDERS} orders, {reigns} reigns, {dict(enemy.done)}")
 
 
 async def _until_settled(here: World) -> None:
@@ -97,53 +130,49 @@ async def _until_settled(here: World) -> None:
     await until(settled, 90 + ORDERS / 5)
 
 
-async def _judge(here: World, order_class: str) -> None:
+async def _judge(here: World, market: Market, order_class: str) -> None:
     """The venue's ledger alone against what was sent; then the whole story against the ledger."""
     ledger = await here.ledger()
-    wished = Counter(_symbol(number) for number in range(ORDERS))
-    wanted = {symbol: Decimal(times * CONTRACTS) for symbol, times in wished.items()}
+    wished = Counter(market.symbol(number) for number in range(ORDERS))
+    wanted = {symbol: Decimal(times * LOTS * market.lot) for symbol, times in wished.items()}
     assert complaints(ledger, wanted, all_of_it=order_class != "C") == []
     is_c = order_class == "C"
     await judge(here.database_url, here.venue.url, signals=ORDERS, may_quarantine=is_c)
 
 
-async def _send(here: World, begin: int, end: int) -> None:
+async def _send(here: World, market: Market, numbers: range) -> None:
     """Each signal to either instance until one takes it in, and one in ten to both."""
     timeout = aiohttp.ClientTimeout(total=5)
     async with aiohttp.ClientSession(timeout=timeout) as session:
 
         async def send(number: int) -> None:
-            body = direct(f"s{number}", _symbol(number), contracts=CONTRACTS)
+            body = direct(f"s{number}", market.ticker(number), contracts=LOTS * market.lot)
             first, second = NAMES if number % 2 else reversed(NAMES)
             await send_until_accepted(session, here[first].url, body, 120)
             if number % 10 == 0:
                 await send_until_accepted(session, here[second].url, body, 120)
 
-        await asyncio.gather(*(send(number) for number in range(begin, min(end, ORDERS))))
+        await asyncio.gather(*(send(number) for number in numbers))
 
 
 @contextlib.asynccontextmanager
-async def _moving_market(here: World) -> AsyncIterator[None]:
+async def _moving(market: Market, here: World) -> AsyncIterator[None]:
     """Each price is set again every second: what filled in part fills on."""
 
     async def move(ended: asyncio.Event) -> None:
         async with aiohttp.ClientSession() as session:
             while not ended.is_set():
-                for symbol in SYMBOLS:
-                    body = {"symbol": symbol, "price": "100"}
+                for symbol, price in market.prices.items():
+                    body = {"symbol": symbol, "price": price}
                     async with session.post(f"{here.venue.url}/price", json=body) as answer:
                         await answer.read()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(ended.wait(), 1)
 
     ended = asyncio.Event()
-    market = asyncio.create_task(move(ended))
+    moving = asyncio.create_task(move(ended))
     try:
         yield
     finally:
         ended.set()
-        await market
-
-
-def _symbol(number: int) -> str:
-    return SYMBOLS[number % len(SYMBOLS)]
+        await moving

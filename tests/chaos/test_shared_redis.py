@@ -145,13 +145,13 @@ async def test_an_active_that_alone_loses_redis_protects_only_while_the_other_on
         wire.cut()
         await until(lambda: here.state_of("prod", "PROTECT_ONLY"), UP_WITHIN_S)
         assert prod.logged(r"\[REDIS\] Unavailable, using in-memory cache.*error")
-        assert "Redis Disconnected" in await here.told_by("prod")
+        assert "Redis Disconnected" in await here.here.told("prod", "status")
         await here.here.until_active("dev", UP_WITHIN_S)
         numbers = [await here.send("dev", direct(f"s{n}", "SIM001")) for n in range(3)]
         await here.until_all_ended()
         wire.mend()
         await until(lambda: here.state_of("prod", "STANDBY"), UP_WITHIN_S)
-        assert "Redis Disconnected" not in await here.told_by("prod")
+        assert "Redis Disconnected" not in await here.here.told("prod", "status")
         assert sorted((await here.executions()).values()) == [1] * (1 + len(numbers))
         assert here.held() == 1 + len(numbers)
 

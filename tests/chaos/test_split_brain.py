@@ -85,7 +85,7 @@ async def test_two_names_with_two_epochs_are_a_conflict_and_an_unknown_one_is_no
         given.world["prod"].resume()
 
 
-@pytest.mark.req("CTL-7", "CTL-19")
+@pytest.mark.req("CTL-7", "CTL-18", "CTL-19")
 async def test_a_leader_whose_witness_is_ahead_steps_down_and_neither_store_names_it(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -100,6 +100,12 @@ async def test_a_leader_whose_witness_is_ahead_steps_down_and_neither_store_name
 
         await until(demoted)
         await until_named_nowhere(given, "prod")
+
+        async def told() -> bool:
+            reigns = await given.world.reigns()
+            return bool(reigns[0]["end_reason"] == "split_brain")
+
+        await until(told)
         log = given.world["prod"]
         assert log.logged('SPLIT BRAIN.*"level": "error"|"level": "error".*SPLIT BRAIN')
         assert log.logged('SAFE - The database lost commits.*"level": "critical"')

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -62,6 +65,16 @@ class World:
     async def status(self, name: str) -> dict[str, Any]:
         """How an instance says that it stands."""
         return dict((await self.ask(name, "/api/ginie/instance-status"))[1])
+
+    async def told(self, name: str, *arguments: str) -> str:
+        """What the command line says, with these arguments, at that instance."""
+        command = [sys.executable, "-m", "onefill", *arguments, "--url", self[name].url]
+        surroundings = support.environment(ONEFILL_OPERATOR_TOKEN=OPERATOR, COLUMNS="200")
+        done = await asyncio.to_thread(
+            subprocess.run, command, env=surroundings, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return str(done.stdout)
 
     async def until_active(self, name: str, seconds: float = 10) -> None:
         """Wait until that instance is able to act."""

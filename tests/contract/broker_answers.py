@@ -87,6 +87,8 @@ BINANCE = [
     # Outside the window: never executed.
     _binance(400, -1021, "Timestamp for this request is outside of the recvWindow.", ANOTHER_TRY),
     _binance(400, -5028, "The requested timestamp is outside the recvWindow.", ANOTHER_TRY),
+    # The account is in the other position mode: read it again, then another try.
+    _binance(400, -4061, "Order's position side does not match user's setting.", ANOTHER_TRY),
     _binance(429, -1003, "Too many requests.", ANOTHER_TRY),
     _binance(418, -1003, "Way too many requests; IP banned.", ANOTHER_TRY),
     _binance(429, -1015, "Too many new orders.", ANOTHER_TRY),

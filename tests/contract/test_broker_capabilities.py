@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import urllib.error
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from broker_desk import FINDS_BY_ID, Desk, desk, everywhere, resting
-from broker_support import in_doubt, paper_venues
+from broker_support import in_doubt, paper_venues, signed
 from contract.broker_answers import BINANCE, REFUSED, RETRY
-from onefill.core.intent import OrderIntent, Side
+from onefill.core.intent import Denial, OrderIntent, Side
 from onefill.core.issue import issue_cancel, issue_modify
 from onefill.core.report import (
     Absent,
@@ -128,7 +130,9 @@ async def test_an_order_that_breaks_the_declared_lag_is_seen_when_it_appears(des
 
 
 @everywhere
-async def test_reducing_only_is_the_venues_work_exactly_where_that_is_declared(desk: Desk) -> None:
+async def test_what_may_only_reduce_never_opens_and_is_the_venues_work_where_that_is_declared(
+    desk: Desk,
+) -> None:
     symbol = {} if desk.broker.name == "openalgo" else {"symbol": "SIM098"}
     before = (await desk.broker.positions()).get(desk.intent(**symbol).order.symbol, Decimal(0))
     held = max(before, Decimal(0))
@@ -136,12 +140,31 @@ async def test_reducing_only_is_the_venues_work_exactly_where_that_is_declared(d
     sell = desk.intent(**symbol, side=Side.SELL, quantity=more, reduce_only=True)
     _, outcome = await desk.place(sell)
     net = (await desk.broker.positions()).get(sell.order.symbol, Decimal(0))
-    if desk.broker.capabilities.native_reduce_only:
-        assert isinstance(outcome, NotPlaced)
-        assert (outcome.code, net) == ("-2022", before)
-    else:
-        assert isinstance(outcome, Placed)
-        assert net == before - more
+    assert isinstance(outcome, NotPlaced)
+    assert (net, outcome.denial) == (before, Denial.NOTHING_TO_REDUCE)
+    is_native = desk.broker.capabilities.native_reduce_only
+    assert (outcome.code == "-2022") is is_native
+    assert desk.venue.executions(sell) == 0
+
+
+@everywhere
+async def test_one_order_may_wait_to_close_a_whole_side_exactly_where_that_is_declared(
+    desk: Desk,
+) -> None:
+    is_declared = desk.broker.capabilities.native_close_position
+    assert is_declared is (desk.broker.name == "binance")
+    if not is_declared:  # OpenAlgo has no such word; what it does not know, it refuses or drops
+        return
+    wish = {"algoType": "CONDITIONAL", "type": "STOP_MARKET", "side": "SELL", "symbol": "SIM097"}
+    closing = {**wish, "closePosition": "true", "triggerPrice": 90}
+    await desk.place(desk.intent(symbol="SIM097", quantity=Decimal(7)))
+    signed(desk.venue, "POST", "/fapi/v1/algoOrder", **closing)
+    with pytest.raises(urllib.error.HTTPError) as second:
+        signed(desk.venue, "POST", "/fapi/v1/algoOrder", **closing)
+    assert json.load(second.value)["code"] == -4130
+    desk.venue.call("POST", "/price", {"symbol": "SIM097", "price": "89"})
+    desk.venue.call("POST", "/price", {"symbol": "SIM097", "price": "100"})
+    assert "SIM097" not in await desk.broker.positions()
 
 
 @everywhere

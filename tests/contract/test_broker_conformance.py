@@ -184,9 +184,10 @@ async def test_a_request_past_its_window_is_refused_and_a_new_attempt_goes_throu
 async def test_a_step_of_the_venues_clock_costs_one_attempt_and_is_then_followed(
     desk: Desk, step_ms: int
 ) -> None:
-    desk.venue.call("POST", "/clock", {"offset_ms": step_ms})
     intent = desk.intent()
-    _, outcome = await desk.place(intent)
+    prepared = await desk.broker.prepare(intent)
+    desk.venue.call("POST", "/clock", {"offset_ms": step_ms})
+    outcome = await desk.broker.send(prepared)
     assert isinstance(outcome, NotPlaced)
     assert (outcome.code, outcome.retry) == ("-1021", True)
     prepared, outcome = await desk.place(replace(intent, attempt=1))

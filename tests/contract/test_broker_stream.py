@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from broker_desk import Desk, desk
-from broker_support import paper_venues
+from broker_support import PaperVenue, paper_venues
+from onefill.brokers.accounts import BinanceAccount
+from onefill.brokers.binance import BinanceBroker
 from onefill.core.intent import IntentState, OrderIntent, OrderType, Side
 from onefill.core.report import OrderReport, OrderStatus, Placed
 from onefill.core.stream_words import Connected, Disconnected, Nudge, Stirred, StreamWord
+from onefill.ports.clock import RealClock
 from support import until
 
 __all__ = ["desk", "paper_venues"]
@@ -149,6 +152,32 @@ async def test_a_key_that_ends_is_followed_by_another_one(desk: Desk) -> None:
         await ears.connected(2)
         assert Disconnected(detail="its key expired") in ears.words
         desk.venue.call("POST", "/clock", {"offset_ms": 0})
+
+
+@pytest.mark.req("ORD-10", "ORD-12")
+async def test_a_key_is_prolonged_for_as_long_as_somebody_listens(
+    paper_venues: Callable[[str], PaperVenue],
+) -> None:
+    venue = paper_venues("B")
+    account = BinanceAccount(base_url=venue.url, prolong_key_every_s=0.02)
+    broker = BinanceBroker(account, RealClock())
+    await broker.start()
+    ears: list[StreamWord] = []
+    task = asyncio.create_task(broker.watch(ears.append))
+    try:
+        await until(lambda: ears)
+        for minutes in (50, 100, 150):
+            venue.call("POST", "/clock", {"offset_ms": minutes * 60_000})
+            # A fault that does nothing is spent by the next request of its path: the prolonging.
+            path = {"kind": "query", "path": "/fapi/v1/listenKey"}
+            venue.fault("latency", ms=0, match=path)
+            await until(lambda: venue.call("GET", "/faults")["faults"] == [])
+        assert [type(word) for word in ears] == [Connected]
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await broker.close()
+        venue.reset()
 
 
 @pytest.mark.req("ORD-10", "ORD-12")

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import json
 import urllib.error
 from collections.abc import AsyncIterator, Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
-from broker_support import PaperVenue, intent_for, paper_venues
+from broker_support import PaperVenue, intent_for, paper_venues, signed
 from onefill.brokers.accounts import BinanceAccount, SymbolTerms
 from onefill.brokers.binance import BinanceBroker
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.report import Placed
+from onefill.core.intent import Denial, OrderType, Side
+from onefill.core.report import NotPlaced, Outcome, Placed
 from onefill.ports.clock import RealClock
 
 __all__ = ["paper_venues"]
@@ -38,14 +38,6 @@ async def started(venue: PaperVenue, **symbols: SymbolTerms) -> AsyncIterator[Bi
         yield broker
     finally:
         await broker.close()
-
-
-def signed(venue: PaperVenue, method: str, path: str, **params: object) -> Any:
-    """What the venue answers to a customer of its own making."""
-    now = venue.call("GET", "/fapi/v1/time")["serverTime"]
-    query = urlencode({**params, "timestamp": now})
-    signature = hmac.digest(b"paper", query.encode(), "sha256").hex()
-    return venue.call(method, f"{path}?{query}&signature={signature}")
 
 
 def terms_of(venue: PaperVenue, symbol: str) -> tuple[str, str]:
@@ -100,16 +92,52 @@ def refused(venue: PaperVenue, path: str, **params: object) -> int:
     return code
 
 
+def sides_held(venue: PaperVenue, symbol: str) -> dict[str, str]:
+    """What the venue holds of a symbol, by position side."""
+    held = venue.call("GET", "/positions")["positions"]
+    return {p.get("position_side", "BOTH"): p["quantity"] for p in held if p["symbol"] == symbol}
+
+
+async def send(broker: BinanceBroker, **order: Any) -> Outcome:
+    return await broker.send(await broker.prepare(intent_for("binance", **order)))
+
+
 @pytest.mark.req("ORD-12")
-async def test_hedge_mode_is_told_at_the_start_with_the_way_out(hedged: PaperVenue) -> None:
+async def test_in_hedge_mode_orders_say_which_side_they_open_or_close(hedged: PaperVenue) -> None:
     assert refused(hedged, MODE, dualSidePosition="true") == -4059
-    with pytest.raises(BrokerUnavailable, match="hedge mode") as told:
-        async with started(hedged):
-            pass
-    assert "one-way mode" in told.value.remedy
-    signed(hedged, "POST", MODE, dualSidePosition="false")
+    two, one = {"quantity": Decimal(2)}, {"quantity": Decimal(1)}
+    closes = {"reduce_only": True}
     async with started(hedged) as broker:
-        assert await broker.positions() == {}
+        assert broker.capabilities.hedged
+        assert isinstance(await send(broker, **two), Placed)
+        assert isinstance(await send(broker, **one, side=Side.SELL), Placed)
+        assert sides_held(hedged, "SIM001") == {"LONG": "2", "SHORT": "-1"}
+        assert await broker.positions() == {"SIM001": Decimal(1)}
+        assert isinstance(await send(broker, **one, side=Side.SELL, **closes), Placed)
+        assert isinstance(await send(broker, **one, **closes), Placed)
+        assert sides_held(hedged, "SIM001") == {"LONG": "1"}
+        nothing = await send(broker, **one, **closes)
+        assert isinstance(nothing, NotPlaced)
+        assert nothing.denial is Denial.NOTHING_TO_REDUCE
+        stop = {"order_type": OrderType.STOP_MARKET, "trigger_price": Decimal(90), **closes}
+        assert isinstance(await send(broker, **one, side=Side.SELL, **stop), Placed)
+        hedged.call("POST", "/price", {"symbol": "SIM001", "price": "89"})
+        assert sides_held(hedged, "SIM001") == {}
+
+
+@pytest.mark.req("ORD-12", "ORD-5")
+async def test_a_mode_that_was_changed_behind_our_back_costs_one_attempt(
+    hedged: PaperVenue,
+) -> None:
+    async with started(hedged) as broker:
+        signed(hedged, "POST", MODE, dualSidePosition="false")
+        intent = intent_for("binance", symbol="SIM002")
+        outcome = await broker.send(await broker.prepare(intent))
+        assert isinstance(outcome, NotPlaced)
+        assert (outcome.code, outcome.retry) == ("-4061", True)
+        assert isinstance(await broker.send(await broker.prepare(intent)), Placed)
+        assert sides_held(hedged, "SIM002") == {"BOTH": "2"}
+        assert not broker.capabilities.hedged
 
 
 @pytest.mark.req("ORD-12", "ORD-13")

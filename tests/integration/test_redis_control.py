@@ -117,6 +117,8 @@ async def test_each_reign_is_kept_with_its_end_and_wrong_takeovers_count(
         ("a", "failover", "release"),
     ]
     assert await history.wrong_takeovers(LEADER, 3_600) == 0
-    await history.tell_survived(LEADER, second, B)
+    await history.tell_survived(LEADER, second, B, "deadline")
     assert await history.wrong_takeovers(LEADER, 3_600) == 1
+    told = await history.between(LEADER, before, after)
+    assert [reign["end_reason"] for reign in told] == ["forced", "deadline", "release"]
     assert await history.between(LEADER, before - timedelta(hours=1), before) == []

@@ -65,7 +65,7 @@ async def test_only_takeovers_without_a_person_of_holders_that_lived_count(
     ]:
         over, epoch = epoch, await take_over(postgres, epoch, leads, follows, how)
         if lived:
-            history.survived(LEADER, over, leads)
+            history.survived(LEADER, over, leads, "fenced")
         leads, follows = follows, leads
     await history.written()
     assert await history.wrong_takeovers(LEADER, 3600) == 2
@@ -84,12 +84,12 @@ async def test_a_holder_that_takes_its_own_lease_again_was_not_taken_for_dead(
     assert first is not None
     await take_over(postgres, first, A, A, "failover")
     await store.close()
-    history.survived(LEADER, first, A)
+    history.survived(LEADER, first, A, "deadline")
     await history.written()
     assert await history.wrong_takeovers(LEADER, 3600) == 0
     restarted = Holder(instance="a", boot=uuid5(A.boot, "again"))
     await take_over(postgres, Epoch(first + 1), A, restarted, "failover")
-    history.survived(LEADER, Epoch(first + 1), A)
+    history.survived(LEADER, Epoch(first + 1), A, "deadline")
     await history.written()
     assert await history.wrong_takeovers(LEADER, 3600) == 1
     await history.close()

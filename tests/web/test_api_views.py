@@ -226,6 +226,11 @@ async def test_a_silent_leader_is_shown_as_crashed_and_leads_no_more(
     assert (dev["instance"], dev["stale"], dev["status"]) == ("dev", False, "active")
     assert (prod["stale"], prod["status"], prod["is_leader"]) == (True, "crashed", False)
     assert prod["heartbeat_age_ms"] >= 31_000
+    (silent,) = (await good(viewer, "/coordinator/stale-instances"))["instances"]
+    assert (silent["instance"], silent["status"], silent["is_leader"]) == ("prod", "crashed", False)
+    assert silent["stale_s"] >= 31
+    assert silent["last_heartbeat"] == prod["last_heartbeat"]
+    assert (await good(viewer, "/coordinator/stale-instances", timeout=3600))["instances"] == []
     leader = await good(viewer, "/coordinator/leader")
     assert (leader["db_leader"], leader["epoch"], leader["split_brain"]) == (None, 7, False)
 

@@ -20,17 +20,25 @@ from onefill.brokers import openalgo_words as words
 from onefill.brokers.accounts import OpenAlgoAccount
 from onefill.brokers.http import Http, Reply
 from onefill.brokers.likeness import KnownOrders, like, nothing_known, recognise
-from onefill.brokers.meter import Meter, Rates
+from onefill.brokers.meter import Meter
+from onefill.brokers.openalgo_capabilities import capabilities_of
+from onefill.brokers.openalgo_checks import (
+    margin_lacking,
+    may_lack_margin,
+    must_be_held,
+    nothing_to_reduce,
+)
 from onefill.brokers.openalgo_listing import read_series
-from onefill.brokers.openalgo_units import UnitConverter
+from onefill.brokers.openalgo_units import REMEDY, UnitConverter
 from onefill.brokers.outcome import Verdict, excerpt, legible
 from onefill.brokers.paper import read_declaration
 from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.instrument import Instrument, Series
-from onefill.core.intent import OrderIntent, OrderRequest, OrderType, Verb
+from onefill.core.intent import Denial, OrderIntent, OrderRequest, Verb
 from onefill.core.money import ZERO, plain
 from onefill.core.quote import Listing, Quote
+from onefill.core.rates import Urgency
 from onefill.core.report import (
     Absent,
     Carried,
@@ -45,9 +53,9 @@ from onefill.core.report import (
     Unknown,
 )
 from onefill.core.stream_words import StreamWord
-from onefill.ports.broker import Capabilities, OrderClass, Prepared
+from onefill.ports.broker import Capabilities, Prepared
 from onefill.ports.clock import Clock
-from onefill.ports.rates import RateStore
+from onefill.ports.rates import RateStore, urgently
 
 _SERVICES = {
     Verb.PLACE: "/api/v1/placeorder",
@@ -55,10 +63,7 @@ _SERVICES = {
     Verb.CANCEL: "/api/v1/cancelorder",
 }
 _HEADERS = {"Content-Type": "application/json"}
-_UNITS_REMEDY = (
-    "Nothing is ordered there. Look at what the OpenAlgo server counts, units or contracts, and at "
-    "units_per_lot of the instrument; set brokers.openalgo.mcx_quantity only if it does not tell."
-)
+_ASK_MARGIN_AGAIN_MS = 600_000
 _ASKER = "onefill"
 """`strategy` where a question needs one, though it is about no order."""
 
@@ -83,6 +88,7 @@ class OpenAlgoBroker:
         self._clock = clock
         self._known = known
         self._units = UnitConverter(account)
+        self._no_margin_until_ms = float("-inf")
         self._meter = Meter(f"{self.name}/{account.account}", clock, rates)
         self._meter.rates = account.rates
         self._http = Http(
@@ -92,7 +98,7 @@ class OpenAlgoBroker:
             self._meter,
             source_address=account.source_address,
         )
-        self._capabilities = _capabilities(account.visibility_lag_ms, account.rates)
+        self._capabilities = capabilities_of(account.visibility_lag_ms, account.rates)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -106,7 +112,7 @@ class OpenAlgoBroker:
         if self.is_paper:
             declared = await read_declaration(self._http)
             self._meter.rates = declared.rates
-            self._capabilities = _capabilities(declared.lag_ms, declared.rates)
+            self._capabilities = capabilities_of(declared.lag_ms, declared.rates)
         await self._ask("funds")
 
     @legible
@@ -141,6 +147,11 @@ class OpenAlgoBroker:
             await self._know_units({(order.symbol, order.exchange)}, to_order=True)
         body = msgspec.json.encode(self._fields(intent))
         witnessed = await self._witness(intent) if intent.verb is Verb.PLACE else ()
+        refusal = None
+        if must_be_held(intent):
+            refusal = nothing_to_reduce(intent, await self.positions())
+        elif may_lack_margin(intent):
+            refusal = await self._lacks_margin(intent)
         url = self._http.base_url + _SERVICES[intent.verb]
         return Prepared(
             intent=intent,
@@ -155,11 +166,15 @@ class OpenAlgoBroker:
             send_within_ms=self._login.send_within_ms,
             request_hash=hashlib.sha256(b"POST " + url.encode() + b"\n" + body).digest(),
             witnessed=witnessed,
+            refusal=refusal,
             order_rates=self._capabilities.order_rates,
         )
 
     async def send(self, prepared: Prepared) -> Outcome:
         """Write the request once and say what the answer proves."""
+        if prepared.refusal is not None:
+            denial = Denial.NOTHING_TO_REDUCE if must_be_held(prepared.intent) else None
+            return NotPlaced(code="checked", message=prepared.refusal, denial=denial)
         reply = await self._http.send_once(prepared)
         if not isinstance(reply, Reply):
             return reply
@@ -191,6 +206,25 @@ class OpenAlgoBroker:
         if isinstance(seen, Found) and is_carried_out(change, seen.report):
             return Carried(report=seen.report)
         return Unknown(detail=self._quote(reply))
+
+    async def _lacks_margin(self, intent: OrderIntent) -> str | None:
+        """Why the broker would refuse it for want of margin, where it says so in time."""
+        now_ms = self._clock.boottime_ms()
+        if now_ms < self._no_margin_until_ms:
+            return None
+        wanted = words.margin_position(self._place_fields(intent))
+        try:
+            with urgently(Urgency.LATER):
+                needed = words.margin_in(words.data_of(await self._post("margin", **wanted)))
+                if needed is None:  # not every broker behind it can tell
+                    self._no_margin_until_ms = now_ms + _ASK_MARGIN_AGAIN_MS
+                    return None
+                available = words.cash_in(words.data_of(await self._post("funds")))
+                if available is None or needed <= available:
+                    return None
+                return margin_lacking(intent, await self.positions(), needed, available)
+        except BrokerUnavailable:
+            return None  # the broker has the last word; no order waits for this one
 
     async def _witness(self, intent: OrderIntent) -> tuple[str, ...]:
         book = [row.sighting for row in await self._order_book()]
@@ -266,7 +300,12 @@ class OpenAlgoBroker:
     async def history(self, symbols: AbstractSet[str]) -> Sequence[OrderReport]:
         """Today's orders of these symbols. Raises BrokerUnavailable."""
         mine = [row for row in await self._order_book() if row.symbol in symbols]
-        return [words.report_of(row, None) for row in mine]
+        trades = words.data_of(await self._ask("tradebook")) if mine else []
+        await self._know_units(words.symbols_in(trades))
+        return [
+            words.report_of(row, words.traded(trades, row.broker_order_id, self._units))
+            for row in mine
+        ]
 
     @legible
     async def quotes(self, listings: Collection[Listing]) -> Mapping[str, Quote]:
@@ -340,7 +379,7 @@ class OpenAlgoBroker:
             complaint = self._units.complaint(symbol, exchange)
             if complaint is not None:
                 log.critical("openalgo.units_not_told", account=self.account, why=complaint)
-                raise BrokerUnavailable(complaint, remedy=_UNITS_REMEDY, account=self.account)
+                raise BrokerUnavailable(complaint, remedy=REMEDY, account=self.account)
 
     # The wire
 
@@ -350,7 +389,7 @@ class OpenAlgoBroker:
             raise self._unreadable(reply)
         return reply
 
-    async def _post(self, service: str, **fields: str) -> Reply:
+    async def _post(self, service: str, **fields: object) -> Reply:
         body = msgspec.json.encode({"apikey": self._login.api_key, **fields})
         return await self._http.ask("POST", f"/api/v1/{service}", _HEADERS, body)
 
@@ -359,21 +398,3 @@ class OpenAlgoBroker:
 
     def _quote(self, reply: Reply) -> str:
         return excerpt(reply, self._login.api_key)
-
-
-def _capabilities(lag_ms: int, rates: Rates) -> Capabilities:
-    return Capabilities(
-        order_class=OrderClass.C,
-        visibility_lag_ms=lag_ms,
-        request_expiry_ms=None,
-        retention_s=None,
-        finds_by_client_id=False,
-        reports_fills_on_placing=False,
-        states_fills=True,
-        native_reduce_only=False,
-        modifications_max=25,
-        conditional=frozenset({OrderType.STOP_MARKET}),
-        changes_conditional=True,
-        definite_refusals=frozenset(f"HTTP {rule.status} {rule.says}" for rule in words.DEFINITE),
-        order_rates=rates.orders,
-    )

@@ -16,6 +16,10 @@ from onefill.core.errors import ConfigurationError, invariant
 from onefill.core.money import plain
 
 MCX = "MCX"
+REMEDY = (
+    "Nothing is ordered there. Look at what the OpenAlgo server counts, units or contracts, and at "
+    "units_per_lot of the instrument; set brokers.openalgo.mcx_quantity only if it does not tell."
+)
 _ROOT = re.compile(r"([A-Z]+?)\d{2}[A-Z]{3}\d{2}")
 _GOOD_FOR_MS = 300_000
 _ONE = Decimal(1)
@@ -73,8 +77,7 @@ class UnitConverter:
         if factor is None:
             raise ConfigurationError(
                 complaint or "the contract size of this MCX symbol is not configured",
-                remedy="Name its root and units_per_lot under instruments, and look at what the "
-                "OpenAlgo server counts: units, or contracts (brokers.openalgo.mcx_quantity).",
+                remedy=REMEDY,
                 symbol=symbol,
             )
         invariant(quantity % factor == 0, "whole contracts are ordered", symbol=symbol, of=factor)

@@ -15,7 +15,7 @@ from decimal import Decimal
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
 from onefill.brokers.openalgo_units import UnitConverter
-from onefill.brokers.outcome import Rule, Verdict, decimal_of, find_rule, json_of
+from onefill.brokers.outcome import Rule, Verdict, decimal_of, find_rule, json_of, side_of
 from onefill.core.errors import ConfigurationError
 from onefill.core.intent import OrderType
 from onefill.core.money import ZERO
@@ -140,6 +140,23 @@ def lot_size_in(data: object) -> Decimal | None:
     return stated if stated is not None and stated > 0 else None
 
 
+def margin_position(fields: Mapping[str, str]) -> dict[str, object]:
+    """An order as the margin service wants it, from the fields that place it."""
+    names = ("symbol", "exchange", "action", "product", "pricetype", "quantity", "price")
+    return {"positions": [{name: fields[name] for name in names}]}
+
+
+def margin_in(data: object) -> Decimal | None:
+    """The margin that an order needs; None where it is not told."""
+    stated = decimal_of(data.get("total_margin_required")) if isinstance(data, dict) else None
+    return stated if stated is not None and stated > 0 else None
+
+
+def cash_in(data: object) -> Decimal | None:
+    """What of the account's funds is free; None where it is not told."""
+    return decimal_of(data.get("availablecash")) if isinstance(data, dict) else None
+
+
 def symbols_in(data: object) -> set[tuple[str, str]]:
     """Symbol and exchange of whatever a list of orders, trades or positions names."""
     rows = data.get("orders", [data]) if isinstance(data, dict) else data
@@ -226,6 +243,7 @@ def report_of(row: Row, trades: Traded | None) -> OrderReport:
         price=row.price,
         trigger_price=row.trigger_price,
         states_fills=row.filled_quantity is not None,
+        side=side_of(row.side),
     )
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from onefill.brokers.http import Reply
 from onefill.core.errors import BrokerUnavailable, OnefillError
+from onefill.core.intent import Side
 
 _EXCERPT_CHARACTERS = 300
 _READ_BYTES = 4_096
@@ -78,6 +79,11 @@ def decimal_of(value: object) -> Decimal | None:
     except ArithmeticError:
         return None
     return number if is_sane(number) else None
+
+
+def side_of(word: str) -> Side | None:
+    """Which way an order trades; None for a word that is neither."""
+    return Side(word) if word in list(Side) else None
 
 
 def is_sane(figure: Decimal) -> bool:

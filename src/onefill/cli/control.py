@@ -10,7 +10,7 @@ from onefill.cli import options, output
 from onefill.cli.errors import Refused
 from onefill.cli.look import INSTANCES
 from onefill.cli.options import DEFAULT_URL
-from onefill.cli.output import Column, Row, escaped, moment, text
+from onefill.cli.output import Column, Row, escaped, moment, state, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,11 @@ def take_control(
         onefill take-control --force
     """
     client = options.client(url)
+    if not (force or as_json):
+        _offer_force(client)
     answer: dict[str, Any] = client.post("/api/ginie/take-control", {"force": force})
+    if force and not as_json and answer.get("operation_id"):
+        output.console().print(f"[yellow]{escaped(answer['message'])}[/]")
     status = _followed(client, answer, quiet=as_json)
     if as_json:
         output.print_json({**answer, "status": status})
@@ -84,18 +88,35 @@ def release_control(
         output.console().print(answer["message"])
 
 
-def instances(url: options.Url = DEFAULT_URL, as_json: options.Json = False) -> None:
+def instances(
+    *,
+    stale: Annotated[
+        float | None,
+        typer.Option("--stale", min=0.001, help="Only those silent for so many seconds."),
+    ] = None,
+    url: options.Url = DEFAULT_URL,
+    as_json: options.Json = False,
+) -> None:
     """Show all instances, and when each was last heard of.
 
     Examples:
 
         onefill instances
+
+        onefill instances --stale 30
     """
-    found = options.client(url).get("/coordinator/instances")
+    client = options.client(url)
+    if stale is None:
+        found = client.get("/coordinator/instances")
+    else:
+        found = client.get("/coordinator/stale-instances", timeout=stale)
     if as_json:
         output.print_json(found)
-        return
-    output.console().print(output.table("Instances", INSTANCES, found["instances"]))
+    elif not found["instances"]:
+        output.console().print("None.")
+    else:
+        columns = INSTANCES if stale is None else STALE
+        output.console().print(output.table("Instances", columns, found["instances"]))
 
 
 def history(
@@ -128,6 +149,17 @@ def history(
         output.console().print(line)
 
 
+def _offer_force(client: Client) -> None:
+    """Say so where the active instance has fallen silent: then nobody may answer (CTL-13)."""
+    status = client.get("/api/ginie/instance-status")
+    if status["other_stale"] and not status["is_active"]:
+        who = escaped(status["active_instance"] or "the other instance")
+        since = escaped(status["last_heartbeat"])
+        output.console().print(
+            f"[yellow]{who} was last heard of at {since}; --force takes control without asking.[/]"
+        )
+
+
 def _lasted(row: Row) -> str:
     seconds = int(row["duration_ms"]) / 1000
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
@@ -136,6 +168,12 @@ def _lasted(row: Row) -> str:
     return f"{seconds:.1f} s"
 
 
+STALE = (
+    Column("instance", text("instance")),
+    Column("status", state("status")),
+    Column("last heard", moment("last_heartbeat")),
+    Column("silent for", lambda row: f"{row['stale_s']:.0f} s", right=True),
+)
 HISTORY = (
     Column("epoch", text("epoch"), right=True),
     Column("instance", text("instance")),
@@ -193,7 +231,9 @@ async def _follow(client: Client, answer: dict[str, Any], *, quiet: bool) -> dic
             if not quiet:
                 _print_step(step)
         shown = len(steps)
-        ended = not answer.get("operation_id") or operation.get("ended", True)
+        # While the store does not answer, nothing is shown, which is no end.
+        is_other = operation.get("id", answer.get("operation_id")) != answer.get("operation_id")
+        ended = not answer.get("operation_id") or is_other or operation.get("ended", False)
         if ended or clock.boottime_ms() > until_ms:
             return status
         await clock.sleep(POLL_S)

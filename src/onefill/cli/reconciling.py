@@ -24,8 +24,18 @@ _KINDS = {
 def reconcile(
     *,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Book all that brokers say of our own orders.")
+        bool,
+        typer.Option(
+            "--apply",
+            help="Book all that brokers say of our own orders, and what orders by hand explain.",
+        ),
     ] = False,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="BROKER/ACCOUNT/SYMBOL=PRICE: book what was traded by hand there, at this price."
+        ),
+    ] = None,
     last: Annotated[bool, typer.Option("--last", help="Only show the last report.")] = False,
     accept: Annotated[
         str | None,
@@ -43,23 +53,28 @@ def reconcile(
 
         onefill reconcile --apply
 
+        onefill reconcile --price openalgo/main/GOLDM05JAN26FUT=78120 --note "closed by phone"
+
         onefill reconcile --accept binance/paper/1000000017 --note "from before the restore"
     """
     from onefill.cli import output
 
-    row = _asked(url, apply=apply, last=last, accept=accept, note=note)
+    wish = {"apply": apply, "prices": [_price(each) for each in price or ()], "note": note}
+    row = _asked(url, wish, last=last, accept=accept, note=note)
     if as_json:
         output.print_json(row)
         return
     _show(row)
 
 
-def _asked(url: str, *, apply: bool, last: bool, accept: str | None, note: str) -> dict[str, Any]:
+def _asked(
+    url: str, wish: dict[str, object], *, last: bool, accept: str | None, note: str
+) -> dict[str, Any]:
     client = options.client(url)
     if last:
         return dict(client.get("/api/reconciliation"))
     if accept is None:
-        return dict(client.post("/api/reconciliation/run", {"apply": apply}))
+        return dict(client.post("/api/reconciliation/run", wish))
     broker, account, number = _order(accept)
     body = {"broker": broker, "account": account, "broker_order_id": number, "note": note}
     return dict(client.post("/api/reconciliation/accept", body))
@@ -72,6 +87,16 @@ def _order(text: str) -> tuple[str, str, str]:
     if len(parts) != 3 or not all(parts):
         raise Usage(f"{text!r} is no order; write BROKER/ACCOUNT/ORDER_ID")
     return parts[0], parts[1], parts[2]
+
+
+def _price(text: str) -> dict[str, str]:
+    from onefill.cli.errors import Usage
+
+    name, _, price = text.partition("=")
+    parts = name.split("/", 2)
+    if len(parts) != 3 or not all(parts) or not price:
+        raise Usage(f"{text!r} is no price; write BROKER/ACCOUNT/SYMBOL=PRICE")
+    return {"broker": parts[0], "account": parts[1], "symbol": parts[2], "price": price}
 
 
 def _show(row: dict[str, Any]) -> None:
@@ -95,7 +120,9 @@ def _show(row: dict[str, Any]) -> None:
         Column("what to do", text("remedy"), wraps=True),
     )
     if report.get("findings"):
-        console.print(output.table("Differences", columns, report["findings"]))
+        booked = all(finding["applied"] for finding in report["findings"])
+        title = "What differed, and is booked now" if booked else "Differences"
+        console.print(output.table(title, columns, report["findings"]))
 
 
 def _settled(finding: Any) -> str:
@@ -103,4 +130,6 @@ def _settled(finding: Any) -> str:
         return "[green]booked[/]"
     if finding["blocks"]:
         return "[bold red]blocks[/]"
-    return "--apply" if finding["proposal"] == "book" else "by hand"
+    if finding["proposal"] == "adjust" and not finding.get("price"):
+        return "--price"
+    return "--apply" if finding["proposal"] in ("book", "adjust") else "by hand"

@@ -73,6 +73,12 @@ class OrderSettings(Section):
         description="Book what a reconciliation finds that a broker says of our own orders (a "
         "missed fill, an end) without asking; everything else always waits for a person.",
     )
+    book_hand_trades: bool = Field(
+        default=False,
+        description="Book what was traded by hand to the positions that it changed, without "
+        "asking, where orders at the broker explain it to the unit; else a person does "
+        "(`onefill reconcile --apply`).",
+    )
 
 
 class LimitSettings(Section):

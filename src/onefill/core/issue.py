@@ -27,6 +27,8 @@ PEEL = "peel"
 """Action on an open position that has grown too large: some of its lots are sold (PF-7)."""
 STOP = "stop"
 """Action of the order that waits at the broker for the stop of an open position (PF-11)."""
+ADJUST = "adjust"
+"""Action of what was traded by hand at the broker, booked by a person's or a policy's word."""
 BUILDING = frozenset({OPEN, COMPLETE, UNWIND, PEEL})
 """Actions after which a position is open, or isn't: while one may fill, that is not known."""
 CANCEL, MODIFY = "cancel", "modify"
@@ -82,7 +84,7 @@ def issue(
             quantity=quantity,
             order_type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
             price=limit_price,
-            reduce_only=cause.action in (CLOSE, UNWIND),
+            reduce_only=cause.action in (CLOSE, UNWIND, PEEL),
         ),
         adds_exposure=adds_exposure,
         signal_id=cause.signal_id,

@@ -7,11 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from onefill.core.intent import DEAD, Denial, OrderIntent, Verb
-from onefill.core.issue import STOP
+from onefill.core.issue import ADJUST, STOP
 from onefill.core.position import Position, PositionStatus
 
 PROTECTED = "protective_stop"
 """The reason of a position that its stop at the broker closed."""
+
+BY_HAND = "by_hand"
+"""The reason of a position that a person closed at the broker."""
 
 _HELD = (PositionStatus.PENDING, PositionStatus.OPEN, PositionStatus.PARTIAL)
 
@@ -21,6 +24,9 @@ def after_fill(position: Position, filled: OrderIntent, now: datetime) -> Positi
     other fills change what the stop is to close."""
     if position.status not in _HELD:
         return position
+    if filled.action == ADJUST and position.is_flat:
+        # Whoever closed it by hand wants nothing of it left at the broker either.
+        return replace(position, status=PositionStatus.CLOSING, reason=BY_HAND)
     if filled.action == STOP:
         return replace(position, status=PositionStatus.CLOSING, reason=PROTECTED)
     return replace(position, guard_at=now) if position.guards > 0 else position

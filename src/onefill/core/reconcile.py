@@ -5,12 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from onefill.core.hearing import Told
 from onefill.core.ids import ClientOrderId, is_ours
-from onefill.core.intent import AT_BROKER, IntentState
+from onefill.core.intent import AT_BROKER, IntentState, Side
 from onefill.core.money import ZERO, plain
 from onefill.core.report import OrderReport, OrderStatus, Placed
 
@@ -32,6 +32,7 @@ class Proposal(enum.StrEnum):
     """What would settle a difference."""
 
     BOOK = "book"  # the broker's word on our own order: evidence, which wins anyway
+    ADJUST = "adjust"  # what was traded by hand, booked to our positions at its price
     ASK = "ask"  # a person must look
 
 
@@ -44,8 +45,8 @@ _BOOKED = frozenset(
     }
 )
 REMEDIES: Mapping[Difference, str] = {
-    Difference.QUANTITY: "Compare the fills with the broker's trade book; close or keep the rest "
-    "by hand.",
+    Difference.QUANTITY: "Look at the broker's trades, then book it at what was paid or got: "
+    "`onefill reconcile --price {name}=…`. Until then an exit may find nothing to sell.",
     Difference.MISSED_FILL: "Nothing to do once it is booked.",
     Difference.PARTIAL_FILL: "Nothing to do once it is booked.",
     Difference.ENDED: "Nothing to do once it is booked.",
@@ -58,11 +59,33 @@ REMEDIES: Mapping[Difference, str] = {
 }
 
 
+BY_HAND = (
+    "Somebody traded it by hand: book that with `onefill reconcile --apply`. Until then an exit "
+    "may find nothing to sell."
+)
+OTHERS = (
+    "We hold none of it: somebody else bought it, or an order of ours is missing here (was the "
+    "database restored?). Trade it flat by hand if it is not meant."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unequal:
+    """Both net quantities of a symbol that we hold. price, orders: of the newest orders by hand
+    that explain the difference to the unit; None where none do."""
+
+    ours: Decimal
+    theirs: Decimal
+    price: Decimal | None = None
+    orders: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One difference. ours and theirs are quantities (signed) or states, as plain text.
 
     told: the word to book, where the proposal is to book it. applied: it was booked.
+    held: both quantities, and what explains their difference, where that can be adjusted.
     """
 
     kind: Difference
@@ -75,6 +98,7 @@ class Finding:
     broker_order_id: str | None = None
     told: Told | None = None
     applied: bool = False
+    held: Unequal | None = None
 
     @property
     def blocks(self) -> bool:
@@ -84,12 +108,22 @@ class Finding:
     @property
     def proposal(self) -> Proposal:
         """What would settle it."""
+        if self.held is not None:
+            return Proposal.ADJUST
         return Proposal.BOOK if self.kind in _BOOKED else Proposal.ASK
 
     @property
     def remedy(self) -> str:
         """What a person can do about it."""
-        return REMEDIES[self.kind]
+        if self.applied:
+            return "Nothing: it is booked."
+        if self.kind is not Difference.QUANTITY:
+            return REMEDIES[self.kind]
+        if self.held is None:
+            return OTHERS
+        if self.held.price is not None:
+            return BY_HAND
+        return REMEDIES[self.kind].format(name=f"{self.broker}/{self.account}/{self.symbol}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +171,54 @@ def _quantities(books: Books) -> Iterator[Finding]:
     for symbol in sorted({*books.ours, *books.theirs} - books.unsettled):
         ours, theirs = books.ours.get(symbol, ZERO), books.theirs.get(symbol, ZERO)
         if ours != theirs:
-            yield _finding(books, Difference.QUANTITY, symbol, plain(ours), plain(theirs))
+            held = _explained(books, symbol, ours, theirs) if ours != 0 else None
+            found = _finding(books, Difference.QUANTITY, symbol, plain(ours), plain(theirs))
+            yield replace(found, held=held, detail=_explanation(held))
+
+
+def _explained(books: Books, symbol: str, ours: Decimal, theirs: Decimal) -> Unequal:
+    """The newest orders by hand, all of one side, that add up to the difference."""
+    unequal = Unequal(ours=ours, theirs=theirs)
+    wanted = abs(theirs - ours)
+    side = Side.BUY if theirs > ours else Side.SELL
+    quantity = value = ZERO
+    numbers: list[str] = []
+    for report in reversed(_by_hand(books, symbol)):
+        if report.side is not side:
+            break
+        quantity, value = quantity + report.filled_quantity, value + report.filled_value
+        numbers.append(report.broker_order_id)
+        if quantity == wanted and value > 0:
+            return replace(unequal, price=value / quantity, orders=tuple(reversed(numbers)))
+    return unequal
+
+
+def _by_hand(books: Books, symbol: str) -> list[OrderReport]:
+    """What others traded of the symbol, oldest first, without what a person looked at already."""
+    ours = {order.broker_order_id for order in books.known}
+    names = {str(order.client_order_id) for order in books.known}
+    theirs = {
+        report.broker_order_id: report
+        for report in books.history
+        if report.symbol == symbol
+        and report.filled_quantity > 0
+        and report.broker_order_id not in books.accepted | ours
+        and report.client_order_id not in names
+    }
+    return sorted(theirs.values(), key=_age)
+
+
+def _age(report: OrderReport) -> tuple[int, str]:
+    """Brokers count their orders up: the longer number is the newer one."""
+    return len(report.broker_order_id), report.broker_order_id
+
+
+def _explanation(held: Unequal | None) -> str:
+    if held is None:
+        return ""
+    if held.price is None:
+        return "no order there explains it"
+    return f"by hand: order {', '.join(held.orders)}, at {plain(round(held.price, 8))}"
 
 
 def _orphans(books: Books) -> Iterator[Finding]:

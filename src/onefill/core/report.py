@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from decimal import Decimal
 
-from onefill.core.intent import Denial, IntentEvent
+from onefill.core.intent import Denial, IntentEvent, Side
 from onefill.core.money import ZERO
 
 
@@ -47,6 +47,7 @@ class OrderReport:
     quantity, price, trigger_price: what is asked now, where the broker says (price None: at
     market; trigger_price None: it waits for nothing). states_fills: whether the broker itself says
     how much is filled; else it is added up from what it lists of trades, which may come late.
+    side: which way it trades, where the broker says.
     """
 
     broker_order_id: str
@@ -61,6 +62,7 @@ class OrderReport:
     trigger_price: Decimal | None = None
     states_fills: bool = True
     trades: tuple[Trade, ...] = ()
+    side: Side | None = None
 
     @property
     def event(self) -> IntentEvent:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
+from onefill.core.closing import committed
 from onefill.core.errors import invariant
 from onefill.core.hearing import Fill, Heard, Told, Unsettled, hear, resized
 from onefill.core.ids import ClientOrderId, PositionId
-from onefill.core.intent import DEAD, IntentEvent, IntentState, OrderIntent, Verb, step
-from onefill.core.issue import CLOSE
+from onefill.core.intent import DEAD, IntentEvent, IntentState, OrderIntent, Side, Verb, step
+from onefill.core.issue import CLOSE, UNWIND
 from onefill.core.position import Position, PositionStatus
 from onefill.core.protection import after_end, after_fill
 from onefill.core.refusal import Refusal
@@ -198,8 +199,19 @@ def _vain(books: _Books, intent: OrderIntent, touched: frozenset[ClientOrderId])
     trades = intent.verb is Verb.PLACE and intent.action != CLOSE
     if position is not None and trades and _is_leaving(position):
         return Refusal.OVERTAKEN.code
+    if position is not None and _is_beyond(position, intent, books.live_of(position)):
+        return NOTHING_LEFT
     late = intent.valid_until is not None and books.now > intent.valid_until
     return Refusal.TOO_OLD.code if late and intent.client_order_id in touched else None
+
+
+def _is_beyond(position: Position, intent: OrderIntent, live: Sequence[OrderIntent]) -> bool:
+    """Whether an unsent exit, with all that is under way, asks for more than is held: part of it
+    was traded by hand (ORD-9). live: the position's."""
+    if intent.verb is not Verb.PLACE or intent.action not in (CLOSE, UNWIND):
+        return False
+    net, side = position.leg(intent.leg).net, intent.order.side
+    return committed(live, intent.leg, side) > (net if side is Side.SELL else -net)
 
 
 def _is_leaving(position: Position) -> bool:

@@ -1,4 +1,5 @@
-"""Orders above what an exchange takes at once are cut into slices. Source: ORD-15.
+"""Orders above what an exchange takes at once are cut into slices, and so are orders that turn a
+position where long and short are positions of their own. Source: ORD-12, ORD-15.
 
 A slice is an intent like any other: with an id of its own, claimed and sent once. All slices make
 the one order: positions add up their fills, and a slice that fails leaves its position as an
@@ -12,23 +13,34 @@ from dataclasses import replace
 from decimal import Decimal
 
 from onefill.core.book import Decision, Situation
+from onefill.core.closing import committed
 from onefill.core.ids import ClientOrderId, client_order_id, deployment_of
-from onefill.core.intent import SLICE_STRIDE, OrderIntent, OrderType, Verb
+from onefill.core.intent import SLICE_STRIDE, OrderIntent, OrderType, Side, Verb
 from onefill.core.money import ZERO
 from onefill.core.signal import LoggedSignal
 
 MostOf = Callable[[OrderIntent], Decimal | None]
 """The largest quantity that the exchange takes in such an order; None where there is no limit."""
+IsHedged = Callable[[OrderIntent], bool]
+"""Whether long and short are positions of their own where the order goes."""
+
+
+def never_hedged(_: OrderIntent) -> bool:
+    """Every position is net."""
+    return False
+
 
 Decide = Callable[[LoggedSignal, Situation], Decision]
 GoOn = Callable[[Situation], Decision | None]
 
 
-def deciding_in_slices(decide: Decide, most_of: MostOf) -> Decide:
+def deciding_in_slices(
+    decide: Decide, most_of: MostOf, is_hedged: IsHedged = never_hedged
+) -> Decide:
     """The same decisions, in orders that their exchanges take."""
 
     def decide_in_slices(logged: LoggedSignal, situation: Situation) -> Decision:
-        return sliced(decide(logged, situation), situation, most_of)
+        return sliced(decide(logged, situation), situation, most_of, is_hedged)
 
     return decide_in_slices
 
@@ -43,9 +55,21 @@ def going_on_in_slices(go_on: GoOn, most_of: MostOf) -> GoOn:
     return go_on_in_slices
 
 
-def sliced(decision: Decision, situation: Situation, most_of: MostOf) -> Decision:
+def sliced(
+    decision: Decision,
+    situation: Situation,
+    most_of: MostOf,
+    is_hedged: IsHedged = never_hedged,
+) -> Decision:
     """The decision with each order cut as its exchange wants it, in whole lots."""
-    if all(_fits(intent, most_of(intent)) for intent in decision.intents):
+    closing = {
+        intent.client_order_id: _closing_part(intent, situation)
+        for intent in decision.intents
+        if is_hedged(intent)
+    }
+    if all(_fits(intent, most_of(intent)) for intent in decision.intents) and not any(
+        closing.values()
+    ):
         return decision
     lots = {p.id: p.units_per_lot for p in (*situation.positions, *decision.positions)}
     awaited = {intent.after for intent in decision.intents}
@@ -56,7 +80,10 @@ def sliced(decision: Decision, situation: Situation, most_of: MostOf) -> Decisio
         lot = lots.get(intent.position_id, 1) if intent.position_id is not None else 1
         # One market order after the other: where one fails, no later one goes out.
         in_turn = intent.order.order_type is OrderType.MARKET or intent.client_order_id in awaited
-        slices = _slices(replace(intent, after=before), most_of(intent), lot, in_turn=in_turn)
+        closes = closing.get(intent.client_order_id, ZERO)
+        most = most_of(intent) if intent.verb is Verb.PLACE else None
+        sizes = _sizes(intent.order.quantity, closes, most, lot)
+        slices = _slices(replace(intent, after=before), sizes, closes, in_turn=in_turn)
         last_of[intent.client_order_id] = slices[-1].client_order_id
         intents += slices
     return replace(decision, intents=tuple(intents))
@@ -66,19 +93,44 @@ def _fits(intent: OrderIntent, most: Decimal | None) -> bool:
     return intent.verb is not Verb.PLACE or most is None or intent.order.quantity <= most
 
 
+def _closing_part(intent: OrderIntent, situation: Situation) -> Decimal:
+    """How much of an order that turns its position only closes it; 0 where it turns none."""
+    order = intent.order
+    place = next((p for p in situation.positions if p.id == intent.position_id), None)
+    if intent.verb is not Verb.PLACE or order.reduce_only or place is None:
+        return ZERO
+    net = place.leg(intent.leg).net
+    held = net if order.side is Side.SELL else -net
+    free = held - committed(situation.intents, intent.leg, order.side)
+    return min(max(free, ZERO), order.quantity)
+
+
+def _sizes(quantity: Decimal, closes: Decimal, most: Decimal | None, lot: int) -> list[Decimal]:
+    """What the slices ask for: first those that close, then those that open."""
+    size = None if most is None else most - most % lot or most
+    sizes: list[Decimal] = []
+    for part in (closes, quantity - closes):
+        left = part
+        while left > ZERO:
+            sizes.append(left if size is None or left <= size else size)
+            left -= sizes[-1]
+    return sizes
+
+
 def _slices(
-    intent: OrderIntent, most: Decimal | None, lot: int, *, in_turn: bool
+    intent: OrderIntent, sizes: Sequence[Decimal], closes: Decimal, *, in_turn: bool
 ) -> Sequence[OrderIntent]:
-    if most is None or _fits(intent, most):
+    if len(sizes) == 1:
         return [intent]
-    size = most - most % lot or most
     slices: list[OrderIntent] = []
-    left = intent.order.quantity
-    while left > ZERO:
+    done = ZERO
+    for quantity in sizes:
         after = slices[-1].client_order_id if slices and in_turn else intent.after
-        quantity = min(size, left)
-        slices.append(_slice(intent, len(slices), quantity, after))
-        left -= quantity
+        part = _slice(intent, len(slices), quantity, after)
+        if done < closes:
+            part = replace(part, order=replace(part.order, reduce_only=True))
+        slices.append(part)
+        done += quantity
     return slices
 
 

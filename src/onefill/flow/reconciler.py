@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import structlog
 
+from onefill.core.adjusting import Adjustment, AdjustmentRefusal, Held
 from onefill.core.errors import OnefillError
 from onefill.core.ids import ClientOrderId, Epoch
 from onefill.core.intent import OrderIntent
+from onefill.core.money import plain
 from onefill.core.reconcile import Books, Finding, KnownOrder, Proposal, compare
 from onefill.core.report import Absent, Found, OrderReport
 from onefill.core.settlement import Told
 from onefill.ports.broker import Broker
 from onefill.ports.recovery import Holdings, RecoveryStore
-from onefill.ports.trading import TradingStore
+from onefill.ports.trading import Settled, TradingStore
+from onefill.ports.views import Actor, ReconcileWish
 
 WORKING_MAX = 1024
+POLICY = Actor(name="reconciliation", address=None)
+NO_WISH = ReconcileWish()
+
+Adjust = Callable[[Adjustment, Actor], Awaitable[Settled | AdjustmentRefusal]]
 
 log = structlog.get_logger()
 
@@ -45,6 +53,8 @@ class Reconciler:
     """Compares with every broker, one after the other.
 
     books_evidence: whether what a broker says of our own orders is booked without asking.
+    adjust: books what was traded by hand. adjusts: whether it is done without asking, where orders
+    at the broker explain it to the unit.
     """
 
     def __init__(
@@ -56,7 +66,11 @@ class Reconciler:
         deployment: str,
         tell: Callable[[Told], None],
         books_evidence: bool,
+        adjust: Adjust,
+        adjusts: bool = False,
     ) -> None:
+        self._adjust = adjust
+        self._adjusts = adjusts
         self._trading = trading
         self._recovery = recovery
         self._brokers = brokers
@@ -65,11 +79,11 @@ class Reconciler:
         self._books_evidence = books_evidence
 
     async def run_once(
-        self, epoch: Epoch | None, trigger: str, *, apply: bool = False
+        self, epoch: Epoch | None, trigger: str, wish: ReconcileWish = NO_WISH
     ) -> Reconciled:
         """Compare, settle, record and log. Raises StoreUnavailable; a silent broker is noted.
 
-        apply: book what brokers say of our own orders, whatever the policy is.
+        wish: what a person wants booked, whatever the policy is.
         """
         findings: list[Finding] = []
         unreachable: list[str] = []
@@ -79,7 +93,8 @@ class Reconciler:
             except OnefillError as error:
                 log.warning("reconciler.broker_unreachable", broker=broker.name, error=str(error))
                 unreachable.append(broker.name)
-        settled = [self._settle(finding, apply=apply) for finding in findings]
+        settled = [self._settle(finding, apply=wish.apply) for finding in findings]
+        settled = await self._adjusted(settled, wish)
         result = Reconciled(findings=tuple(settled), unreachable=tuple(unreachable))
         await self._recovery.save_reconciliation(epoch, trigger, result.clean, report_of(result))
         for finding in settled:
@@ -95,16 +110,48 @@ class Reconciler:
         self._tell(finding.told)
         return replace(finding, applied=True)
 
+    async def _adjusted(self, findings: list[Finding], wish: ReconcileWish) -> list[Finding]:
+        """Book what was traded by hand: an account at a time, since legs belong together."""
+        priced = {place: each for place, each in enumerate(findings) if self._price(each, wish)}
+        accounts = {(each.broker, each.account) for each in priced.values()}
+        for broker, account in sorted(accounts):
+            mine = {p: f for p, f in priced.items() if (f.broker, f.account) == (broker, account)}
+            wanted = Adjustment(
+                broker=broker,
+                account=account,
+                deployment=self._deployment,
+                holdings=tuple(_held(each, self._price(each, wish)) for each in mine.values()),
+                note=wish.note or "the broker's books",
+            )
+            result = await self._adjust(wanted, wish.by or POLICY)
+            for place, each in mine.items():
+                findings[place] = _after(each, result)
+        return findings
+
+    def _price(self, finding: Finding, wish: ReconcileWish) -> Decimal | None:
+        """What to book the difference at, where it is to be booked; a person's word comes first."""
+        if finding.held is None:
+            return None
+        said = wish.prices.get((finding.broker, finding.account, finding.symbol))
+        if said is not None:
+            return said
+        return finding.held.price if wish.apply or self._adjusts else None
+
     async def _compare(self, broker: Broker) -> tuple[Finding, ...]:
         # Ours is read before and after: what moved in between can't be compared this time.
         before = await self._recovery.holdings(broker.name, broker.account)
         working = await self._working_at(broker)
         theirs = await broker.positions()
         open_orders = await broker.open_orders()
-        symbols = {*before.net, *theirs, *before.unsettled, *before.recent}
+        resting = {intent.order.symbol for intent in working}
+        symbols = {*before.net, *theirs, *before.unsettled, *before.recent, *resting}
         history = await broker.history(symbols)
         looked_up, missing = await _look_up(broker, working)
         after = await self._recovery.holdings(broker.name, broker.account)
+        still_working = await self._working_at(broker)
+        unsettled = _uneven((*working, *still_working), looked_up)
+        if len(working) >= WORKING_MAX:  # more may work than were looked up
+            unsettled |= symbols
         orders = (*open_orders, *history, *looked_up)
         return compare(
             Books(
@@ -115,7 +162,8 @@ class Reconciler:
                 theirs=theirs,
                 open_orders=open_orders,
                 history=(*history, *looked_up),
-                unsettled=_unsettled(before, after),
+                unsettled=_unsettled(before, after)
+                | _uneven((*working, *still_working), looked_up),
                 known=await self._known(broker, orders),
                 missing=await self._still_missing(broker, missing),
                 accepted=await self._recovery.accepted(broker.name, broker.account),
@@ -157,9 +205,40 @@ async def _look_up(
     return reports, missing
 
 
+def _held(finding: Finding, price: Decimal | None) -> Held:
+    assert finding.held is not None
+    assert price is not None
+    held = finding.held
+    return Held(
+        symbol=finding.symbol,
+        ours=held.ours,
+        theirs=held.theirs,
+        price=price,
+        orders=held.orders,
+    )
+
+
+def _after(finding: Finding, result: Settled | AdjustmentRefusal) -> Finding:
+    if isinstance(result, AdjustmentRefusal):
+        return replace(finding, detail=f"{finding.detail}; not booked: {result.value}")
+    for alarm in result.alarms:
+        log.critical("reconciler.alarm", alarm=alarm)
+    return replace(finding, applied=True)
+
+
 def _unsettled(before: Holdings, after: Holdings) -> set[str]:
     moved = {s for s in {*before.net, *after.net} if before.net.get(s) != after.net.get(s)}
     return {*before.unsettled, *after.unsettled, *moved}
+
+
+def _uneven(working: Sequence[OrderIntent], reports: Sequence[OrderReport]) -> set[str]:
+    """Symbols of working orders that may have filled more, or less, than both sides know of."""
+    filled = {report.client_order_id: report.filled_quantity for report in reports}
+    return {
+        intent.order.symbol
+        for intent in working
+        if filled.get(intent.client_order_id) != intent.filled_quantity
+    }
 
 
 def _shout(finding: Finding) -> None:
@@ -175,6 +254,10 @@ def _shout(finding: Finding) -> None:
         applied=finding.applied,
         remedy=finding.remedy,
     )
+
+
+def _text(price: Decimal | None) -> str | None:
+    return None if price is None else plain(price)
 
 
 def report_of(result: Reconciled) -> str:
@@ -194,6 +277,7 @@ def report_of(result: Reconciled) -> str:
                     "detail": finding.detail,
                     "broker_order_id": finding.broker_order_id,
                     "proposal": finding.proposal.value,
+                    "price": _text(finding.held.price) if finding.held is not None else None,
                     "applied": finding.applied,
                     "blocks": finding.blocks,
                     "remedy": finding.remedy,

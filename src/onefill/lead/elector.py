@@ -158,13 +158,13 @@ class Elector:
         finally:
             self.look_now()
 
-    async def release(self) -> None:
+    async def release(self, reason: str) -> None:
         """Step down into nothing; the caller has stopped and drained all effects before."""
         if isinstance(self._state, Leading):
             epoch = self._state.epoch
             self._state = Following()
             try:
-                await self._timed(self._store.release(LEADER, epoch, self._me))
+                await self._timed(self._store.release(LEADER, epoch, self._me, reason))
             except StoreUnavailable as error:
                 log.warning("elector.not_released", epoch=epoch, error=str(error))
 

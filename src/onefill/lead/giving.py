@@ -101,7 +101,7 @@ class Giving:
             self._elector.heir = replace(self._elector.heir, has_released=True)
             await self._drain()
             if heir is None:
-                await self._elector.release()
+                await self._elector.release(reason)
                 self._stepping.stepped_down(epoch)
                 return Released.INTO_NOTHING
             done = await self._transfer(epoch, alive[heir], reason)

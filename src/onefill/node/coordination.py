@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from onefill.ports.coordination import (
     ShownOperation,
     ShownStep,
     SplitBrainReport,
+    StaleInstance,
     TakeAnswer,
     TakeResult,
     operation_id,
@@ -35,6 +36,13 @@ from onefill.ports.views import Actor, Views
 from onefill.ports.witness import Witness, Witnessed
 
 SHOWN_AFTER_END_MS = 60_000
+LOOK_EVERY_S = 0.25
+"""How soon those who watch hear of what changed elsewhere; here it is told at once."""
+
+FORCE_WARNING = (
+    "Warning: by force. Whoever holds control is not asked, and its sessions are ended; what it "
+    "was sending is looked up at the broker, never repeated."
+)
 
 log = structlog.get_logger()
 
@@ -93,6 +101,20 @@ class NodeCoordination:
         """Call back when the status may have changed."""
         return self._changed.subscribe(lambda _: callback())
 
+    async def watch(self) -> None:
+        """Look while somebody watches, and tell of each change elsewhere, until cancelled (IF-4):
+        others may exchange control, die, or come to the next step of a takeover."""
+        seen: InstanceStatus | None = None
+        while True:
+            await self._clock.sleep(LOOK_EVERY_S)
+            if not self._changed.is_heard:
+                seen = None
+                continue
+            found = replace(await self.status(), last_heartbeat=None)
+            if seen is not None and found != seen:
+                self._changed.publish(None)
+            seen = found
+
     async def status(self) -> InstanceStatus:
         """How this instance stands, now."""
         try:
@@ -147,7 +169,10 @@ class NodeCoordination:
         if click.outcome is Outcome.STARTED:
             await self._audit(by, "force control" if force else "take control")
             self._changed.publish(None)
-        return _answer(click)
+        answer = _answer(click)
+        if force and click.outcome is Outcome.STARTED:
+            return replace(answer, message=f"{answer.message} {FORCE_WARNING}")
+        return answer
 
     async def release_control(self, by: Actor, *, into_nothing: bool) -> ReleaseAnswer:
         """Give control to another instance."""
@@ -169,9 +194,20 @@ class NodeCoordination:
         rows = await self._sources.history.between(LEADER, start, end)
         return tuple(_reign(row, now) for row in rows)
 
+    async def get_stale_instances(self, timeout_s: float) -> tuple[StaleInstance, ...]:
+        """Those not heard of for longer than that, the longest first."""
+        rows = await self._sources.views.instances()
+        silent = [row for row in rows if row.heartbeat_age_ms > timeout_s * 1000]
+        found = [row for row in silent if row.status not in ("stopped", "archived")]
+        return tuple(map(_stale, sorted(found, key=lambda row: -row.heartbeat_age_ms)))
+
     async def detect_split_brain(self) -> SplitBrainReport:
-        """What database and witness say."""
-        leader = await self._sources.views.leader()
+        """What database and witness say, each as far as it can be asked."""
+        leader, is_known = None, True
+        try:
+            leader = await self._sources.views.leader()
+        except StoreUnavailable:
+            is_known = False
         seen = await self._sources.witness.read(LEADER)
         in_database = leader.instance if leader is not None else None
         in_redis = seen.holder if seen is not None else None
@@ -180,16 +216,12 @@ class NodeCoordination:
             db_leader=in_database,
             redis_epoch=seen.epoch if seen is not None else None,
             db_epoch=leader.epoch if leader is not None else None,
-            conflict=_conflict(leader, seen, self._sources.witness.connected),
+            conflict=_conflict(leader, seen, self._sources.witness.connected) if is_known else None,
         )
 
     async def metrics(self) -> Mapping[str, str | float | bool | None]:
         """The coordinator's figures."""
-        try:
-            report = await self.detect_split_brain()
-            in_redis, in_database = report.redis_leader, report.db_leader
-        except StoreUnavailable:
-            in_redis = in_database = None
+        report = await self.detect_split_brain()
         beat = self._sync.last_heartbeat
         return {
             "db_sync_success": self._sync.good,
@@ -198,8 +230,8 @@ class NodeCoordination:
             "db_sync_avg_latency_ms": round(self._sync.avg_latency_ms, 3),
             "leadership_changes": self._sync.leadership_changes,
             "last_heartbeat": None if beat is None else beat.isoformat(),
-            "current_leader_redis": in_redis,
-            "current_leader_db": in_database,
+            "current_leader_redis": report.redis_leader,
+            "current_leader_db": report.db_leader,
             "this_instance": self._state.instance,
             "is_leader": self._state.is_active,
             "heartbeat_running": self._sync.heartbeat_running,
@@ -219,6 +251,16 @@ def _conflict(
         return False if connected is None else None
     names = leader is not None and leader.instance is not None and seen.holder is not None
     return names and leader is not None and seen.epoch != leader.epoch
+
+
+def _stale(row: InstanceRow) -> StaleInstance:
+    return StaleInstance(
+        instance=row.instance,
+        status="crashed" if row.is_leader else row.status,
+        is_leader=False,
+        last_heartbeat=row.last_heartbeat,
+        stale_s=row.heartbeat_age_ms / 1000,
+    )
 
 
 def _answer(click: Click) -> TakeAnswer:

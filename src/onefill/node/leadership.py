@@ -54,7 +54,7 @@ class Leadership:
         self._clock = clock
         self._check: Callable[[Epoch], None] = lambda epoch: None
         self._fenced: Callable[[], None] = lambda: None
-        self._survived: Callable[[Epoch], None] = lambda epoch: None
+        self._survived: Callable[[Epoch, str], None] = lambda epoch, reason: None
         self._current: asyncio.Task[None] | None = None
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -63,10 +63,10 @@ class Leadership:
         *,
         fenced: Callable[[], None],
         check: Callable[[Epoch], None],
-        survived: Callable[[Epoch], None] = lambda epoch: None,
+        survived: Callable[[Epoch, str], None] = lambda epoch, reason: None,
     ) -> None:
         """fenced: to be told of a refused guarded write. check: of each renewal. survived: of an
-        epoch that ended against our will, and that we outlived."""
+        epoch that ended against our will, and that we outlived, and how it ended."""
         self._fenced = fenced
         self._check = check
         self._survived = survived
@@ -102,7 +102,7 @@ class Leadership:
         self._end(ControlEvent.AUTHORITY_AWAY if is_away else ControlEvent.LOST)
         if self._state.state is InstanceState.PROTECT_ONLY:
             log.error("[REDIS] Unavailable, using in-memory cache", epoch=epoch, sends=PROTECTS)
-        self._survived(epoch)
+        self._survived(epoch, reason)
 
     def synced(self, latency_ms: float, *, is_good: bool) -> None:
         """The lease store was asked."""

@@ -13,13 +13,14 @@ from onefill.core.ids import Epoch
 from onefill.flow.reconciler import Reconciled, Reconciler
 from onefill.node.state import NodeState
 from onefill.ports.hints import Inbox
+from onefill.ports.views import ReconcileWish
 
 RETRY_S, RETRY_MAX_S, RETRY_SAFE_MAX_S = 1.0, 30.0, 5.0
 ASK_WITHIN_S = 30.0
 
 log = structlog.get_logger()
 
-_Asked = tuple[bool, "asyncio.Future[None]"]
+_Asked = tuple[ReconcileWish, "asyncio.Future[None]"]
 
 
 class Explains(Protocol):
@@ -58,10 +59,10 @@ class Reconciling:
         self._asked: Inbox[_Asked] = Inbox()
         self._terms = 0
 
-    async def ask(self, *, apply: bool) -> bool:
+    async def ask(self, wish: ReconcileWish) -> bool:
         """Reconcile now; whether it was done when this returns."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._asked.add([(apply, done)])
+        self._asked.add([(wish, done)])
         try:
             async with asyncio.timeout(ASK_WITHIN_S):
                 await done
@@ -93,11 +94,13 @@ class Reconciling:
 
     async def _once(self, epoch: Epoch, trigger: str) -> None:
         asked = self._asked.take(len(self._asked))
-        apply = any(wants for wants, _ in asked)
+        wishes = [wish for wish, _ in asked]
         try:
             if self._safety is not None:
                 await self._safety.before(epoch)
-            result = await self._reconciler.run_once(epoch, trigger, apply=apply)
+            for wish in wishes[:-1]:
+                await self._reconciler.run_once(epoch, trigger, wish)
+            result = await self._reconciler.run_once(epoch, trigger, *wishes[-1:])
             if self._safety is not None:
                 await self._safety.after(epoch, result)
         except StoreUnavailable as error:

@@ -41,6 +41,10 @@ class Capabilities:
     conditional: order types that wait at the broker for their trigger price.
     streams: whether the broker pushes what happens to orders; all brokers are polled besides.
     changes_conditional: whether such an order can be changed; else it is cancelled and replaced.
+    native_close_position: whether an order that waits can close whatever is held then, without a
+    quantity; one for each side.
+    hedged: whether long and short are positions of their own there: an order that turns a position
+    goes in two, one that closes and one that opens.
     """
 
     order_class: OrderClass
@@ -57,6 +61,8 @@ class Capabilities:
     conditional: frozenset[OrderType] = frozenset()
     changes_conditional: bool = False
     streams: bool = False
+    hedged: bool = False
+    native_close_position: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,9 +100,21 @@ class Reign:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StaleInstance:
+    """An instance that was not heard of for some time (CTL-17). status: `crashed` where its last
+    word was that it leads; what is silent is never a leader."""
+
+    instance: str
+    status: str
+    is_leader: bool
+    last_heartbeat: datetime
+    stale_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SplitBrainReport:
-    """What each store says. conflict: both name a holder, and their epochs differ; None while a
-    witness that there is can't be asked, which is never «no conflict» (CTL-7)."""
+    """What each store says. conflict: both name a holder, and their epochs differ; None while the
+    database, or a witness that there is, can't be asked, which is never «no conflict» (CTL-7)."""
 
     redis_leader: str | None
     db_leader: str | None
@@ -132,6 +144,11 @@ class Coordination(Protocol):
 
     async def history(self, start: datetime, end: datetime) -> tuple[Reign, ...]:
         """Who was active between, in order (CTL-18)."""
+        ...
+
+    async def get_stale_instances(self, timeout_s: float) -> tuple[StaleInstance, ...]:
+        """Those not heard of for longer than that, the longest first; not those that stopped by
+        their own will. Raises StoreUnavailable (CTL-17)."""
         ...
 
     async def detect_split_brain(self) -> SplitBrainReport:

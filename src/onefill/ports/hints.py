@@ -62,6 +62,11 @@ class Topic(Generic[T]):
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody subscribes."""
+        return bool(self._subscribers)
+
     def publish(self, item: T) -> None:
         """Tell all subscribers."""
         for subscriber in tuple(self._subscribers):

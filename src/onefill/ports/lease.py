@@ -81,6 +81,9 @@ class LeaseStore(Protocol):
         """
         ...
 
-    async def release(self, resource: str, epoch: Epoch, holder: Holder) -> bool:
-        """Give it up, keeping the epoch; False when it was not held any more."""
+    async def release(
+        self, resource: str, epoch: Epoch, holder: Holder, reason: str = "release"
+    ) -> bool:
+        """Give it up, keeping the epoch; False when it was not held any more. reason: for the
+        history."""
         ...

@@ -112,6 +112,9 @@ class Metrics:
         self.handover_seconds = Histogram(
             "handover_seconds", "From a request to take control until it was taken."
         )
+        self.history_failures = Counter(
+            "history_write_failures_total", "Lines of the leadership's history not written at once."
+        )
         self.split_brain = Counter("split_brain_total", "Times that two leaders were seen.")
         self.db_sync = Counter(
             "db_sync_total", "Lease, heartbeat and mirror writes by their result.", ("result",)

@@ -14,8 +14,8 @@ from onefill.core.reconcile import KnownOrder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
-    """What our book says one account holds: net by symbol; symbols with orders under way, and
-    those that anything was ordered of in the last quarter of an hour."""
+    """What our book says one account holds: net by symbol; symbols with orders that are being sent
+    or in doubt, and those that anything was ordered of in the last quarter of an hour."""
 
     net: Mapping[str, Decimal]
     unsettled: AbstractSet[str]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
 
+from onefill.core.adjusting import Adjustment, AdjustmentRefusal
 from onefill.core.book import Sizing, TimeBasis
 from onefill.core.errors import OnefillError
 from onefill.core.ids import ClientOrderId
@@ -42,6 +43,7 @@ from onefill.ports.rows import (
     SignalStory,
     Standing,
 )
+from onefill.ports.trading import Settled
 
 T = TypeVar("T")
 
@@ -214,8 +216,22 @@ class Unblocked:
     was: str | None
 
 
-Reconcile = Callable[[bool], Awaitable[bool]]
-"""Compare with the brokers now: takes whether to book all that is evidence, says whether done."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileWish:
+    """How to compare with the brokers, and what to book of it.
+
+    apply: book what brokers say of our own orders, and what orders by hand explain. prices: of what
+    was traded by hand and nothing explains, by broker, account and symbol. by: who asks.
+    """
+
+    apply: bool = False
+    prices: Mapping[tuple[str, str, str], Decimal] = field(default_factory=dict, hash=False)
+    by: Actor | None = None
+    note: str = ""
+
+
+Reconcile = Callable[[ReconcileWish], Awaitable[bool]]
+"""Compare with the brokers now, as wished; says whether done."""
 
 
 class Controls(Protocol):
@@ -266,6 +282,11 @@ class Controls(Protocol):
         self, broker: str, account: str, broker_order_id: str, note: str, by: Actor
     ) -> None:
         """Say that a person has looked at an order with our mark that no intent explains."""
+        ...
+
+    async def adjust(self, wanted: Adjustment, by: Actor) -> Settled | AdjustmentRefusal:
+        """Book what was traded by hand to the positions that it changed, all of it or nothing: what
+        came of it, or why not (ORD-9)."""
         ...
 
     async def record(self, action: str, details: Mapping[str, object], by: Actor) -> None:

@@ -23,7 +23,7 @@ from onefill.postgres.faults import translated
 from onefill.postgres.history import LeadershipHistory
 from onefill.postgres.losses import DOUBT_AGAIN, END, IS_QUIET, OPEN, PUT_IN_DOUBT, loss_row
 
-ENDED_BY = "authority_lost"
+ENDED_BY, SPLIT_BRAIN = "authority_lost", "split_brain"
 _LOCK_KEY = 0x0F112
 
 # The timeline of the last checkpoint would be the old one for a while after a promotion. A restored
@@ -188,7 +188,12 @@ class PostgresAuthority:
         if before is not None and before["holder"] is not None:
             holder = Holder(instance=before["holder"], boot=before["boot"])
             epoch, since = Epoch(before["epoch"]), before["acquired_at"]
-            self._history.ended(LEADER, epoch, holder, since, ENDED_BY)
+            self._history.ended(LEADER, epoch, holder, since, _ended_by(loss))
+
+
+def _ended_by(loss: Loss) -> str:
+    """As the history has it: CTL-7 has a word of its own."""
+    return SPLIT_BRAIN if loss.kind is LossKind.WITNESS_AHEAD else ENDED_BY
 
 
 def _witnessed(seen: Landmark, above: Epoch) -> Loss | None:

@@ -142,8 +142,14 @@ async def positions_by_id(transaction: Transaction, ids: Iterable[str]) -> list[
 
 
 async def write_positions(transaction: Transaction, changes: Sequence[PositionChange]) -> None:
-    """Write positions with their legs, where nobody wrote them since they were read; and what
-    follows from them for the portfolios. Raises RowsRefused when somebody did."""
+    """Write positions, and what follows from them for the portfolios. Raises RowsRefused."""
+    await write_position_rows(transaction, changes)
+    await add_money(transaction, changes)
+
+
+async def write_position_rows(transaction: Transaction, changes: Sequence[PositionChange]) -> None:
+    """Write positions with their legs, where nobody wrote them since they were read. Raises
+    RowsRefused when somebody did."""
     if not changes:
         return
     # What ends first: its successor takes the slot in the same statement.
@@ -153,7 +159,6 @@ async def write_positions(transaction: Transaction, changes: Sequence[PositionCh
     if rows[0]["written"] != len(positions):
         versions = ", ".join(f"{p.id} {p.version}" for p in positions)
         raise RowsRefused("A position was written since it was read.", versions=versions)
-    await _add_money(transaction, changes)
 
 
 async def tell_signals(
@@ -181,7 +186,7 @@ def _position(rows: Sequence[Row]) -> Position:
     return position_of(rows[0], legs)
 
 
-async def _add_money(transaction: Transaction, changes: Sequence[PositionChange]) -> None:
+async def add_money(transaction: Transaction, changes: Sequence[PositionChange]) -> None:
     """Add differences, so that two lanes of one portfolio never overwrite each other's sums."""
     sums: dict[str, _Money] = {}
     for change in changes:

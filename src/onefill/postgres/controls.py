@@ -8,12 +8,15 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from onefill.core.adjusting import Adjustment, AdjustmentRefusal
 from onefill.core.book import Sizing, TimeBasis
 from onefill.core.ids import ClientOrderId
 from onefill.core.money import plain
 from onefill.core.ruling import Ruling, RulingRefusal
+from onefill.keeping.adjusting import facts_of
 from onefill.ports.authority import LossRow
 from onefill.ports.figures import CapitalMoved, CapitalRefusal, Closing, ClosingRefusal
+from onefill.ports.trading import Settled
 from onefill.ports.views import (
     Actor,
     PortfolioSettings,
@@ -22,6 +25,7 @@ from onefill.ports.views import (
     Unblocked,
 )
 from onefill.postgres import losses, rulings
+from onefill.postgres.adjusting import adjust_positions
 from onefill.postgres.books import Teller
 from onefill.postgres.operator_actions import close_position, move_capital
 from onefill.postgres.sessions import writing
@@ -190,6 +194,13 @@ class PostgresControls:
             await connection.execute(_ACCEPT, broker, account, broker_order_id, by.name, note)
             order = {"broker": broker, "account": account, "broker_order_id": broker_order_id}
             await _audit(connection, by, "reconciliation.accept", {**order, "note": note})
+
+    async def adjust(self, wanted: Adjustment, by: Actor) -> Settled | AdjustmentRefusal:
+        """Book what was traded by hand to the positions that it changed."""
+        async with writing(self._pool) as connection:
+            result = await adjust_positions(connection, wanted, _teller(by))
+            await _audit(connection, by, "reconciliation.adjust", facts_of(wanted, result))
+        return result
 
     async def record(self, action: str, details: Mapping[str, object], by: Actor) -> None:
         """Keep in the audit log what was asked for elsewhere."""

@@ -40,11 +40,6 @@ WHERE instance = $1 AND boot = $2"""
 _INSTANCES = """
 SELECT *, extract(epoch FROM clock_timestamp() - last_heartbeat)::float8 AS stale_s
 FROM instance_metadata WHERE status = 'active' ORDER BY instance"""
-_STALE = """
-SELECT *, extract(epoch FROM clock_timestamp() - last_heartbeat)::float8 AS stale_s
-FROM instance_metadata
-WHERE status = 'active' AND last_heartbeat < clock_timestamp() - $1 * interval '1 second'
-ORDER BY last_heartbeat"""
 _ARCHIVE = """
 UPDATE instance_metadata SET status = 'archived', is_leader = false
 WHERE status = 'active' AND last_heartbeat < clock_timestamp() - $1 * interval '1 second'
@@ -101,10 +96,6 @@ class PostgresInstances:
     async def all(self) -> list[Row]:
         """Every instance that is not archived, with `stale_s` since its last heartbeat."""
         return await self._held.read(_INSTANCES)
-
-    async def stale(self, timeout_s: float) -> list[Row]:
-        """Those not heard of for longer than that."""
-        return await self._held.read(_STALE, timeout_s)
 
     async def archive(self, timeout_s: float) -> list[str]:
         """Put aside those not heard of for longer than that; says which."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
 
 from onefill.core.errors import OnefillError
@@ -55,13 +56,19 @@ open AS (
     FROM lease
     WHERE h.resource = $1 AND h.epoch < lease.epoch AND h.released_at IS NULL RETURNING h.epoch)
 SELECT (SELECT count(*) FROM missing) + (SELECT count(*) FROM open) AS mended"""
+# Only of an epoch that is over: a holder that takes up its own again was not succeeded.
 _SURVIVED = """
-UPDATE leadership_history SET survived_at = coalesce(survived_at, clock_timestamp())
-WHERE resource = $1 AND epoch = $2 AND boot = $3"""
+UPDATE leadership_history h
+SET survived_at = coalesce(survived_at, clock_timestamp()),
+    end_reason = CASE WHEN $4 = 'deadline' AND coalesce(end_reason, 'failover') = 'failover'
+                      THEN $4 ELSE end_reason END
+FROM leases l
+WHERE h.resource = $1 AND h.epoch = $2 AND h.boot = $3
+  AND l.resource = h.resource AND l.epoch > h.epoch"""
 _WRONG_TAKEOVERS = """
 SELECT count(*) AS takeovers FROM leadership_history h
 JOIN leadership_history n ON n.resource = h.resource AND n.epoch = h.epoch + 1
-WHERE h.resource = $1 AND h.survived_at IS NOT NULL AND h.end_reason = 'failover'
+WHERE h.resource = $1 AND h.survived_at IS NOT NULL AND h.end_reason IN ('failover', 'deadline')
   AND h.released_at > clock_timestamp() - $2 * interval '1 second' AND n.boot <> h.boot"""
 _BETWEEN = """
 SELECT resource, epoch, instance, boot, hostname, became_at, released_at, reason, end_reason
@@ -71,15 +78,24 @@ ORDER BY epoch"""
 
 
 class LeadershipHistory:
-    """Written behind the back of those who lead, in order, again until it succeeds (CTL-18)."""
+    """Written behind the back of those who lead, in order, again until it succeeds (CTL-18).
 
-    def __init__(self, held: Held, clock: Clock, hostname: str | None) -> None:
+    failed: told of each write that did not succeed.
+    """
+
+    def __init__(
+        self,
+        held: Held,
+        clock: Clock,
+        hostname: str | None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._held = held
+        self._failed = failed
         self._clock = clock
         self._hostname = hostname
         self._waiting: deque[tuple[str, tuple[object, ...]]] = deque(maxlen=_KEPT_MAX)
         self._writer: asyncio.Task[None] | None = None
-        self.failures = 0
 
     def became(
         self, resource: str, epoch: Epoch, holder: Holder, at: datetime, reason: str
@@ -107,9 +123,10 @@ class LeadershipHistory:
         (row,) = await self._held.write(_MENDED, resource, _OTHERS_FIRST_S)
         return int(row["mended"])
 
-    def survived(self, resource: str, epoch: Epoch, holder: Holder) -> None:
-        """That holder lives, and has found that this epoch of its is over (CTL-4)."""
-        self._add(_SURVIVED, (resource, epoch, holder.boot))
+    def survived(self, resource: str, epoch: Epoch, holder: Holder, reason: str) -> None:
+        """That holder lives, and has found that this epoch of its is over (CTL-4). reason: how it
+        found so; `deadline`: it had stopped by itself before."""
+        self._add(_SURVIVED, (resource, epoch, holder.boot, reason))
 
     async def wrong_takeovers(self, resource: str, within_s: float) -> int:
         """How many takeovers within this time hit a holder that was alive. Those by hand, and
@@ -144,7 +161,7 @@ class LeadershipHistory:
             try:
                 await self._held.write(sql, *facts)
             except OnefillError as error:
-                self.failures += 1
+                self._failed()
                 _log.error("leadership history is not written yet: %s", error)
                 await self._clock.sleep(_RETRY_S)
             else:

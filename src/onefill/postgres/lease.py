@@ -124,11 +124,13 @@ class PostgresLeaseStore:
         facts = (resource, epoch, holder.boot, ttl_ms, self._session_key())
         return bool(await self._renewals.write(_RENEW, *facts))
 
-    async def release(self, resource: str, epoch: Epoch, holder: Holder) -> bool:
+    async def release(
+        self, resource: str, epoch: Epoch, holder: Holder, reason: str = "release"
+    ) -> bool:
         """Give it up, keeping the epoch."""
         released = await self._renewals.write(_RELEASE, resource, epoch, holder.boot)
         for row in released:
-            self._history.ended(resource, epoch, holder, row["acquired_at"], "release")
+            self._history.ended(resource, epoch, holder, row["acquired_at"], reason)
         return bool(released)
 
     async def close(self) -> None:

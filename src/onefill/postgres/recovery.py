@@ -27,7 +27,7 @@ WHERE p.status <> 'closed' AND l.broker = $1 AND l.account = $2
 GROUP BY l.symbol"""
 _UNSETTLED = """
 SELECT DISTINCT symbol FROM order_intents
-WHERE state IN ('SENDING', 'IN_DOUBT', 'ACKED', 'PARTIALLY_FILLED', 'QUARANTINED')
+WHERE state IN ('SENDING', 'IN_DOUBT', 'QUARANTINED')
   AND broker = $1 AND account = $2"""
 _RECENT = """
 SELECT DISTINCT symbol FROM order_intents

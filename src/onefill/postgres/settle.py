@@ -20,10 +20,11 @@ from onefill.keeping.settling import (
 from onefill.ports.trading import Settle, Settled
 from onefill.postgres.books import (
     Teller,
+    add_money,
     live_positions,
     positions_by_id,
     tell_signals,
-    write_positions,
+    write_position_rows,
 )
 from onefill.postgres.columns import Column, Columns
 from onefill.postgres.connection import Row, Transaction
@@ -159,13 +160,15 @@ async def _write(
         arrays = INTENT_CHANGE.arrays(list(outcome.intents.values()))
         await transaction.fetch(_CHANGE_INTENTS, *arrays)
     await keep(transaction, told)
-    if outcome.fills:
-        await transaction.fetch(_WRITE_FILLS, *_FILL.arrays(outcome.fills))
     if outcome.trades:
         await transaction.fetch(_WRITE_TRADES, *_TRADE.arrays(outcome.trades))
     if outcome.blocks:
         blocks = outcome.blocks
         await transaction.fetch(_BLOCK_LANES, list(blocks), list(blocks.values()))
     moved = await tell_signals(transaction, outcome.news, teller, reopen=True)
-    await write_positions(transaction, outcome.positions)
+    await write_position_rows(transaction, outcome.positions)
+    # Stamped as booked after what is booked, as near to the commit as may be; money comes last.
+    if outcome.fills:
+        await transaction.fetch(_WRITE_FILLS, *_FILL.arrays(outcome.fills))
+    await add_money(transaction, outcome.positions)
     return moved

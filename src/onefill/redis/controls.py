@@ -7,6 +7,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import TypeVar
 
+from onefill.core.adjusting import Adjustment, AdjustmentRefusal
 from onefill.core.errors import ConfigurationError, StoreUnavailable
 from onefill.core.ids import ClientOrderId, PositionId
 from onefill.core.money import plain
@@ -15,9 +16,11 @@ from onefill.core.parse import read
 from onefill.core.ruling import Ruling, RulingRefusal
 from onefill.core.signal import fingerprint
 from onefill.core.signal_time import Zones
+from onefill.keeping.adjusting import facts_of
 from onefill.ports.authority import LossRow
 from onefill.ports.figures import CapitalMoved, CapitalRefusal, Closing, ClosingRefusal
 from onefill.ports.signal_log import Logged, NewSignal
+from onefill.ports.trading import Settled
 from onefill.ports.views import (
     Actor,
     PortfolioSettings,
@@ -26,6 +29,7 @@ from onefill.ports.views import (
     Unblocked,
 )
 from onefill.redis import rulings
+from onefill.redis.adjusting import adjust_positions
 from onefill.redis.authority import Changes, RedisAuthority, Stale
 from onefill.redis.books import expect_switch
 from onefill.redis.documents import body_of, micros, moment_of, position_of
@@ -155,6 +159,15 @@ class RedisControls:
             return None, changes, {**order, "note": note}
 
         await self._act(by, "reconciliation.accept", once)
+
+    async def adjust(self, wanted: Adjustment, by: Actor) -> Settled | AdjustmentRefusal:
+        """Book what was traded by hand to the positions that it changed."""
+
+        async def once() -> Done[Settled | AdjustmentRefusal]:
+            result, changes = await adjust_positions(self._authority, wanted, by.name)
+            return result, changes, facts_of(wanted, result)
+
+        return await self._act(by, "reconciliation.adjust", once)
 
     async def close_position(
         self, position_id: str, note: str, by: Actor

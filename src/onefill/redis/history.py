@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,9 @@ from onefill.redis.authority import Changes, RedisAuthority
 from onefill.redis.documents import micros, moment_of, texts_of
 from onefill.redis.instances import RedisInstances
 from onefill.redis.keys import key
+
+_REIGN = "return redis.call('HGETALL', KEYS[1])"
+_TRIES, _RETRY_S = 60, 1.0
 
 _READ = """
 local found = {}
@@ -28,7 +30,13 @@ return found"""
 class RedisHistory:
     """The reigns that touch a time."""
 
-    def __init__(self, authority: RedisAuthority, instances: RedisInstances) -> None:
+    def __init__(
+        self,
+        authority: RedisAuthority,
+        instances: RedisInstances,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._failed = failed
         self._authority = authority
         self._instances = instances
         self._writing: set[asyncio.Task[None]] = set()
@@ -42,9 +50,9 @@ class RedisHistory:
         rows = (_row(resource, int(epoch), texts_of(fields), hosts) for epoch, fields in found)
         return [row for row in rows if row["released_at"] is None or row["released_at"] > start]
 
-    def survived(self, resource: str, epoch: Epoch, holder: Holder) -> None:
+    def survived(self, resource: str, epoch: Epoch, holder: Holder, reason: str) -> None:
         """That holder lives, and has found that this epoch of its is over (CTL-4)."""
-        task = asyncio.create_task(self.tell_survived(resource, epoch, holder))
+        task = asyncio.create_task(self.tell_survived(resource, epoch, holder, reason))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
@@ -60,18 +68,29 @@ class RedisHistory:
         """None: the script that changes the epoch writes the line."""
         return 0
 
-    async def tell_survived(self, resource: str, epoch: Epoch, holder: Holder) -> None:
-        """The same, now. It is for people and for damping: where it can't be written, it is not."""
+    async def tell_survived(self, resource: str, epoch: Epoch, holder: Holder, reason: str) -> None:
+        """The same, now. It is for people and for damping, and tried until it is written or a
+        newer one is to be."""
         name = key("reigns", resource, str(int(epoch)))
-        changes = Changes()
-        changes.write("HSET", name, "survived", str(holder.boot))
-        with contextlib.suppress(StoreUnavailable):
-            await self._authority.commit(None, changes)
+        for _ in range(_TRIES):
+            try:
+                texts = texts_of(await self._authority.run(_REIGN, [name]))
+                if "ended" not in texts:  # a holder that takes up its own again was not succeeded
+                    return
+                changes = Changes()
+                changes.write("HSET", name, "survived", str(holder.boot))
+                if reason == "deadline" and texts.get("end_reason") == "failover":
+                    changes.write("HSET", name, "end_reason", reason)
+                await self._authority.commit(None, changes)
+                return
+            except StoreUnavailable:
+                self._failed()
+                await asyncio.sleep(_RETRY_S)
 
 
 def _was_wrong(reign: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether the holder lived that another one succeeded as if it were dead."""
-    is_failover = reign["end_reason"] == "failover"
+    is_failover = reign["end_reason"] in ("failover", "deadline")
     return bool(reign["survived"]) and is_failover and reign["boot"] != after["boot"]
 
 

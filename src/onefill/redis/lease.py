@@ -72,7 +72,7 @@ return 1"""
 
 _RELEASE = f"""{_NOW}
 if epoch ~= ARGV[1] or boot ~= ARGV[2] then return 0 end
-end_reign('release')
+end_reign(ARGV[3])
 redis.call('HDEL', KEYS[1], 'holder', 'boot', 'until')
 redis.call('DEL', KEYS[3])
 return 1"""
@@ -120,9 +120,11 @@ class RedisLeaseStore:
         """Prolong it; False means that this epoch is over."""
         return bool(await self._run(_RENEW, resource, int(epoch), str(holder.boot), ttl_ms))
 
-    async def release(self, resource: str, epoch: Epoch, holder: Holder) -> bool:
+    async def release(
+        self, resource: str, epoch: Epoch, holder: Holder, reason: str = "release"
+    ) -> bool:
         """Give it up, keeping the epoch; False when it was not held any more."""
-        return bool(await self._run(_RELEASE, resource, int(epoch), str(holder.boot)))
+        return bool(await self._run(_RELEASE, resource, int(epoch), str(holder.boot), reason))
 
     async def transfer(
         self, resource: str, epoch: Epoch, holder: Holder, to: Holder, *, ttl_ms: int, reason: str

@@ -31,7 +31,7 @@ from onefill.redis.documents import (
 from onefill.redis.keys import INTENTS, POSITIONS, RECONCILIATIONS, key
 
 S = IntentState
-UNSETTLED = (S.SENDING, S.IN_DOUBT, S.ACKED, S.PARTIALLY_FILLED, S.QUARANTINED)
+UNSETTLED = (S.SENDING, S.IN_DOUBT, S.QUARANTINED)
 RECENT = timedelta(minutes=15)
 REPORTS_KEPT = 1_000
 

@@ -32,8 +32,23 @@ async def settle_group(
 
     A lane whose rules break is blocked, its words are kept. Raises RowsRefused.
     """
+    seen = await authority.look(names=sorted({word.client_order_id for word in told}))
+    changes = Changes()
+    settled = await settle_seen(authority, seen, told, settle, instance, changes=changes)
+    return settled, changes
+
+
+async def settle_seen(
+    authority: RedisAuthority,
+    seen: Snapshot,
+    told: Sequence[Told],
+    settle: Settle,
+    instance: str,
+    *,
+    changes: Changes,
+) -> Settled:
+    """Settle what was looked at already, and add to the changes. Raises RowsRefused."""
     names = sorted({word.client_order_id for word in told})
-    seen = await authority.look(names=names)
     desks = _desks(seen, told)
     outcome = Outcome()
     note_strangers(outcome, desks, names)
@@ -41,17 +56,15 @@ async def settle_group(
         settle_lane(outcome, lane, desk, settle)
     signals = (await authority.look(signals=missing_signals(seen, outcome.news))).signals
     seen = replace(seen, signals=signals)
-    changes = Changes()
     teller = Teller(instance=instance, epoch=None, now=seen.now)
     moved = tell_signals(changes, seen, outcome.news, teller, reopen=True)
     _write(changes, seen, outcome, told)
-    settled = Settled(
+    return Settled(
         intents=tuple(outcome.intents.values()),
         signals=tuple(moved),
         lanes=tuple(desks),
         alarms=tuple(outcome.alarms),
     )
-    return settled, changes
 
 
 def _desks(seen: Snapshot, told: Sequence[Told]) -> dict[Lane, LaneDesk]:

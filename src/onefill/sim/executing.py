@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from onefill.core.adjusting import Adjustment, AdjustmentRefusal
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
-from onefill.core.handover import HandoverTiming
 from onefill.core.intent import OrderIntent
 from onefill.core.lease import LeaseTiming
 from onefill.core.settlement import Told, settle
@@ -35,10 +36,12 @@ from onefill.node.reconciling import Reconciling
 from onefill.node.term import SharedTerm, SoleTerm
 from onefill.node.work import Work, only_where_covered
 from onefill.ports.peers import Peer
+from onefill.ports.views import Actor
 from onefill.sim.broker import QUANTITY_MAX, SimBroker
 from onefill.sim.neighbours import NoJobs
 from onefill.sim.protections import Protection
 from onefill.sim.rules import (
+    HANDOVER,
     LOOK_AGAIN_EVERY_S,
     QUARANTINE_AFTER_S,
     RECONCILE_EVERY_S,
@@ -49,7 +52,6 @@ from onefill.sim.store import Connections, SimRecoveryStore, SimTradingStore
 from onefill.sim.surroundings import Shared
 
 TIMING = LeaseTiming()
-HANDOVER = HandoverTiming(drain_ms=1_000, forced_after_ms=2_000)
 STALE_AFTER_S = 30.0
 
 
@@ -66,6 +68,10 @@ class _Path:
     tracker: Tracker
 
 
+async def _nobody_trades_by_hand(_: Adjustment, __: Actor) -> AdjustmentRefusal:
+    return AdjustmentRefusal.NOT_OURS
+
+
 def build_executing(shared: Shared) -> Executing:
     """All of it; nothing runs yet."""
     around, state = shared.around, shared.state
@@ -79,6 +85,7 @@ def build_executing(shared: Shared) -> Executing:
         deployment=RULES.deployment,
         tell=path.common["tell"],
         books_evidence=True,
+        adjust=_nobody_trades_by_hand,
     )
     reconciling = Reconciling(
         reconciler=reconciler, state=state, every_s=RECONCILE_EVERY_S, covered=decider.sweep_now
@@ -235,7 +242,21 @@ def _giving(shared: Shared, elector: Elector, leadership: Leadership) -> Giving:
         requests=shared.requests,
         messages=shared.messages,
         others=_others(shared),
-        stepping=Stepping(down=leadership.step_down, stepped_down=leadership.stepped_down),
+        stepping=Stepping(
+            down=_stepping_down(shared, leadership), stepped_down=leadership.stepped_down
+        ),
         timing=HANDOVER,
         clock=shared.around.clock,
     )
+
+
+def _stepping_down(shared: Shared, leadership: Leadership) -> Callable[[], Awaitable[None]]:
+    """How it drains. The planted bug: it hands over while it still finishes what it sent."""
+    if shared.around.has(Protection.DRAIN):
+        return leadership.step_down
+    draining: set[asyncio.Task[None]] = set()
+
+    async def beside() -> None:
+        draining.add(asyncio.create_task(leadership.step_down()))
+
+    return beside

@@ -148,8 +148,11 @@ class Faults:
                 machine.pause(0.02 + self._chance.random() ** 2 * 4.0)
             case Kind.STEP_DOWN:
                 machine.step_down()
-            case Kind.TAKE | Kind.FORCE:
-                machine.take_control(force=kind is Kind.FORCE)
+            case Kind.TAKE:
+                machine.take_control(force=False)
+                self._next_to(machine).take_control(force=False)  # two people, one wish
+            case Kind.FORCE:
+                machine.take_control(force=True)
             case Kind.RELEASE:
                 machine.release_control()
             case Kind.CUT_DATABASE:
@@ -158,6 +161,10 @@ class Faults:
                 self._cut(machine, machine.venue_link, "venue")
             case Kind.CLOCK:
                 machine.clock.wall_off_s += self._chance.uniform(-90, 90)
+
+    def _next_to(self, machine: Machine) -> Machine:
+        machines = self._targets.machines
+        return machines[(machines.index(machine) + 1) % len(machines)]
 
     def _cut(self, machine: Machine, link: Link, what: str) -> None:
         seconds = 0.05 + self._chance.random() ** 2 * 3.0

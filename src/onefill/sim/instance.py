@@ -7,7 +7,7 @@ from typing import Any
 
 from onefill.core import parse
 from onefill.core.errors import StoreUnavailable
-from onefill.core.ids import Lane
+from onefill.core.ids import Epoch, Lane
 from onefill.core.signal import SignalStatus, fingerprint
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake
@@ -65,6 +65,11 @@ class SimInstance:
             clock=around.clock,
         )
         self._executing: Executing = build_executing(self._shared)
+
+    @property
+    def epoch(self) -> Epoch | None:
+        """Under which epoch it believes to lead; by its own deadline."""
+        return self._executing.elector.epoch
 
     async def run(self) -> None:
         """Serve until `stop` is set."""

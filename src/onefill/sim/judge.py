@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from onefill.core.ids import ClientOrderId, Epoch
+from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.report import Outcome, Placed
 from onefill.ports.broker import Prepared
-from onefill.ports.lease import Holder
 from onefill.sim.clock import moment
+from onefill.sim.control_judge import ControlJudge
 from onefill.sim.database import Database, Session
 from onefill.sim.loop import Timeline
 from onefill.sim.machine import Machine
@@ -49,7 +49,7 @@ class Judge:
     ) -> None:
         self.violations: list[Violation] = []
         self.database: Database | None = None
-        self.epochs = 0
+        self.control = ControlJudge(timeline, self.blame, note)
         self._timeline = timeline
         self._note = note
         self._executions: Counter[str] = Counter()
@@ -57,22 +57,11 @@ class Judge:
         self._sent: set[tuple[ClientOrderId, int]] = set()
         self._unstored: dict[int, tuple[UUID, Outcome]] = {}
         self._ambush = ambush
-        self._holders: dict[Epoch, Holder] = {}
 
     def blame(self, promise: str, facts: str) -> None:
         """Keep a violation."""
         self.violations.append(Violation(promise, facts, self._timeline.now_s))
         self._note("JUDGE", f"{promise}: {facts}")
-
-    # The lease ---------------------------------------------------------------------------------
-
-    def granted(self, epoch: Epoch, holder: Holder) -> None:
-        """I1: epochs grow, and each has one holder."""
-        self._note(holder.instance, f"is granted epoch {epoch}")
-        self.epochs += 1
-        if self._holders and epoch <= max(self._holders):
-            self.blame("one_holder_an_epoch", f"{epoch} is granted again, to {holder.instance}")
-        self._holders[epoch] = holder
 
     # Commits -----------------------------------------------------------------------------------
 
@@ -135,6 +124,7 @@ class Judge:
             self.blame("sent_means_claimed", f"{key[0]} attempt {key[1]} was not committed")
         elif moment(self._timeline) > attempt.send_by:
             self.blame("nothing_is_sent_late", f"{key[0]} attempt {key[1]}")
+        self.control.sending(*key)
         if key in self._sent:
             self.blame("an_attempt_is_sent_once", f"{key[0]} attempt {key[1]}")
         self._sent.add(key)

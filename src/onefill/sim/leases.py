@@ -4,32 +4,67 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Protocol
 
 from onefill.core.errors import OnefillError
 from onefill.core.ids import Epoch
 from onefill.ports.lease import Holder, Lease
 from onefill.sim.connection import Held
 from onefill.sim.database import Session
-from onefill.sim.tables import LeaseRow
+from onefill.sim.tables import LeaseRow, Tables
 from onefill.sim.wire import Reply
 
 FIRST_EPOCH = Epoch(1_768_453_200_000_000)
 
-Granted = Callable[[Epoch, Holder], None]
+TRUST_SHARE = 4
+"""The planted bug: a lease lasts this part of what its holder trusts."""
+
 Policy = Callable[[Session, LeaseRow, Holder], bool]
+Told = Callable[[Session, LeaseRow, float], None]
+"""Hears of the row that a change ends, and for how many seconds it had to wait."""
+
+
+class Witness(Protocol):
+    """Who watches the lease."""
+
+    def granted(self, epoch: Epoch, holder: Holder) -> None:
+        """A new epoch was committed."""
+        ...
+
+    def expired(self, epoch: Epoch, holder: Holder) -> None:
+        """That holder's lease ran out, and another is taking it now."""
+        ...
+
+    def waited(self, seconds: float, taker: Holder) -> None:
+        """A taker waited so long for others' transactions to end."""
+        ...
+
+    def handed_over(self, epoch: Epoch, holder: Holder, tables: Tables) -> None:
+        """That holder gives its lease to another, while this is written."""
+        ...
 
 
 class SimLeaseStore:
-    """See postgres/lease.py. granted: told of each new epoch, as it is committed.
+    """See postgres/lease.py.
 
-    has_bar: False plants a bug: old sessions are neither barred nor ended.
+    has_bar: False plants a bug: old sessions are neither barred nor ended. has_trust: False plants
+    another: leases end before their holders stop by themselves.
     """
 
-    def __init__(self, renewals: Held, takeovers: Held, granted: Granted, *, has_bar: bool) -> None:
+    def __init__(
+        self,
+        renewals: Held,
+        takeovers: Held,
+        witness: Witness,
+        *,
+        has_bar: bool,
+        has_trust: bool,
+    ) -> None:
         self._renewals = renewals
         self._takeovers = takeovers
-        self._granted = granted
+        self._witness = witness
         self._has_bar = has_bar
+        self._lasts_s = 0.001 if has_trust else 0.001 / TRUST_SHARE
 
     async def read(self, resource: str) -> Lease | None:
         """The lease now."""
@@ -72,7 +107,10 @@ class SimLeaseStore:
         def is_mine(session: Session, row: LeaseRow, _: Holder) -> bool:
             return row.holder == holder
 
-        return await self._takeovers.wait(self._change(epoch, to, ttl_ms, is_mine))
+        def told(session: Session, row: LeaseRow, waited_s: float) -> None:
+            self._witness.handed_over(epoch, holder, session.database.tables)
+
+        return await self._takeovers.wait(self._change(epoch, to, ttl_ms, is_mine, told))
 
     async def renew(self, resource: str, epoch: Epoch, holder: Holder, ttl_ms: int) -> bool:
         """Prolong it; waits for no fence."""
@@ -81,13 +119,15 @@ class SimLeaseStore:
             row = session.database.tables.lease
             if row is None or row.epoch != epoch or row.holder != holder:
                 return False
-            row.until_s = session.database.timeline.now_s + ttl_ms / 1000
+            row.until_s = session.database.timeline.now_s + ttl_ms * self._lasts_s
             row.is_watched = session.database.is_seen(holder.boot)
             return True
 
         return await self._renewals.write(statement)
 
-    async def release(self, resource: str, epoch: Epoch, holder: Holder) -> bool:
+    async def release(
+        self, resource: str, epoch: Epoch, holder: Holder, reason: str = "release"
+    ) -> bool:
         """Give it up, keeping the epoch."""
 
         def statement(session: Session) -> bool:
@@ -109,13 +149,27 @@ class SimLeaseStore:
                 if barred is None:
                     return None
                 await self._terminate(barred[0], claimant)
-            taken = await self._takeovers.wait(self._change(expected, claimant, ttl_ms, policy))
+
+            def told(session: Session, row: LeaseRow, waited_s: float) -> None:
+                self._tell_taken(session, row, claimant, waited_s)
+
+            taken = await self._takeovers.wait(
+                self._change(expected, claimant, ttl_ms, policy, told)
+            )
         except BaseException:
             await self._unbar(expected)
             raise
         if taken is None:
             await self._unbar(expected)
         return taken
+
+    def _tell_taken(self, session: Session, row: LeaseRow, taker: Holder, waited_s: float) -> None:
+        holder = row.holder
+        if holder is None or holder == taker:
+            return
+        self._witness.waited(waited_s, taker)
+        if row.until_s < session.database.timeline.now_s and not _has_died(session, row):
+            self._witness.expired(row.epoch, holder)
 
     def _create(self, session: Session, claimant: Holder, ttl_ms: int) -> Epoch | None:
         if session.database.tables.lease is not None:
@@ -127,27 +181,29 @@ class SimLeaseStore:
             await self._takeovers.read(lambda s: s.database.end_sessions_of(previous))
 
     def _change(
-        self, expected: Epoch, to: Holder, ttl_ms: int, policy: Policy
+        self, expected: Epoch, to: Holder, ttl_ms: int, policy: Policy, told: Told
     ) -> Callable[[Session, Reply[Epoch | None]], None]:
         """The statement that changes the epoch, once no fence of the old one is open."""
 
         def work(session: Session, reply: Reply[Epoch | None]) -> None:
-            session.database.when_unfenced(session, lambda: reply(update(session)))
+            began_s = session.database.timeline.now_s
+            session.database.when_unfenced(session, lambda: reply(update(session, began_s)))
 
-        def update(session: Session) -> Epoch | None:
+        def update(session: Session, began_s: float) -> Epoch | None:
             row = session.database.tables.lease
             if row is None or row.epoch != expected or not policy(session, row, to):
                 return None
+            told(session, row, session.database.timeline.now_s - began_s)
             return self._install(session, Epoch(expected + 1), to, ttl_ms)
 
         return work
 
     def _install(self, session: Session, epoch: Epoch, holder: Holder, ttl_ms: int) -> Epoch:
         database = session.database
-        until_s = database.timeline.now_s + ttl_ms / 1000
+        until_s = database.timeline.now_s + ttl_ms * self._lasts_s
         is_watched = database.is_seen(holder.boot)
         database.tables.lease = LeaseRow(epoch, holder, until_s, is_watched=is_watched)
-        self._granted(epoch, holder)
+        self._witness.granted(epoch, holder)
         return epoch
 
     async def _unbar(self, expected: Epoch) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
+from onefill.core.ids import Epoch
 from onefill.core.succession import Heir
 from onefill.ports.lease import Holder
 from onefill.sim.chance import Chance
 from onefill.sim.clock import MachineClock
 from onefill.sim.database import Database
 from onefill.sim.instance import SimInstance
-from onefill.sim.leases import Granted
 from onefill.sim.loop import Life, ProcessLoop, Timeline
 from onefill.sim.neighbours import Bus
 from onefill.sim.protections import Without
@@ -57,7 +57,6 @@ class Machine:
         chance: Chance,
         surprises: Surprises,
         watch: Watch,
-        granted: Granted,
         note: Callable[[str, str], None],
         without: Without,
     ) -> None:
@@ -75,7 +74,6 @@ class Machine:
         self._is_shared = is_shared
         self._surprises = surprises
         self._watch = watch
-        self._granted = granted
         self._note = note
         self._without = without
         self._instance: SimInstance | None = None
@@ -97,6 +95,11 @@ class Machine:
     def instance(self) -> SimInstance | None:
         """Its running instance."""
         return self._instance
+
+    def trust(self, holder: Holder) -> Epoch | None:
+        """Under which epoch that process believes to lead, if it runs here now."""
+        runs = holder == self._me and self.loop.life is Life.RUNS
+        return self._instance.epoch if runs and self._instance is not None else None
 
     @property
     def is_up(self) -> bool:
@@ -129,7 +132,6 @@ class Machine:
             venue=self._venue,
             venue_wire=venue_wire,
             watch=self._watch,
-            granted=self._granted,
             without=self._without,
         )
         loop.call_soon(self._boot, loop, around)

@@ -68,17 +68,27 @@ class SimPeers:
 
 
 class SimHandovers:
-    """Implements ports.handover.HandoverStore."""
+    """Implements ports.handover.HandoverStore.
 
-    def __init__(self, held: Held) -> None:
+    requested: told of each request that is opened, and how many others for its epoch run.
+    is_unique: False plants a bug: a request that runs does not keep out the next one.
+    """
+
+    def __init__(
+        self, held: Held, requested: Callable[[Epoch, int], None], *, is_unique: bool
+    ) -> None:
         self._held = held
+        self._requested = requested
+        self._is_unique = is_unique
 
     async def open(self, wanted: NewRequest) -> Operation:
         """The one operation of this epoch: the wanted one, or the one that runs."""
 
         def statement(session: Session) -> Operation:
-            row = _running(session, wanted)
+            running = _running(session, wanted)
+            row = running[0] if running and self._is_unique else None
             if row is None:
+                self._requested(wanted.expected, len(running))
                 begun = _taken(session, Step.REQUESTED, wanted.requester.instance, None)
                 row = RequestRow(wanted, session.database.timeline.now_s, [begun])
                 session.database.tables.requests.append(row)
@@ -116,13 +126,14 @@ class SimHandovers:
         await self._held.write(statement)
 
 
-def _running(session: Session, wanted: NewRequest) -> RequestRow | None:
+def _running(session: Session, wanted: NewRequest) -> list[RequestRow]:
     now_s = session.database.timeline.now_s
-    for row in session.database.tables.requests:
+
+    def runs(row: RequestRow) -> bool:
         is_fresh = (now_s - row.opened_s) * 1000 < row.wanted.patience_ms
-        if row.wanted.expected == wanted.expected and is_fresh and not row.has_ended:
-            return row
-    return None
+        return row.wanted.expected == wanted.expected and is_fresh and not row.has_ended
+
+    return [row for row in session.database.tables.requests if runs(row)]
 
 
 def _taken(session: Session, step: Step, by: str, detail: str | None) -> StepTaken:

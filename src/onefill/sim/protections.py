@@ -11,6 +11,9 @@ class Protection(enum.StrEnum):
 
     FENCE = "fence"
     BAR = "bar"
+    DRAIN = "drain"
+    TRUST = "trust"
+    REQUEST = "request"
     LANE = "lane"
     CLAIM = "claim"
     REREAD = "reread"
@@ -31,6 +34,9 @@ P = Protection
 PURPOSE = {
     P.FENCE: "a guarded transaction checks its epoch, and the epoch waits for its end",
     P.BAR: "a taker first bars new fences and ends the old holder's sessions",
+    P.DRAIN: "who hands control over has finished what it sent, and begun nothing more",
+    P.TRUST: "a holder stops by itself before its lease ends",
+    P.REQUEST: "there is one request for control for each epoch",
     P.LANE: "a lane's row is locked while its next step is decided",
     P.CLAIM: "a claim compares the intent's state and attempt before it sets them",
     P.REREAD: "after a commit of unknown outcome the attempt is read again",

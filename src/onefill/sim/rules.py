@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from onefill.core import parse
 from onefill.core.defaults import INSTRUMENTS
+from onefill.core.handover import HandoverTiming
 from onefill.core.instrument import Rules
 from onefill.core.signal import Signal
 from onefill.core.signal_time import Zones
@@ -16,6 +17,7 @@ MAX_AGE_S = 5
 QUARANTINE_AFTER_S = 1.0
 LOOK_AGAIN_EVERY_S = 5.0
 RECONCILE_EVERY_S = 300.0
+HANDOVER = HandoverTiming(drain_ms=1_000, forced_after_ms=2_000)
 
 RULES = Rules(
     deployment="sim",

@@ -269,7 +269,7 @@ def _holdings(session: Session) -> Holdings:
     for position in tables.positions.values():
         for leg in position.legs if position.is_live else ():
             net[leg.symbol] = net.get(leg.symbol, ZERO) + leg.net
-    states = (S.SENDING, S.IN_DOUBT, S.ACKED, S.PARTIALLY_FILLED, S.QUARANTINED)
+    states = (S.SENDING, S.IN_DOUBT, S.QUARANTINED)
     return Holdings(
         net={symbol: quantity for symbol, quantity in net.items() if quantity != 0},
         unsettled={i.order.symbol for i in tables.in_states(*states)},

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-from onefill.core.ids import Lane
+from onefill.core.ids import Epoch, Lane
 from onefill.core.report import Outcome
 from onefill.core.signal import SignalStatus
 from onefill.core.succession import Heir
@@ -20,7 +20,8 @@ from onefill.ports.lease import Holder
 from onefill.ports.metrics import Metrics
 from onefill.sim.connection import Held
 from onefill.sim.database import Database
-from onefill.sim.leases import Granted, SimLeaseStore
+from onefill.sim.leases import SimLeaseStore
+from onefill.sim.leases import Witness as LeaseWitness
 from onefill.sim.loop import Timeline
 from onefill.sim.neighbours import Bus, SimHandovers, SimMessages, SimPeers, SimVigil
 from onefill.sim.protections import Protection, Without
@@ -28,8 +29,21 @@ from onefill.sim.venue import Venue
 from onefill.sim.wire import Wire
 
 
+class Control(LeaseWitness, Protocol):
+    """Who watches the lease and the wishes for it."""
+
+    def requested(self, epoch: Epoch, running: int) -> None:
+        """A request for control was opened, while so many others for that epoch ran."""
+        ...
+
+
 class Watch(Protocol):
     """Who watches an instance from the outside."""
+
+    @property
+    def control(self) -> Control:
+        """Who watches its lease."""
+        ...
 
     def sending(self, prepared: Prepared) -> None:
         """Bytes of an order are about to leave."""
@@ -59,7 +73,6 @@ class Surroundings:
     venue_wire: Wire
     bus: Bus
     watch: Watch
-    granted: Granted
     without: Without
 
     def held(self) -> Held:
@@ -95,9 +108,17 @@ class Shared:
         self.vigil = SimVigil(around.held(), around.held, around.clock)
         self.peers = SimPeers(around.held(), self._heir, around.me)
         self.leases = SimLeaseStore(
-            around.held(), around.held(), around.granted, has_bar=around.has(Protection.BAR)
+            around.held(),
+            around.held(),
+            around.watch.control,
+            has_bar=around.has(Protection.BAR),
+            has_trust=around.has(Protection.TRUST),
         )
-        self.requests = SimHandovers(around.held())
+        self.requests = SimHandovers(
+            around.held(),
+            around.watch.control.requested,
+            is_unique=around.has(Protection.REQUEST),
+        )
         self.messages = SimMessages(around.bus)
 
     def _heir(self) -> Heir:

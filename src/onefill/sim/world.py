@@ -11,7 +11,9 @@ from typing import Any
 
 import structlog
 
+from onefill.core.ids import Epoch
 from onefill.ports.broker import OrderClass
+from onefill.ports.lease import Holder
 from onefill.sim.chance import stream
 from onefill.sim.database import Database
 from onefill.sim.faults import FAULTS_S, Faults, Hiccups, Targets
@@ -106,6 +108,7 @@ class World:
         self.is_shared = chance.random() < 0.5 if scenario.shared is None else scenario.shared
         count = chance.choice((1, 2, 2, 3))
         self.machines = [self._machine(number, note) for number in range(count)]
+        self.judge.control.trust, self.judge.control.is_shared = self._trust, self.is_shared
         self.sender = Sender(self.timeline, stream(seed, "sender"), self.machines)
         self._is_over = False
         self._faults: Faults | None = None
@@ -140,7 +143,7 @@ class World:
             trace=list(self.trace),
             signals=len(self.database.tables.signals),
             orders=len(self.venue.orders),
-            epochs=self.judge.epochs,
+            epochs=self.judge.control.epochs,
             simulated_s=self.timeline.now_s,
         )
         for machine in self.machines:
@@ -172,7 +175,6 @@ class World:
             chance=stream(seed, name),
             surprises=self.hiccups,
             watch=self.judge,
-            granted=self.judge.granted,
             note=note,
             without=self.scenario.without,
         )
@@ -187,6 +189,9 @@ class World:
             and not any(map(self.judge.unstored, self.machines))
         )
         self.timeline.after(LOOK_EVERY_S, self._look)
+
+    def _trust(self, holder: Holder) -> Epoch | None:
+        return next(filter(None, (each.trust(holder) for each in self.machines)), None)
 
     def _ambush(self, name: str) -> None:
         if self._faults is not None:

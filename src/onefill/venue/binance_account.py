@@ -13,7 +13,7 @@ from onefill.venue.book import Position
 from onefill.venue.clock import VenueClock
 from onefill.venue.engine import Engine
 from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS
-from onefill.venue.orders import PositionSide
+from onefill.venue.orders import PositionSide, Side, Ticket
 from onefill.venue.rates import Turnstile
 from onefill.venue.wire import Reply, Request, answer
 
@@ -27,6 +27,7 @@ class BinanceAccounts:
 
     def __init__(self, engine: Engine, clock: VenueClock, turnstile: Turnstile) -> None:
         self._turnstile = turnstile
+        self._engine = engine
         self._market = engine.market
         self._book = engine.book
         self._clock = clock
@@ -69,7 +70,39 @@ class BinanceAccounts:
         marked = [(position, self._mark_of(symbol)) for symbol, _, position in held]
         unrealised = sum((position.gain_at(mark) for position, mark in marked), ZERO)
         margin = sum((shape.margin_of(position.quantity * mark) for position, mark in marked), ZERO)
-        return shape.balance_row(realised, unrealised, margin, self._clock.now_ms())
+        funds = shape.FUNDS if self._engine.funds is None else self._engine.funds
+        return shape.balance_row(funds, realised, unrealised, margin, self._clock.now_ms())
+
+    def lacks_margin(self, ticket: Ticket) -> bool:
+        """Whether the account can't bind what the order needs; what it closes first needs none."""
+        if self._engine.funds is None or ticket.reduces:
+            return False
+        net = self._book.position_of(ticket)
+        against = max(net if ticket.side is Side.SELL else -net, ZERO)
+        terms = self._book.terms_of(ticket.account, ticket.symbol)
+        price = ticket.price or self._mark_of(ticket.symbol)
+        opens = ticket.quantity - 2 * min(against, ticket.quantity)
+        free = Decimal(str(self._balance_row(ticket.account)["availableBalance"]))
+        return opens * price / terms.leverage > free
+
+    def configuration(self, account: str, form: Form) -> Reply:
+        """On which terms the account trades each symbol, or the one that is named."""
+        wanted = [form["symbol"]] if form.get("symbol") else list(BINANCE_SYMBOLS)
+        if not set(wanted) <= set(BINANCE_SYMBOLS):
+            return error(-1121)
+        terms = [self._book.terms_of(account, symbol) for symbol in wanted]
+        return answer(
+            [
+                {
+                    "symbol": each.symbol,
+                    "marginType": "ISOLATED" if each.isolated else "CROSSED",
+                    "isAutoAddMargin": False,
+                    "leverage": each.leverage,
+                    "maxNotionalValue": plain(shape.FUNDS),
+                }
+                for each in terms
+            ]
+        )
 
     def _held(self, account: str) -> Iterable[tuple[str, PositionSide, Position]]:
         for (holder, symbol, side), position in self._book.positions.items():

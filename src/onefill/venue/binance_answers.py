@@ -15,6 +15,8 @@ from onefill.venue.wire import Reply, answer
 FUNDS = Decimal(1_000_000_000)
 """What the account starts with: enough that nothing is ever refused for it."""
 
+TIMES_UP, TIMES_DOWN = Decimal(3), Decimal("0.3")
+"""Of the mark price: what a limit order may buy at, at the most, and sell at, at the least."""
 LEVERAGE = 20
 """What every position is held with."""
 MAINTENANCE = Decimal("0.004")
@@ -40,6 +42,8 @@ MESSAGES = {
     -4003: "Quantity less than or equal to zero.",
     -4005: "Quantity greater than max quantity.",
     -4006: "Price less than or equal to zero.",
+    -4016: "Limit price can't be higher than the band around the mark price.",
+    -4024: "Limit price can't be lower than the band around the mark price.",
     -4014: "Price not increased by tick size.",
     -4015: "Client order id is not valid.",
     -4028: "Leverage is not valid.",
@@ -221,11 +225,11 @@ def margin_of(notional: Decimal) -> Decimal:
 
 
 def balance_row(
-    realised: Decimal, unrealised: Decimal, margin: Decimal, now_ms: int
+    funds: Decimal, realised: Decimal, unrealised: Decimal, margin: Decimal, now_ms: int
 ) -> dict[str, object]:
     """The account's only asset as the balance endpoints show it. margin: what positions bind."""
-    wallet, gain = plain(FUNDS + realised), plain(unrealised)
-    free = plain(max(ZERO, FUNDS + realised + unrealised - margin))
+    wallet, gain = plain(funds + realised), plain(unrealised)
+    free = plain(max(ZERO, funds + realised + unrealised - margin))
     return {
         "accountAlias": "paper",
         "asset": "USDT",
@@ -234,7 +238,7 @@ def balance_row(
         "crossWalletBalance": wallet,
         "crossUnPnl": gain,
         "unrealizedProfit": gain,
-        "marginBalance": plain(FUNDS + realised + unrealised),
+        "marginBalance": plain(funds + realised + unrealised),
         "initialMargin": plain(margin),
         "positionInitialMargin": plain(margin),
         "openOrderInitialMargin": "0",
@@ -319,6 +323,12 @@ def _filters(instrument: Instrument) -> list[dict[str, object]]:
         {"filterType": "LOT_SIZE", **size},
         {"filterType": "MARKET_LOT_SIZE", **size},
         {"filterType": "MIN_NOTIONAL", "notional": plain(instrument.minimum_notional)},
+        {
+            "filterType": "PERCENT_PRICE",
+            "multiplierUp": plain(TIMES_UP),
+            "multiplierDown": plain(TIMES_DOWN),
+            "multiplierDecimal": 4,
+        },
     ]
 
 

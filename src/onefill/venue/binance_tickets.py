@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from onefill.core.money import ZERO
-from onefill.venue.binance_answers import error, missing
+from onefill.venue.binance_answers import TIMES_DOWN, TIMES_UP, error, missing
 from onefill.venue.instruments import BINANCE, BINANCE_SYMBOLS, Instrument
 from onefill.venue.market import Market
 from onefill.venue.orders import Kind, Patience, PositionSide, Side, Ticket
@@ -92,7 +92,7 @@ def check_numbers(ticket: Ticket, instrument: Instrument, market_price: Decimal)
 
     market_price: in points; a market order's notional is judged by it.
     """
-    is_limit = ticket.kind is Kind.LIMIT
+    is_limit, is_buy = ticket.kind is Kind.LIMIT, ticket.side is Side.BUY
     price = ticket.price if is_limit else market_price
     enough = ticket.reduce_only or price * ticket.quantity >= instrument.minimum_notional
     checks = (
@@ -102,6 +102,8 @@ def check_numbers(ticket: Ticket, instrument: Instrument, market_price: Decimal)
         (not is_limit or ticket.price > 0, -4006),
         (not is_limit or ticket.price % instrument.tick == 0, -4014),
         (enough, -4164),
+        (not (is_limit and is_buy) or ticket.price <= market_price * TIMES_UP, -4016),
+        (not is_limit or is_buy or ticket.price >= market_price * TIMES_DOWN, -4024),
     )
     return next((error(code) for holds, code in checks if not holds), None)
 

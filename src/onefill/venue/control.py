@@ -166,13 +166,14 @@ class Control:
     def _set(self, request: Request) -> Reply:
         """Change settings of the running venue; a restart brings back what it was started with."""
         wish = request.json() or {}
-        numeric = {"spread", "volatility", "fill_at_most"}
+        numeric = {"spread", "volatility", "fill_at_most", "funds"}
         unknown = sorted(set(wish) - numeric - {"lean", "mcx_contracts", "listed"})
         if unknown:
             return _wrong(f"unknown setting {unknown[0]}")
         numbers = {name: decimal_of(wish[name]) for name in numeric & set(wish)}
-        if wish.get("fill_at_most", 1) is None:
-            numbers["fill_at_most"] = ZERO
+        for name in ("fill_at_most", "funds"):
+            if wish.get(name, 1) is None:
+                numbers[name] = ZERO
         if any(number is None or number < 0 for number in numbers.values()):
             return _wrong("settings are numbers, not negative")
         if numbers.get("volatility") == 0:
@@ -188,6 +189,8 @@ class Control:
         market.volatility = numbers.get("volatility", market.volatility)
         if "fill_at_most" in numbers:
             self._engine.fill_at_most = numbers["fill_at_most"] or None
+        if "funds" in numbers:
+            self._engine.funds = numbers["funds"] or None
         openalgo = self._openalgo
         openalgo.is_lean = bool(wish.get("lean", openalgo.is_lean))
         openalgo.counts_contracts = bool(wish.get("mcx_contracts", openalgo.counts_contracts))

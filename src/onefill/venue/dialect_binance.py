@@ -47,8 +47,9 @@ class BinanceDialect:
         self._streams = streams
         engine.changed = BinanceEvents(engine.book, clock, broker_class, streams).changed
         algos = BinanceAlgos(engine, clock, broker_class)
+        self._accounts = BinanceAccounts(engine, clock, turnstile)
         self.routes: Routes = {
-            **self._routes(BinanceAccounts(engine, clock, turnstile)),
+            **self._routes(self._accounts),
             **self._algo_routes(algos),
             **self._stream_routes(),
             **self._term_routes(BinanceTerms(engine)),
@@ -111,6 +112,7 @@ class BinanceDialect:
             ("GET", "/fapi/v3/account"): account,
             ("GET", "/fapi/v2/balance"): balance,
             ("GET", "/fapi/v3/balance"): balance,
+            ("GET", "/fapi/v1/symbolConfig"): signed_route(QUERY, accounts.configuration),
         }
 
     def _algo_routes(self, algos: BinanceAlgos) -> Routes:
@@ -170,6 +172,8 @@ class BinanceDialect:
         ticket = read_ticket(account_of(request), form, request.received_at, self._engine.market)
         if isinstance(ticket, Reply):
             return ticket
+        if self._accounts.lacks_margin(ticket):
+            return error(-2019)
         wants_result = form.get("newOrderRespType", "ACK").upper() == "RESULT"
         return lambda circumstances: self._execute(ticket, wants_result, circumstances)
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta, timezone
 from decimal import Decimal
 
 from onefill.core.money import ZERO
 from onefill.venue.book import Position
-from onefill.venue.clock import moment
 from onefill.venue.dialect import CANCEL, MARKET, MODIFY, PLACE, QUERY, Route, Routes, Work
 from onefill.venue.engine import Change, Circumstances, Engine
 from onefill.venue.faults import FaultKind
 from onefill.venue.instruments import OPENALGO, Instrument, instrument_of, listed
+from onefill.venue.openalgo_answers import stamp, trade_row
 from onefill.venue.openalgo_checks import Body, complaint_of, misfit_of
 from onefill.venue.openalgo_listing import Listing
-from onefill.venue.orders import Execution, Kind, Order, Refusal, Side, Status, Ticket
+from onefill.venue.openalgo_margin import bound_by
+from onefill.venue.orders import Kind, Order, Refusal, Side, Status, Ticket
 from onefill.venue.wire import Reply, Request, answer, decimal_of, exact, integer_of
 
-_KOLKATA = timezone(timedelta(hours=5, minutes=30))
 _FUNDS = Decimal(1_000_000_000)
 _TIMED_OUT = (
     "Order request timed out. Please check the order book and confirm before placing again."
@@ -93,6 +92,7 @@ class OpenAlgoDialect:
             "quotes": route(MARKET, self._quotes),
             "expiry": route(MARKET, self.listing.expiry),
             "symbol": route(MARKET, self._symbol),
+            "margin": route(MARKET, self._margin),
             "ping": route(MARKET, _pong),
             "placeorder": Route(PLACE, self._place),
         }
@@ -108,6 +108,8 @@ class OpenAlgoDialect:
         ticket = self._ticket(account, body, request.received_at)
         if isinstance(ticket, str):
             return _error(ticket)
+        if self._lacks_margin(ticket):
+            return self.fault_reply(FaultKind.REJECT)
         return lambda circumstances: self._execute(ticket, circumstances)
 
     def _execute(self, ticket: Ticket, circumstances: Circumstances) -> Reply:
@@ -231,7 +233,7 @@ class OpenAlgoDialect:
             "price": exact(order.price),
             "trigger_price": exact(order.trigger_price),
             "order_status": _word(order),
-            "timestamp": _stamp(order.received_at),
+            "timestamp": stamp(order.received_at),
         }
         if not self.is_lean:
             row["filled_quantity"] = exact(order.filled_quantity / unit)
@@ -244,7 +246,7 @@ class OpenAlgoDialect:
             order = self._book.orders[trade.broker_order_id]
             if order.dialect == OPENALGO and self._is_of_the_day(trade.at):
                 unit = self._unit(instrument_of(OPENALGO, trade.symbol))
-                rows += [_trade_row(trade, order, unit)] * (2 if trade.reported_twice else 1)
+                rows += [trade_row(trade, order, unit)] * (2 if trade.reported_twice else 1)
         return _success(rows)
 
     def _position_book(self, account: str, _: Body) -> Reply:
@@ -270,21 +272,52 @@ class OpenAlgoDialect:
     # Account and market
 
     def _funds(self, account: str, _: Body) -> Reply:
-        realised = unrealised = ZERO
-        for (holder, symbol, _side), position in self._book.positions.items():
-            instrument = listed(OPENALGO, symbol)
-            if holder == account and instrument is not None:
-                realised += position.realised
-                unrealised += position.gain_at(self._engine.market.quote(instrument))
+        available, realised, unrealised = self._cash(account)
         return _success(
             {
-                "availablecash": _money(_FUNDS + realised),
+                "availablecash": _money(available),
                 "collateral": "0.00",
                 "m2mrealized": _money(realised),
                 "m2munrealized": _money(unrealised),
                 "utiliseddebits": "0.00",
             }
         )
+
+    def _cash(self, account: str) -> tuple[Decimal, Decimal, Decimal]:
+        """What may be bound, and what was gained: realised, and by the present prices."""
+        realised = unrealised = ZERO
+        for (holder, symbol, _side), position in self._book.positions.items():
+            instrument = listed(OPENALGO, symbol)
+            if holder == account and instrument is not None:
+                realised += position.realised
+                unrealised += position.gain_at(self._engine.market.quote(instrument))
+        funds = _FUNDS if self._engine.funds is None else self._engine.funds
+        return funds + realised, realised, unrealised
+
+    def _margin(self, _: str, body: Body) -> Reply:
+        """What a basket of orders would bind."""
+        baskets = body.get("positions")
+        rows = baskets if isinstance(baskets, list) else []
+        total = ZERO
+        for row in rows:
+            instrument = listed(OPENALGO, str(row.get("symbol")))
+            quantity = decimal_of(row.get("quantity"))
+            if instrument is None or quantity is None:
+                return _error("positions must name symbols and quantities")
+            units = quantity * self._unit(instrument)
+            total += bound_by(self._engine.market, instrument, Side(str(row.get("action"))), units)
+        zero = {"span_margin": "0.00", "exposure_margin": "0.00"}
+        return _success({"total_margin_required": _money(total), **zero})
+
+    def _lacks_margin(self, ticket: Ticket) -> bool:
+        if self._engine.funds is None:
+            return False
+        net = self._book.position(ticket.account, ticket.symbol)
+        against = max(net if ticket.side is Side.SELL else -net, ZERO)
+        opens = max(ticket.quantity - against, ZERO)
+        instrument = instrument_of(OPENALGO, ticket.symbol)
+        needed = bound_by(self._engine.market, instrument, ticket.side, opens)
+        return needed > self._cash(ticket.account)[0]
 
     def _symbol(self, _: str, body: Body) -> Reply:
         """A contract as the server's master list has it; its lot is in what quantities count."""
@@ -330,25 +363,6 @@ def _with_key(request: Request, handler: Handler) -> Reply:
 def _word(order: Order) -> str:
     waits = order.kind in (Kind.SL, Kind.SLM) and not order.triggered
     return _WORDS.get(order.status, "trigger pending" if waits else "open")
-
-
-def _trade_row(trade: Execution, order: Order, unit: Decimal) -> dict[str, object]:
-    return {
-        "orderid": str(trade.broker_order_id),
-        "symbol": trade.symbol,
-        "exchange": instrument_of(OPENALGO, trade.symbol).exchange,
-        "product": order.product,
-        "action": str(trade.side),
-        "quantity": exact(trade.quantity / unit),
-        "average_price": exact(trade.price),
-        "trade_value": exact(trade.quantity * trade.price),
-        "timestamp": _stamp(trade.at),
-    }
-
-
-def _stamp(at_us: int) -> str:
-    """As Indian brokers write times: to the second, in Kolkata."""
-    return moment(at_us).astimezone(_KOLKATA).strftime("%d-%b-%Y %H:%M:%S")
 
 
 def _money(amount: Decimal) -> str:

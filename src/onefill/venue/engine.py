@@ -68,6 +68,7 @@ class Engine:
         self.book = Book()
         self.market = market
         self.fill_at_most: Decimal | None = None
+        self.funds: Decimal | None = None  # None: enough that nothing is ever refused for it
         self._ledger = ledger
         self.clock = clock
         self._class = broker_class

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from onefill.ports.coordination import InstanceStatus, Reign, TakeResult
+from onefill.ports.coordination import InstanceStatus, Reign, StaleInstance, TakeResult
 from onefill.web import api_examples as examples
 from onefill.web.api_answers import answer, refuse
 from onefill.web.api_desk import AtDesk, By, documented
@@ -63,6 +63,24 @@ class History:
     history: tuple[Reign, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale:
+    """Instances that fell silent, the longest first."""
+
+    instances: tuple[StaleInstance, ...]
+
+
+_STALE = Stale(
+    instances=(
+        StaleInstance(
+            instance="prod",
+            status="crashed",
+            is_leader=False,
+            last_heartbeat=examples.HISTORY[0].became_at,
+            stale_s=41.5,
+        ),
+    )
+)
 _TAKEN = Taken(
     success=True, message="This instance is active already.", wait_seconds=0, operation_id=None
 )
@@ -138,6 +156,21 @@ async def release_control(
 async def metrics(desk: AtDesk) -> Response:
     """A `db_sync` is one lease, heartbeat or mirror write; rates are over the last 100."""
     return answer(await desk.coordination.metrics())
+
+
+@router.get(
+    "/coordinator/stale-instances",
+    tags=["coordinator"],
+    summary="Instances that were not heard of for some time",
+    response_model=Stale,
+    responses=documented(_STALE, 422),
+)
+async def stale_instances(
+    desk: AtDesk,
+    timeout: Annotated[float, Query(gt=0, le=1e9, description="Seconds of silence.")] = 30.0,
+) -> Response:
+    """A leader among them has crashed, and is shown so, never as leader."""
+    return answer(Stale(instances=await desk.coordination.get_stale_instances(timeout)))
 
 
 @router.get(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from onefill.ports.rows import ReconciliationRow
+from onefill.ports.views import ReconcileWish
 from onefill.web import api_examples as examples
 from onefill.web.api_answers import answer, missing, refuse
 from onefill.web.api_desk import PRINTABLE, AtDesk, By, Desk, documented, not_here
@@ -17,14 +19,34 @@ router = APIRouter(prefix="/api/reconciliation", tags=["reconciliation"])
 _Short = Annotated[str, Field(min_length=1, max_length=100, pattern=PRINTABLE)]
 
 
+class HandPrice(BaseModel):
+    """What was paid or got by hand, on average, for what a symbol's books differ by."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    broker: _Short
+    account: _Short
+    symbol: _Short
+    price: Annotated[Decimal, Field(gt=0, max_digits=24, decimal_places=12)]
+
+
 class Wish(BaseModel):
     """How to reconcile."""
 
     model_config = ConfigDict(extra="forbid")
 
     apply: Annotated[
-        bool, Field(description="Book all that brokers say of our own orders, as proposed.")
+        bool,
+        Field(
+            description="Book all that brokers say of our own orders, and what orders by hand "
+            "explain, as proposed."
+        ),
     ] = False
+    prices: Annotated[
+        list[HandPrice],
+        Field(max_length=100, description="Of what was traded by hand: it is booked at these."),
+    ] = []
+    note: Annotated[str, Field(max_length=500, description="Why.")] = ""
 
 
 class Acceptance(BaseModel):
@@ -50,9 +72,12 @@ async def run(
     """Answers when the report is stored. Nothing is sent to a broker but questions."""
     if (elsewhere := await not_here(desk)) is not None:
         return elsewhere
-    apply = wish is not None and wish.apply
-    await desk.controls.record("reconciliation.run", {"apply": apply}, by)
-    return await _reconcile(desk, apply=apply)
+    asked = wish or Wish()
+    await desk.controls.record("reconciliation.run", asked.model_dump(mode="json"), by)
+    prices = {(each.broker, each.account, each.symbol): each.price for each in asked.prices}
+    return await _reconcile(
+        desk, ReconcileWish(apply=asked.apply, prices=prices, by=by, note=asked.note)
+    )
 
 
 @router.post(
@@ -70,11 +95,11 @@ async def accept(
     await desk.controls.accept_order(
         order.broker, order.account, order.broker_order_id, order.note, by
     )
-    return await _reconcile(desk, apply=False)
+    return await _reconcile(desk, ReconcileWish())
 
 
-async def _reconcile(desk: Desk, *, apply: bool) -> Response:
-    if not await desk.reconcile(apply):
+async def _reconcile(desk: Desk, wish: ReconcileWish) -> Response:
+    if not await desk.reconcile(wish):
         remedy = "See GET /api/reconciliation in a moment, and this instance's log."
         return refuse(503, "Not done in time", "The brokers were slow to answer.", remedy)
     found = await desk.views.reconciliation()

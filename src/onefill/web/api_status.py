@@ -92,7 +92,7 @@ def _status(node: NodeStatus, seen: tuple[LeaderRow | None, Standing] | None) ->
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leadership:
     """Who leads, as each store says. split_brain: both name one, and their epochs differ; null
-    while Redis can't be asked."""
+    while the database or Redis can't be asked."""
 
     redis_leader: str | None
     db_leader: str | None

@@ -44,6 +44,7 @@ from onefill.ports.lease import Holder
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
 from onefill.ports.peers import Presence
+from onefill.ports.views import ReconcileWish
 from onefill.ports.witness import NoWitness, Witness
 from onefill.web.app import Application
 from onefill.web.server import WebServer
@@ -154,6 +155,7 @@ class _Builder:
             "clock": self.clock,
             "zones": self.zones,
             "live": live_accounts(self.settings),
+            "history_failed": self.metrics.history_failures.add,
         }
         if self.settings.topology is Topology.SHARED_REDIS:
             return build_redis_stores(self.me, self.settings, **common)
@@ -175,11 +177,12 @@ class _Builder:
         spooling = self._spooling(intake)
         executing = self._executing() if self.settings.role.executes else None
         self.reconciling = executing.reconciling if executing is not None else None
+        coordination = self._coordination(executing)
         application = build_application(
             self.settings,
             self.state,
             self.stores,
-            coordination=self._coordination(executing),
+            coordination=coordination,
             intake=intake,
             awaiting=awaiting,
             zones=self.zones,
@@ -198,6 +201,7 @@ class _Builder:
             beside=(
                 *self.stores.loops,
                 spooling.run,
+                coordination.watch,
                 *(self.redis.loops if self.redis else ()),
             ),
             takes_in=self.settings.role.takes_in,
@@ -222,8 +226,8 @@ class _Builder:
             clock=self.clock,
         )
 
-    async def _reconcile_now(self, apply: bool) -> bool:
-        return self.reconciling is not None and await self.reconciling.ask(apply=apply)
+    async def _reconcile_now(self, wish: ReconcileWish) -> bool:
+        return self.reconciling is not None and await self.reconciling.ask(wish)
 
     def _executing(self) -> Executing:
         return build_executing(

@@ -46,7 +46,9 @@ def build_leading(given: Given, term: Term, work: Work) -> Leading:
     leadership.connect(
         fenced=elector.fenced,
         check=_check(given),
-        survived=lambda epoch: given.stores.history.survived(LEADER, epoch, given.me),
+        survived=lambda epoch, reason: given.stores.history.survived(
+            LEADER, epoch, given.me, reason
+        ),
     )
     return Leading(
         elector=elector,

@@ -73,11 +73,12 @@ def build_postgres_stores(
     hostname: str | None,
     live: tuple[str, ...],
     rules: Rules,
+    history_failed: Callable[[], None],
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
     around = Surroundings(clock, jitter)
     unwatched = Connecting(url=url, holder=me, pooled=settings.database.pooled)
-    history = LeadershipHistory(Held(unwatched, around), clock, hostname)
+    history = LeadershipHistory(Held(unwatched, around), clock, hostname, history_failed)
     authority = _authority(unwatched, around, settings, history)
     connecting = replace(unwatched, inspect=authority.inspect)
 

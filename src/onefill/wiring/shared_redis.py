@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -43,7 +44,13 @@ log = structlog.get_logger()
 
 
 def build_redis_stores(
-    me: Holder, settings: Settings, *, clock: Clock, zones: Zones, live: tuple[str, ...]
+    me: Holder,
+    settings: Settings,
+    *,
+    clock: Clock,
+    zones: Zones,
+    live: tuple[str, ...],
+    history_failed: Callable[[], None],
 ) -> Stores:
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
     url = settings.redis.url.get_secret_value()
@@ -74,7 +81,7 @@ def build_redis_stores(
         recovery=RedisRecoveryStore(authority, me.instance),
         instances=instances,
         handovers=RedisHandovers(authority),
-        history=RedisHistory(authority, instances),
+        history=RedisHistory(authority, instances, history_failed),
         vigil=NoVigil(),
         session_key=lambda: None,
         views=RedisViews(authority, leases, instances),

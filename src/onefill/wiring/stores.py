@@ -36,8 +36,8 @@ class Books(TradingStore, DoubtStore, Protocol):
 class LeaderHistory(History, Protocol):
     """Who led when, and how often a takeover hit one that lived."""
 
-    def survived(self, resource: str, epoch: Epoch, holder: Holder) -> None:
-        """That holder lives, and has found that this epoch of its is over."""
+    def survived(self, resource: str, epoch: Epoch, holder: Holder, reason: str) -> None:
+        """That holder lives, and has found that this epoch of its is over; reason: how."""
         ...
 
     async def mend(self, resource: str) -> int:

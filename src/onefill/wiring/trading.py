@@ -164,7 +164,7 @@ def _decider(
     return Decider(
         store=given.stores.trading,
         lanes=given.lanes,
-        decide=hub.timing(deciding_in_slices(covered, most_of)),
+        decide=hub.timing(deciding_in_slices(covered, most_of, partial(_is_hedged, brokers))),
         exits=chaser.informed(going_on_in_slices(partial(go_on, rules=rules), most_of)),
         offer=executor.offer,
         ended=given.ended,
@@ -197,6 +197,11 @@ def _executor(given: Given, chaser: Chaser, common: dict[str, Any]) -> Executor:
     )
 
 
+def _is_hedged(brokers: Mapping[BrokerKey, Broker], intent: OrderIntent) -> bool:
+    broker = _broker_of(brokers, intent)
+    return broker is not None and broker.capabilities.hedged
+
+
 def _most_of(rules: Rules, brokers: Mapping[BrokerKey, Broker]) -> MostOf:
     """The largest order: as the broker says, and as the instrument is configured (ORD-15)."""
 
@@ -217,6 +222,8 @@ def _reconciler(given: Given, settler: Settler, brokers: list[Broker]) -> Reconc
         deployment=given.settings.deployment,
         tell=settler.tell,
         books_evidence=given.settings.orders.book_evidence,
+        adjust=given.stores.controls.adjust,
+        adjusts=given.settings.orders.book_hand_trades,
     )
 
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from broker_support import RawServer, http_reply, intent_for
 from onefill.brokers.binance.rules import complaint, listing_decoder, rules_of
-from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderType
 from onefill.core.report import NotPlaced
 from unit.brokers.test_binance import broker_at
@@ -69,11 +68,3 @@ async def test_what_a_filter_refuses_never_reaches_the_socket() -> None:
     assert isinstance(outcome, NotPlaced)
     assert (outcome.code, outcome.retry) == ("filters", False)
     assert server.posts_to("/fapi/v1/order") == []
-
-
-@pytest.mark.req("ORD-12")
-async def test_an_account_in_hedge_mode_is_not_traded() -> None:
-    hedge = http_reply(200, {"dualSidePosition": True})
-    with pytest.raises(BrokerUnavailable, match="hedge mode"):
-        async with broker_at(RawServer(fixed={"/fapi/v1/positionSide/dual": hedge})):
-            pass

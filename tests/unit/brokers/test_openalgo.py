@@ -85,6 +85,7 @@ async def broker_at(server: RawServer, **account: Any) -> AsyncIterator[OpenAlgo
     server.fixed["/healthz"] = http_reply(200, {"class": "C", "lag_ms": 300})
     server.fixed[f"{API}/funds"] = success({"availablecash": "1.00"})
     server.fixed.setdefault(f"{API}/orderbook", book())
+    server.fixed.setdefault(f"{API}/margin", http_reply(501, failure("Not supported")))
     server.fixed.setdefault(f"{API}/tradebook", success([]))
     async with server.running():
         login = OpenAlgoAccount(base_url=server.url, api_key="the-key", **account)

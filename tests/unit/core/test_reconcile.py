@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from onefill.core.ids import ClientOrderId
-from onefill.core.intent import IntentState
-from onefill.core.reconcile import Books, Difference, KnownOrder, Proposal, compare
+from onefill.core.intent import IntentState, Side
+from onefill.core.reconcile import Books, Difference, Finding, KnownOrder, Proposal, compare
 from onefill.core.report import OrderReport, OrderStatus, Placed
 
 S = IntentState
@@ -141,3 +142,68 @@ def test_a_second_order_for_one_intent_is_told_of_and_not_taken_for_a_stranger()
 def test_an_order_of_ours_that_the_broker_does_not_know_is_an_orphan() -> None:
     (found,) = compare(books(missing=(known("7", S.ACKED),)))
     assert (found.kind, found.proposal, found.blocks) == (Difference.ORPHAN, Proposal.ASK, False)
+
+
+def traded(number: str, side: Side, filled: int, price: int, **more: object) -> OrderReport:
+    """An order by hand, as the broker lists it."""
+    value = Decimal(filled * price)
+    return replace(
+        order(number, None, OrderStatus.FILLED, filled), side=side, filled_value=value, **more
+    )
+
+
+def difference(ours: int, theirs: int, *history: OrderReport, **more: object) -> Finding:
+    both = {"ours": {"BTCUSDT": Decimal(ours)}, "theirs": {"BTCUSDT": Decimal(theirs)}}
+    (found,) = compare(books(**both, history=history, **more))
+    return found
+
+
+@pytest.mark.req("ORD-9")
+def test_what_orders_by_hand_explain_is_proposed_at_their_price() -> None:
+    sold = [traded("98", Side.SELL, 1, 90), traded("101", Side.SELL, 2, 120)]
+    found = difference(5, 2, *reversed(sold))
+    assert found.proposal is Proposal.ADJUST
+    assert found.held is not None
+    assert (found.held.price, found.held.orders) == (Decimal(110), ("98", "101"))
+    assert "by hand: order 98, 101, at 110" in found.detail
+
+
+@pytest.mark.req("ORD-9")
+@pytest.mark.parametrize(
+    "history",
+    [
+        (),
+        (traded("98", Side.SELL, 2, 90),),  # not all of it
+        (traded("98", Side.SELL, 4, 90),),  # more than it
+        (traded("98", Side.BUY, 3, 90),),  # the other way
+        (traded("98", Side.SELL, 3, 90), traded("99", Side.BUY, 1, 90)),  # something came after
+        (traded("98", Side.SELL, 3, 0),),  # at no price
+        (traded("7", Side.SELL, 3, 90),),  # a person looked at it already
+        (replace(traded("98", Side.SELL, 3, 90), side=None),),
+        (replace(traded("98", Side.SELL, 3, 90), symbol="ETHUSDT"),),
+    ],
+)
+def test_what_no_orders_explain_to_the_unit_waits_for_a_persons_price(
+    history: tuple[OrderReport, ...],
+) -> None:
+    found = difference(5, 2, *history, accepted=frozenset({"7"}))
+    assert found.proposal is Proposal.ADJUST
+    assert found.held is not None
+    assert (found.held.price, found.held.orders) == (None, ())
+    assert found.detail == "no order there explains it"
+    assert "--price binance/paper/BTCUSDT=" in found.remedy
+
+
+@pytest.mark.req("ORD-9")
+def test_our_own_orders_explain_nothing_by_hand() -> None:
+    mine = known("98", S.FILLED, 3, 3)
+    found = difference(5, 2, traded("98", Side.SELL, 3, 90), known=(mine,))
+    assert found.held is not None
+    assert found.held.price is None
+
+
+@pytest.mark.req("ORD-9")
+def test_what_we_hold_none_of_is_others() -> None:
+    found = difference(0, 4, traded("98", Side.BUY, 4, 90))
+    assert (found.proposal, found.held) == (Proposal.ASK, None)
+    assert "somebody else" in found.remedy

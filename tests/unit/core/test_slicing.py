@@ -223,3 +223,38 @@ def _trade(store: Store, intent: OrderIntent, data: st.DataObject, *, calm: bool
             store.word(present, report(present, OrderStatus.CANCELLED, quantity=part))
         case _:
             store.word(present, NO)
+
+
+@pytest.mark.req("ORD-12")
+@settings(max_examples=150)
+@given(
+    held=st.integers(-200, 200).filter(bool),
+    quantity=st.integers(1, 400),
+    is_buy=st.booleans(),
+    most=st.none() | st.integers(7, 90),
+)
+def test_in_hedge_mode_what_closes_goes_before_what_opens_and_says_so(
+    held: int, quantity: int, is_buy: bool, most: int | None
+) -> None:
+    store, opening = bought(abs(held), 1_000)
+    (first,) = opening
+    if held < 0:
+        store = Store(situation("BTCUSDT"))
+        short = direct_signal(SignalKind.SELL, quantity=d(-held))
+        (first,) = store.write(decide(logged(short), store.seen(), RULES), 1).intents
+    store.claim(first)
+    store.fill(first)
+    kind = SignalKind.BUY if is_buy else SignalKind.SELL
+    whole = decide(logged(direct_signal(kind, quantity=d(quantity)), 2), store.seen(), RULES)
+    limit = None if most is None else d(most)
+    cut = sliced(whole, store.seen(), lambda _: limit, lambda _: True).intents
+    sizes = [intent.order.quantity for intent in cut]
+    closes = min(quantity, abs(held)) if (held < 0) is is_buy else 0
+    reducing = [intent.order.reduce_only for intent in cut]
+    assert sum(sizes) == quantity
+    assert sum(size for size, closing in zip(sizes, reducing, strict=True) if closing) == closes
+    assert reducing == sorted(reducing, reverse=True)
+    assert most is None or max(sizes) <= most
+    assert len({intent.client_order_id for intent in cut}) == len(cut)
+    chain = [intent.after for intent in cut]
+    assert chain == [None, *(intent.client_order_id for intent in cut[:-1])]

@@ -20,6 +20,7 @@ from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import words
 from onefill.brokers.binance.capabilities import capabilities_of
 from onefill.brokers.binance.looking import Looker, moment
+from onefill.brokers.binance.prechecks import Prechecks
 from onefill.brokers.binance.quotes import read_quotes
 from onefill.brokers.binance.rules import (
     SymbolRules,
@@ -30,7 +31,7 @@ from onefill.brokers.binance.rules import (
 )
 from onefill.brokers.binance.shelves import ORDER, Shelves
 from onefill.brokers.binance.stream import UserStream
-from onefill.brokers.binance.terms import check_mode, set_terms
+from onefill.brokers.binance.terms import read_mode, set_terms
 from onefill.brokers.binance.wire import Wire
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import KnownOrders, nothing_known
@@ -75,7 +76,7 @@ class _Address:
 
 
 class BinanceBroker:
-    """One account at Binance USD-M futures in one-way mode."""
+    """One account at Binance USD-M futures, in one-way or in hedge mode."""
 
     name = "binance"
 
@@ -96,9 +97,11 @@ class BinanceBroker:
         self._looker = Looker(
             self._wire, self._shelves, known, lambda: self._capabilities, account.margin_ms
         )
+        self._prechecks = Prechecks(self._wire, clock)
         self._stream = UserStream(self._wire, account, clock)
         self._rules: Mapping[str, SymbolRules] = {}
         self._ruled_ms = float("-inf")
+        self._is_mode_known = False
         self._keeping: asyncio.Task[None] | None = None
         self._capabilities = capabilities_of(
             Declaration(OrderClass.B, account.visibility_lag_ms), account
@@ -107,7 +110,8 @@ class BinanceBroker:
     @property
     def capabilities(self) -> Capabilities:
         """Class B with the configured lag; for the paper venue what it declared at `start`."""
-        return replace(self._capabilities, order_rates=self._meter.rates.orders)
+        rates, hedged = self._meter.rates.orders, self._wire.hedged
+        return replace(self._capabilities, order_rates=rates, hedged=hedged)
 
     @property
     def venue_clock(self) -> VenueClock:
@@ -123,7 +127,7 @@ class BinanceBroker:
             self._capabilities = capabilities_of(await read_declaration(http), self._login)
         await self._wire.time.sync()
         await self._learn_rules()
-        await check_mode(self._wire, self.account)
+        await self._know_mode()
         await set_terms(self._wire, self._login.symbols)
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._wire.time.keep(), name="binance clock")
@@ -162,6 +166,12 @@ class BinanceBroker:
         self._meter.rates = rates_of(listing.rate_limits)
         self._ruled_ms = now_ms
 
+    async def _know_mode(self) -> None:
+        """Read the position mode, once and whenever an order was refused for it."""
+        if not self._is_mode_known:
+            self._wire.hedged = await read_mode(self._wire)
+            self._is_mode_known = True
+
     # Placing
 
     def largest(self, order: OrderRequest) -> Decimal | None:
@@ -171,6 +181,7 @@ class BinanceBroker:
     @legible
     async def prepare(self, intent: OrderIntent) -> Prepared:
         """Build and sign the intent's next attempt, on venue time. Raises BrokerUnavailable."""
+        await self._know_mode()
         is_new = intent.verb is Verb.PLACE
         is_lost = is_new and not self._capabilities.finds_by_client_id
         witnessed = await self._looker.witness(intent) if is_lost else ()
@@ -200,13 +211,16 @@ class BinanceBroker:
 
     async def _address(self, intent: OrderIntent) -> _Address:
         shelf, order = self._shelves.of(intent), intent.order
+        refusal = None
+        if intent.verb is not Verb.CANCEL:
+            rules = self._rules.get(order.symbol)
+            refusal = complaint(order, self._rules)
+            refusal = refusal or await self._prechecks.complaint(intent, rules)
         if intent.verb is Verb.PLACE:
-            parameters = shelf.place_parameters(intent)
-            return _Address(shelf.path, parameters, complaint(order, self._rules))
+            return _Address(shelf.path, shelf.place_parameters(intent), refusal)
         symbol = f"symbol={quote(order.symbol, safe='')}"
         key = shelf.key_of(intent.target_order_id, intent.target)
         if intent.verb is Verb.MODIFY:
-            refusal = complaint(order, self._rules)
             if order.order_type.is_conditional:
                 refusal = _UNCHANGEABLE
             return _Address(shelf.path, f"{symbol}&{key}{words.new_values(order)}", refusal)
@@ -238,6 +252,8 @@ class BinanceBroker:
             return Unknown(detail=self._wire.quote(reply))
         rule, refusal = found
         no = words.refused(rule, refusal)
+        if refusal.code == words.OTHER_MODE:
+            self._is_mode_known = False
         if rule.verdict is Verdict.RESYNC:
             self._wire.time.doubt()
         if rule.verdict in (Verdict.LOOK_FIRST, Verdict.EXISTS):

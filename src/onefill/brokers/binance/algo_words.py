@@ -14,7 +14,7 @@ import msgspec
 
 from onefill.brokers.binance import words
 from onefill.brokers.likeness import Sighting
-from onefill.brokers.outcome import UNREADABLE, is_sane
+from onefill.brokers.outcome import UNREADABLE, is_sane, side_of
 from onefill.core.intent import OrderIntent
 from onefill.core.money import ZERO, plain
 from onefill.core.report import OrderReport, OrderStatus
@@ -53,14 +53,14 @@ algo_decoder = msgspec.json.Decoder(AlgoRow)
 algos_decoder = msgspec.json.Decoder(list[AlgoRow])
 
 
-def place_parameters(intent: OrderIntent) -> str:
+def place_parameters(intent: OrderIntent, *, hedged: bool) -> str:
     """What places a conditional order, percent-encoded, still unsigned."""
     order = intent.order
-    reduces = "&reduceOnly=true" if order.reduce_only else ""
+    position = words.position_of(order, hedged=hedged)
     return (
         f"algoType=CONDITIONAL&symbol={quote(order.symbol, safe='')}&side={order.side}"
         f"&type={order.order_type}&quantity={plain(order.quantity)}"
-        f"&triggerPrice={plain(order.trigger_price or ZERO)}{reduces}"
+        f"&triggerPrice={plain(order.trigger_price or ZERO)}{position}"
         f"&clientAlgoId={intent.client_order_id}"
     )
 
@@ -119,6 +119,7 @@ def report_of(row: AlgoRow, actual: words.OrderRow | None) -> OrderReport:
         message=row.algo_status,
         quantity=row.quantity or None,
         trigger_price=row.trigger_price or None,
+        side=side_of(row.side),
     )
     if actual is None:
         return own

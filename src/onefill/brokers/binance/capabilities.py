@@ -33,4 +33,5 @@ def capabilities_of(declared: Declaration, account: BinanceAccount) -> Capabilit
         conditional=frozenset(kind for kind in OrderType if kind.is_conditional),
         changes_conditional=False,
         streams=True,
+        native_close_position=True,
     )

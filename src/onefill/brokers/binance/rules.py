@@ -6,7 +6,7 @@ Nothing is rounded: what was decided is durable, and an order is sent as it was 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -26,12 +26,15 @@ class _Filter(msgspec.Struct, frozen=True, rename="camel"):
     max_price: Decimal = ZERO
     tick_size: Decimal = ZERO
     notional: Decimal = ZERO
+    multiplier_up: Decimal = ZERO
+    multiplier_down: Decimal = ZERO
 
 
 class _Symbol(msgspec.Struct, frozen=True, rename="camel"):
     symbol: str
     status: str
     filters: list[_Filter]
+    margin_asset: str = "USDT"
 
 
 class Listing(msgspec.Struct, frozen=True, rename="camel"):
@@ -65,18 +68,22 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolRules:
-    """One symbol's filters. notional_least: of limit orders that don't only reduce."""
+    """One symbol's filters. notional_least: of limit orders that don't only reduce. times_up,
+    times_down: of the mark price, what a buy may cost at the most and a sale bring at the least."""
 
     is_trading: bool
     quantity: Bounds
     market_quantity: Bounds
     price: Bounds
     notional_least: Decimal
+    times_up: Decimal = ZERO
+    times_down: Decimal = ZERO
+    margin_asset: str = "USDT"
 
 
 def rules_of(listing: Listing) -> Mapping[str, SymbolRules]:
     """The filters of each listed symbol."""
-    return {row.symbol: _rules(row.status, row.filters) for row in listing.symbols}
+    return {row.symbol: _rules(row) for row in listing.symbols}
 
 
 def largest(order: OrderRequest, rules: Mapping[str, SymbolRules]) -> Decimal | None:
@@ -111,17 +118,20 @@ def _too_little(order: OrderRequest, rules: SymbolRules) -> str | None:
     return f"the notional {plain(notional)} is below the least, {plain(rules.notional_least)}"
 
 
-def _rules(status: str, filters: Iterable[_Filter]) -> SymbolRules:
-    by_type = {each.filter_type: each for each in filters}
+def _rules(row: _Symbol) -> SymbolRules:
+    by_type = {each.filter_type: each for each in row.filters}
     none = _Filter(filter_type="")
     lot = by_type.get("LOT_SIZE", none)
     price = by_type.get("PRICE_FILTER", none)
     return SymbolRules(
-        is_trading=status == "TRADING",
+        is_trading=row.status == "TRADING",
         quantity=_bounds(lot),
         market_quantity=_bounds(by_type.get("MARKET_LOT_SIZE", lot)),
         price=Bounds(least=price.min_price, most=price.max_price, step=price.tick_size),
         notional_least=by_type.get("MIN_NOTIONAL", none).notional,
+        times_up=by_type.get("PERCENT_PRICE", none).multiplier_up,
+        times_down=by_type.get("PERCENT_PRICE", none).multiplier_down,
+        margin_asset=row.margin_asset,
     )
 
 

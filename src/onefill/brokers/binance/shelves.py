@@ -76,7 +76,7 @@ class PlainShelf:
 
     def place_parameters(self, intent: OrderIntent) -> str:
         """Of `POST /fapi/v1/order`."""
-        return words.place_parameters(intent)
+        return words.place_parameters(intent, hedged=self._wire.hedged)
 
     def key_of(self, number: str | None, name: str | None) -> str:
         """By orderId, or by origClientOrderId."""
@@ -113,7 +113,7 @@ class AlgoShelf:
 
     def place_parameters(self, intent: OrderIntent) -> str:
         """Of `POST /fapi/v1/algoOrder`."""
-        return algo_words.place_parameters(intent)
+        return algo_words.place_parameters(intent, hedged=self._wire.hedged)
 
     def key_of(self, number: str | None, name: str | None) -> str:
         """By algoId, or by clientAlgoId."""

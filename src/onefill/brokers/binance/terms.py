@@ -1,4 +1,4 @@
-"""On which terms an account trades: checked, and where the settings say so, set at every start.
+"""On which terms an account trades: read, and where the settings say so, set at every start.
 
 Asking for what is so already is a refusal in Binance's words, and as good as success; so every
 instance may ask.
@@ -20,19 +20,12 @@ _NOTHING_TO_CHANGE = (-4046, -4059)
 _OCCUPIED = (-4047, -4048)
 
 
-async def check_mode(wire: Wire, account: str) -> None:
-    """Refuse hedge mode: there each side is a position of its own, and none is ever net.
+async def read_mode(wire: Wire) -> bool:
+    """Whether the account is in hedge mode: there each side of a symbol is a position of its own.
 
-    Raises BrokerUnavailable with the way out.
+    Raises BrokerUnavailable.
     """
-    mode = wire.read(await wire.ask(_MODE), words.mode_decoder)
-    if mode.dual_side_position:
-        raise BrokerUnavailable(
-            "the account is in hedge mode",
-            remedy="Close its positions and orders, then switch it to one-way mode at Binance "
-            "(Preferences, Position Mode).",
-            account=account,
-        )
+    return wire.read(await wire.ask(_MODE), words.mode_decoder).dual_side_position
 
 
 async def set_terms(wire: Wire, wanted: Mapping[str, SymbolTerms]) -> None:

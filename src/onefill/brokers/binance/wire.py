@@ -24,10 +24,11 @@ class Wire:
     """Signs, asks and reads. What is asked here may be repeated; orders leave by `http.send_once`.
 
     time: the venue's clock; headers: what every request of the account carries. meter: what the
-    account may still ask.
+    account may still ask. hedged: whether the account is in hedge mode, as far as is known.
     """
 
     def __init__(self, login: BinanceAccount, clock: Clock, meter: Meter) -> None:
+        self.hedged = False
         self._login = login
         self._secret = login.api_secret.encode()
         self.headers = {

@@ -12,8 +12,16 @@ import msgspec
 
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
-from onefill.brokers.outcome import UNREADABLE, Rule, Verdict, find_rule, is_sane, json_of
-from onefill.core.intent import Denial, OrderIntent, OrderRequest, OrderType
+from onefill.brokers.outcome import (
+    UNREADABLE,
+    Rule,
+    Verdict,
+    find_rule,
+    is_sane,
+    json_of,
+    side_of,
+)
+from onefill.core.intent import Denial, OrderIntent, OrderRequest, OrderType, Side
 from onefill.core.money import ZERO, plain
 from onefill.core.report import NotPlaced, OrderReport, OrderStatus
 
@@ -27,6 +35,7 @@ WEIGHTS = {
     "/fapi/v3/balance": 5,
     "/fapi/v1/ticker/bookTicker": 5,
     "/fapi/v1/ticker/price": 2,
+    "/fapi/v1/symbolConfig": 5,
 }
 """What a question weighs that does not weigh 1."""
 
@@ -34,6 +43,8 @@ NO_SUCH_ORDER = -2013
 NOT_LET_IN = (-1002, -2014, -2015)
 """Our key, our address or our permissions are not good there."""
 NO_SUCH_SYMBOL = -1121
+OTHER_MODE = -4061
+"""The account is in the other position mode than the order says."""
 OUTSIDE_WINDOW = (-1021, -5028)
 
 _REFUSED_CODES = (
@@ -48,7 +59,7 @@ _REFUSED_CODES = (
     *(-2023, -2024, -2025, -2026, -2027, -2028),  # liquidation, position, open orders, leverage
     *(-4001, -4002, -4003, -4004, -4005, -4006),  # price and quantity outside their bounds
     *(-4013, -4014, -4015, -4016, -4023, -4024),  # price, tick, id, multiplier, step
-    *(-4061, -4062, -4118, -4120, -4130, -4131, -4136, -4140, -4141, -4164),  # side, mode, filters
+    *(-4062, -4118, -4120, -4130, -4131, -4136, -4140, -4141, -4164),  # side, mode, filters
     *(-5021, -5022),  # fill-or-kill and post-only orders that could not be
 )
 """Refusals that come before an order is made. A code that is not here proves nothing."""
@@ -57,6 +68,7 @@ DEFINITE: tuple[Rule, ...] = (
     *(Rule(400, code, Verdict.REFUSED) for code in _REFUSED_CODES),
     *(Rule(401, code, Verdict.REFUSED) for code in (-1002, -2014, -2015)),
     *(Rule(400, code, Verdict.RESYNC) for code in OUTSIDE_WINDOW),
+    Rule(400, OTHER_MODE, Verdict.RETRY),
     *(Rule(status, -1003, Verdict.RETRY) for status in (418, 429)),
     *(Rule(status, -1015, Verdict.RETRY) for status in (400, 429)),
     Rule(503, None, Verdict.LOOK_FIRST, says=r"Service Unavailable\.$"),
@@ -168,7 +180,7 @@ def refused(rule: Rule, refusal: Refusal) -> NotPlaced:
     )
 
 
-def place_parameters(intent: OrderIntent) -> str:
+def place_parameters(intent: OrderIntent, *, hedged: bool) -> str:
     """The parameters that place the intent's order, percent-encoded, still unsigned."""
     order = intent.order
     parts = [
@@ -177,10 +189,18 @@ def place_parameters(intent: OrderIntent) -> str:
     ]
     if order.order_type is OrderType.LIMIT and order.price is not None:
         parts.append(f"&timeInForce=GTC&price={plain(order.price)}")
-    if order.reduce_only:
-        parts.append("&reduceOnly=true")
+    parts.append(position_of(order, hedged=hedged))
     parts.append(f"&newClientOrderId={intent.client_order_id}&newOrderRespType=RESULT")
     return "".join(parts)
+
+
+def position_of(order: OrderRequest, *, hedged: bool) -> str:
+    """Which position the order is about. In hedge mode that is one of two, and whoever sells of the
+    long one can only reduce it: reduceOnly is refused there."""
+    if not hedged:
+        return "&reduceOnly=true" if order.reduce_only else ""
+    is_long = (order.side is Side.BUY) is not order.reduce_only
+    return f"&positionSide={'LONG' if is_long else 'SHORT'}"
 
 
 def new_values(order: OrderRequest) -> str:
@@ -229,6 +249,7 @@ def report_of(row: OrderRow) -> OrderReport:
         message=row.status if is_complete else f"{row.status}, price not stated yet",
         quantity=row.orig_qty,
         price=row.price or None,
+        side=side_of(row.side),
     )
 
 

@@ -6,7 +6,7 @@ a pause and orders in doubt: they never ask for more than is confirmed and not y
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from onefill.core.admission import refusal_of_entry, valid_until
@@ -146,6 +146,8 @@ def _order(logged: LoggedSignal, situation: Situation, rules: Rules, trade: _Tra
         valid_until=until,
         limit_price=trade.limit_price,
     )
+    if trade.reduces:
+        intent = replace(intent, order=replace(intent.order, reduce_only=True))
     return Decision(
         status=SignalStatus.DECIDED,
         numbers=figures(held=_net(situation), quantity=trade.quantity, side=trade.side.value),
@@ -158,12 +160,13 @@ def _new_position(
     logged: LoggedSignal, situation: Situation, rules: Rules, trade: _Trade
 ) -> Position:
     signal = logged.signal
+    exchange, symbol = _listing(signal.instrument)
     leg = Leg(
         name=MAIN,
         broker=rules.direct_broker,
         account=rules.direct_account,
-        symbol=signal.instrument,
-        exchange="",
+        symbol=symbol,
+        exchange=exchange,
         side=trade.side,
         quantity=trade.quantity,
         tariff=rules.direct_costs,
@@ -179,6 +182,13 @@ def _new_position(
         signal_price=signal.price,
         last_price=signal.price,
     )
+
+
+def _listing(ticker: str) -> tuple[str, str]:
+    """Exchange and symbol of a ticker as TradingView writes it, `NFO:BANKNIFTY…`; brokers that have
+    one market only want no exchange."""
+    exchange, separator, symbol = ticker.partition(":")
+    return (exchange, symbol) if separator and symbol else ("", ticker)
 
 
 def _position(situation: Situation) -> Position | None:
