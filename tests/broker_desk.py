@@ -15,7 +15,7 @@ from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
 from onefill.brokers.registry import Account, build_brokers
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState, OrderIntent, OrderType
-from onefill.core.report import Absent, Found, LookUp, Outcome, Placed
+from onefill.core.orders.report import Absent, Found, LookUp, Outcome, Placed
 from onefill.ports.broker import Broker, Prepared
 from onefill.ports.clock import RealClock
 from support import until

@@ -11,14 +11,14 @@ from typing import Any
 from onefill.core.book import Account, Decision, Situation
 from onefill.core.decide import decide
 from onefill.core.defaults import INSTRUMENTS
-from onefill.core.hearing import Fill, Told
 from onefill.core.ids import ClientOrderId, PositionId, lane_of
 from onefill.core.instrument import Rules
 from onefill.core.intent import IntentEvent, IntentState, OrderIntent, step
 from onefill.core.invariants import violations
+from onefill.core.orders.hearing import Fill, Told
+from onefill.core.orders.report import Absent, OrderReport, OrderStatus, Outcome, Placed
+from onefill.core.orders.settlement import LaneBooks, Settlement, Unsettled, settle
 from onefill.core.position import Position
-from onefill.core.report import Absent, OrderReport, OrderStatus, Outcome, Placed
-from onefill.core.settlement import LaneBooks, Settlement, Unsettled, settle
 from onefill.core.signal import Engine, LoggedSignal, Signal, SignalKind, SignalStatus, fingerprint
 
 NOW = datetime(2025, 12, 1, 4, 30, tzinfo=UTC)

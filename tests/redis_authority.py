@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from onefill.core.adjusting import Adjustment, AdjustmentRefusal
+from onefill.core.orders.adjusting import Adjustment, AdjustmentRefusal
 from onefill.ports.clock import RealClock
 from onefill.ports.lease import Holder
 from onefill.ports.trading import Settled
 from onefill.ports.views import Actor
 from onefill.redis.authority import RedisAuthority as Authority
 from onefill.redis.connection import RedisConnection
-from onefill.redis.controls import RedisControls
-from onefill.redis.handovers import RedisHandovers
-from onefill.redis.lease import RedisLeaseStore
+from onefill.redis.control.handovers import RedisHandovers
+from onefill.redis.control.lease import RedisLeaseStore
 from onefill.redis.memory import NoMemory
+from onefill.redis.operators.controls import RedisControls
 from onefill.redis.recovery import RedisRecoveryStore
 from onefill.redis.signal_log import RedisSignalLog
-from onefill.redis.trading import RedisTradingStore, Terms
+from onefill.redis.trading.store import RedisTradingStore, Terms
 from trading_support import CAPITAL, read_payload
 
 

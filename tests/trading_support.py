@@ -11,7 +11,6 @@ from uuid import UUID, uuid5
 
 import asyncpg
 
-from onefill.core.adjusting import Adjustment, AdjustmentRefusal
 from onefill.core.book import Decision, Situation
 from onefill.core.decide import decide as decide_signal
 from onefill.core.defaults import INSTRUMENTS
@@ -19,11 +18,12 @@ from onefill.core.going_on import go_on
 from onefill.core.ids import Epoch, Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
-from onefill.core.limits import LimitBook
-from onefill.core.report import OrderReport, OrderStatus, Placed, Trade
-from onefill.core.settlement import Told
+from onefill.core.orders.adjusting import Adjustment, AdjustmentRefusal
+from onefill.core.orders.limits import LimitBook
+from onefill.core.orders.report import OrderReport, OrderStatus, Placed, Trade
+from onefill.core.orders.settlement import Told
+from onefill.core.orders.slicing import MostOf, deciding_in_slices
 from onefill.core.signal import Engine, LoggedSignal, Signal, SignalKind, fingerprint
-from onefill.core.slicing import MostOf, deciding_in_slices
 from onefill.ports.clock import RealClock
 from onefill.ports.handover import HandoverStore
 from onefill.ports.lease import Holder, LeaseStore
@@ -31,13 +31,13 @@ from onefill.ports.signal_log import Logged, NewSignal, SignalLog
 from onefill.ports.trading import Claim, Settled, TradingStore
 from onefill.ports.views import Actor
 from onefill.postgres.connection import Connecting, Held, Surroundings
-from onefill.postgres.controls import PostgresControls
-from onefill.postgres.handover import PostgresHandovers
-from onefill.postgres.history import LeadershipHistory
-from onefill.postgres.lease import PostgresLeaseStore
+from onefill.postgres.control.handover import PostgresHandovers
+from onefill.postgres.control.history import LeadershipHistory
+from onefill.postgres.control.lease import PostgresLeaseStore
+from onefill.postgres.operators.controls import PostgresControls
 from onefill.postgres.recovery import PostgresRecoveryStore
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
-from onefill.postgres.trading import PostgresTradingStore, Terms
+from onefill.postgres.trading.store import PostgresTradingStore, Terms
 
 RULES = Rules(deployment="tst", instruments=INSTRUMENTS)
 CAPITAL = Decimal(5_000_000)

@@ -12,7 +12,7 @@ from broker_support import intent_for
 from chaos.world import OPERATOR, World
 from onefill.brokers.registry import build_brokers, paper_accounts
 from onefill.core.ids import ClientOrderId
-from onefill.core.report import Placed
+from onefill.core.orders.report import Placed
 from onefill.ports.broker import Broker
 from onefill.ports.clock import RealClock
 from support import until

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from onefill.core.adjusting import Adjustment, AdjustmentRefusal, Held
+from onefill.core.orders.adjusting import Adjustment, AdjustmentRefusal, Held
+from onefill.core.orders.settlement import settle
 from onefill.core.position import Position, PositionStatus
-from onefill.core.settlement import settle
 from onefill.ports.trading import Settled
 from trading_desk import Desk, situation_of
 from trading_support import Authority, decide_lanes, filled, log_all

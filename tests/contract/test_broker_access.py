@@ -9,7 +9,7 @@ import pytest
 from broker_desk import Desk, desk, everywhere
 from broker_support import paper_venues
 from onefill.brokers.egress import egress_address
-from onefill.core.report import NotPlaced, Unknown
+from onefill.core.orders.report import NotPlaced, Unknown
 from onefill.ports.clock import RealClock
 
 __all__ = ["desk", "paper_venues"]

@@ -27,7 +27,7 @@ from contract.broker_answers import (
 )
 from onefill.core.intent import OrderIntent
 from onefill.core.issue import issue_cancel, issue_modify
-from onefill.core.report import Carried, NotPlaced, Outcome, Placed, Unknown
+from onefill.core.orders.report import Carried, NotPlaced, Outcome, Placed, Unknown
 
 __all__ = ["desk", "paper_venues"]
 

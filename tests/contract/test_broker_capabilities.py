@@ -14,7 +14,7 @@ from broker_support import in_doubt, paper_venues, signed
 from contract.broker_answers import BINANCE, REFUSED, RETRY
 from onefill.core.intent import Denial, OrderIntent, Side
 from onefill.core.issue import issue_cancel, issue_modify
-from onefill.core.report import (
+from onefill.core.orders.report import (
     Absent,
     Carried,
     Found,

@@ -9,10 +9,18 @@ import pytest
 
 from broker_desk import Desk, desk, everywhere, resting
 from broker_support import in_doubt, paper_venues
-from onefill.core.changes import is_carried_out
 from onefill.core.intent import OrderIntent
 from onefill.core.issue import issue_cancel, issue_modify
-from onefill.core.report import Carried, Found, NotPlaced, OrderStatus, Outcome, Placed, Unknown
+from onefill.core.orders.changes import is_carried_out
+from onefill.core.orders.report import (
+    Carried,
+    Found,
+    NotPlaced,
+    OrderStatus,
+    Outcome,
+    Placed,
+    Unknown,
+)
 
 __all__ = ["desk", "paper_venues"]
 

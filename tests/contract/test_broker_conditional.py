@@ -14,7 +14,7 @@ from broker_desk import WINDOW_MS, Desk, desk
 from broker_support import in_doubt, paper_venues
 from onefill.core.intent import Denial, IntentState, OrderIntent, OrderType, Side
 from onefill.core.issue import issue_cancel, issue_modify
-from onefill.core.report import (
+from onefill.core.orders.report import (
     Absent,
     Carried,
     Found,

@@ -12,7 +12,7 @@ from broker_support import in_doubt, paper_venues
 from onefill.brokers.binance import BinanceBroker
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderType
-from onefill.core.report import (
+from onefill.core.orders.report import (
     Absent,
     Found,
     NoAnswer,

@@ -14,7 +14,7 @@ from broker_desk import TARGETS, Desk, desk, resting
 from broker_support import paper_venues
 from onefill.core.intent import OrderIntent, OrderType, Side
 from onefill.core.issue import issue_modify
-from onefill.core.report import NotPlaced, Outcome, Placed
+from onefill.core.orders.report import NotPlaced, Outcome, Placed
 
 __all__ = ["desk", "paper_venues"]
 

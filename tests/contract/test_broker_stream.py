@@ -15,8 +15,8 @@ from broker_support import PaperVenue, paper_venues
 from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import BinanceBroker
 from onefill.core.intent import IntentState, OrderIntent, OrderType, Side
-from onefill.core.report import OrderReport, OrderStatus, Placed
-from onefill.core.stream_words import Connected, Disconnected, Nudge, Stirred, StreamWord
+from onefill.core.orders.report import OrderReport, OrderStatus, Placed
+from onefill.core.orders.stream_words import Connected, Disconnected, Nudge, Stirred, StreamWord
 from onefill.ports.clock import RealClock
 from support import until
 

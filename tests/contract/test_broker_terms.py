@@ -17,7 +17,7 @@ from onefill.brokers.accounts import BinanceAccount, SymbolTerms
 from onefill.brokers.binance import BinanceBroker
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import Denial, OrderType, Side
-from onefill.core.report import NotPlaced, Outcome, Placed
+from onefill.core.orders.report import NotPlaced, Outcome, Placed
 from onefill.ports.clock import RealClock
 
 __all__ = ["paper_venues"]

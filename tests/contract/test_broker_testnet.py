@@ -22,8 +22,16 @@ from onefill.brokers.binance.adapter import BinanceBroker
 from onefill.core.intent import IntentState, OrderIntent, OrderType, Side
 from onefill.core.issue import issue_cancel, issue_modify
 from onefill.core.money import ZERO
+from onefill.core.orders.report import (
+    Absent,
+    Carried,
+    Found,
+    NotPlaced,
+    OrderStatus,
+    Outcome,
+    Placed,
+)
 from onefill.core.quote import Listing
-from onefill.core.report import Absent, Carried, Found, NotPlaced, OrderStatus, Outcome, Placed
 from onefill.ports.clock import RealClock
 from support import until
 

@@ -7,7 +7,7 @@ from uuid import uuid5
 
 import pytest
 
-from onefill.core.handover import Step
+from onefill.core.control.handover import Step
 from onefill.core.ids import Epoch
 from onefill.ports.handover import NewRequest
 from onefill.ports.lease import LEADER, Holder

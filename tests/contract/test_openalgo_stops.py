@@ -12,7 +12,7 @@ from broker_support import paper_venues
 from onefill.core.errors import ConfigurationError
 from onefill.core.intent import IntentState, OrderIntent, OrderType, Side
 from onefill.core.issue import issue_market, issue_modify
-from onefill.core.report import Carried, OrderReport, OrderStatus, Placed
+from onefill.core.orders.report import Carried, OrderReport, OrderStatus, Placed
 
 __all__ = ["desk", "paper_venues"]
 

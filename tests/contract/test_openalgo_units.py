@@ -14,10 +14,10 @@ import pytest
 
 from broker_support import PaperVenue, in_doubt, intent_for, paper_venues
 from onefill.brokers.accounts import OpenAlgoAccount, QuantityUnit
-from onefill.brokers.openalgo import OpenAlgoBroker
+from onefill.brokers.openalgo.adapter import OpenAlgoBroker
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent
-from onefill.core.report import Found, Placed
+from onefill.core.orders.report import Found, Placed
 from onefill.ports.clock import RealClock
 
 __all__ = ["paper_venues"]

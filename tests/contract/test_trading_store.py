@@ -12,8 +12,8 @@ from onefill.core.book import WAIT, ChaseStep, Decision, Situation
 from onefill.core.errors import Bug, Fenced
 from onefill.core.ids import Lane
 from onefill.core.intent import Chase, IntentState, OrderType
-from onefill.core.report import NotPlaced, OrderReport, OrderStatus, Placed, Unknown
-from onefill.core.settlement import Told, settle
+from onefill.core.orders.report import NotPlaced, OrderReport, OrderStatus, Placed, Unknown
+from onefill.core.orders.settlement import Told, settle
 from onefill.core.signal import LoggedSignal, SignalStatus
 from support import until
 from trading_desk import Desk, situation_of

@@ -10,11 +10,11 @@ import pytest
 
 from onefill.core.book import Decision, Situation
 from onefill.core.errors import Bug
-from onefill.core.hearing import resized
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState, OrderType
-from onefill.core.report import NotPlaced, OrderReport, OrderStatus, Placed
-from onefill.core.settlement import LaneBooks, Settlement, Told, settle
+from onefill.core.orders.hearing import resized
+from onefill.core.orders.report import NotPlaced, OrderReport, OrderStatus, Placed
+from onefill.core.orders.settlement import LaneBooks, Settlement, Told, settle
 from onefill.core.signal import LoggedSignal, SignalStatus
 from support import until
 from trading_desk import Desk, situation_of

@@ -11,10 +11,10 @@ import pytest
 
 from onefill.core.ids import Epoch
 from onefill.core.intent import OrderIntent
-from onefill.core.limits import LimitBook, Limits
-from onefill.core.settlement import settle
+from onefill.core.orders.limits import LimitBook, Limits
+from onefill.core.orders.settlement import settle
 from onefill.ports.signal_log import SignalLog
-from onefill.postgres.trading import PostgresTradingStore
+from onefill.postgres.trading.store import PostgresTradingStore
 from trading_support import (
     PostgresAuthority,
     buy,

@@ -13,9 +13,9 @@ import pytest
 
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState, OrderIntent
-from onefill.core.report import OrderReport, OrderStatus, Placed, Trade
-from onefill.core.settlement import Told, settle
-from onefill.core.stream_words import Connected, Nudge, Stirred, StreamWord
+from onefill.core.orders.report import OrderReport, OrderStatus, Placed, Trade
+from onefill.core.orders.settlement import Told, settle
+from onefill.core.orders.stream_words import Connected, Nudge, Stirred, StreamWord
 from onefill.flow.listener import Listener
 from onefill.flow.settler import Settler
 from onefill.ports.clock import RealClock

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from manual_clock import NOON
-from onefill.core.authority import Landmark
+from onefill.core.control.authority import Landmark
 from onefill.core.errors import Fenced
 from onefill.core.ids import Epoch
 from onefill.core.intent import IntentState
@@ -20,7 +20,7 @@ from onefill.ports.clock import RealClock
 from onefill.ports.lease import LEADER
 from onefill.postgres.authority import PostgresAuthority as Watch
 from onefill.postgres.connection import Held
-from onefill.postgres.history import LeadershipHistory
+from onefill.postgres.control.history import LeadershipHistory
 from support import until
 from trading_desk import Desk
 from trading_support import TTL_MS, PostgresAuthority, decide_lanes, holder, log_all

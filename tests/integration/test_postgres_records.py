@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from onefill.core.succession import Heir
+from onefill.core.control.succession import Heir
 from onefill.postgres.connection import open_views
-from onefill.postgres.heartbeat import PostgresInstances, Presence
-from onefill.postgres.history import LeadershipHistory
+from onefill.postgres.control.heartbeat import PostgresInstances, Presence
+from onefill.postgres.control.history import LeadershipHistory
 from trading_support import TTL_MS, PostgresAuthority, holder, lead
 
 A, B = holder("a"), holder("b")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from onefill.postgres import claim, decide, settle, signal_log, worklists
+from onefill.postgres import signal_log
 from onefill.postgres.migrate import (
     Migration,
     MigrationChanged,
@@ -16,6 +16,7 @@ from onefill.postgres.migrate import (
     migrate,
     pending,
 )
+from onefill.postgres.trading import claim, decide, settle, worklists
 from trading_support import PostgresAuthority, holder
 
 FIRST = Migration("0001_first.pre.sql", "CREATE TABLE first (n integer)")

@@ -15,7 +15,7 @@ import pytest
 from onefill.core.errors import CommitUnknown, Fenced, OnefillError, StoreUnavailable
 from onefill.core.ids import Epoch, Lane
 from onefill.core.intent import IntentState, OrderIntent
-from onefill.core.settlement import settle
+from onefill.core.orders.settlement import settle
 from onefill.core.signal import SignalKind
 from onefill.postgres.connection import Held
 from severed import Cut, severed

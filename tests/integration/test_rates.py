@@ -10,12 +10,12 @@ import pytest
 
 from onefill.core.ids import Epoch
 from onefill.core.intent import OrderIntent
-from onefill.core.rates import RateWindow, Room, Urgency
-from onefill.core.report import NotSent
-from onefill.core.settlement import Told, settle
+from onefill.core.orders.rates import RateWindow, Room, Urgency
+from onefill.core.orders.report import NotSent
+from onefill.core.orders.settlement import Told, settle
 from onefill.ports.signal_log import SignalLog
-from onefill.postgres.rates import PostgresRates
-from onefill.postgres.trading import PostgresTradingStore
+from onefill.postgres.trading.rates import PostgresRates
+from onefill.postgres.trading.store import PostgresTradingStore
 from trading_support import (
     PostgresAuthority,
     buy,

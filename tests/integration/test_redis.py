@@ -16,11 +16,11 @@ from onefill.ports.clock import RealClock
 from onefill.ports.lease import LEADER
 from onefill.ports.messages import Message, MessageKind
 from onefill.ports.witness import Witnessed
+from onefill.redis.beside.gossip import CHANNEL, Known, RedisGossip
+from onefill.redis.beside.heartbeat import RedisHeartbeat
+from onefill.redis.beside.messages import RedisMessages
+from onefill.redis.beside.witness import RedisWitness
 from onefill.redis.connection import RedisConnection, RedisUnavailable
-from onefill.redis.gossip import CHANNEL, Known, RedisGossip
-from onefill.redis.heartbeat import RedisHeartbeat
-from onefill.redis.messages import RedisMessages
-from onefill.redis.witness import RedisWitness
 from redis_servers import RedisServer, redis_server
 from support import until
 

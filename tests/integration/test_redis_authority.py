@@ -11,25 +11,25 @@ from pathlib import Path
 import pytest
 
 from onefill.core.errors import CommitUnknown
-from onefill.core.hearing import Unsettled
 from onefill.core.ids import Epoch
 from onefill.core.intent import IntentState
-from onefill.core.report import Unknown
-from onefill.core.ruling import Ruling, RulingRefusal, Verdict
-from onefill.core.settlement import Told, settle
+from onefill.core.orders.hearing import Unsettled
+from onefill.core.orders.report import Unknown
+from onefill.core.orders.ruling import Ruling, RulingRefusal, Verdict
+from onefill.core.orders.settlement import Told, settle
 from onefill.core.signal import SignalStatus
 from onefill.ports.clock import RealClock
 from onefill.ports.views import Actor, OrderFilter, PositionFilter, SignalFilter, Window
 from onefill.redis.authority import Changes, RedisAuthority, Stale, StoreLost
 from onefill.redis.connection import RedisConnection
-from onefill.redis.controls import RedisControls
+from onefill.redis.control.instances import RedisInstances
+from onefill.redis.control.lease import RedisLeaseStore
 from onefill.redis.durability import UnfitRedis, require
-from onefill.redis.instances import RedisInstances
-from onefill.redis.lease import RedisLeaseStore
 from onefill.redis.memory import MemoryFile, NoMemory
+from onefill.redis.operators.controls import RedisControls
 from onefill.redis.recovery import RedisRecoveryStore
-from onefill.redis.trading import RedisTradingStore, Terms
-from onefill.redis.views import RedisViews
+from onefill.redis.trading.store import RedisTradingStore, Terms
+from onefill.redis.views.snapshot import RedisViews
 from redis_authority import RedisAuthority as Everything
 from redis_servers import RedisServer, redis_server, redis_server_of
 from support import until

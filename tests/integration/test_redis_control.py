@@ -8,15 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from onefill.core.rates import RateWindow, Room, Urgency
-from onefill.core.report import NotSent
-from onefill.core.settlement import Told, settle
-from onefill.core.succession import Heir
+from onefill.core.control.succession import Heir
+from onefill.core.orders.rates import RateWindow, Room, Urgency
+from onefill.core.orders.report import NotSent
+from onefill.core.orders.settlement import Told, settle
 from onefill.ports.lease import LEADER
 from onefill.ports.peers import Presence
-from onefill.redis.history import RedisHistory
-from onefill.redis.instances import RedisInstances
-from onefill.redis.rates import RedisRates
+from onefill.redis.control.history import RedisHistory
+from onefill.redis.control.instances import RedisInstances
+from onefill.redis.trading.rates import RedisRates
 from redis_authority import RedisAuthority as Everything
 from redis_servers import RedisServer, redis_server
 from trading_desk import Desk

@@ -21,8 +21,8 @@ from onefill.ports.hints import Inbox
 from onefill.ports.intake import IntakeUnavailable
 from onefill.ports.metrics import Metrics
 from onefill.postgres.migrate import migrate
+from onefill.redis.beside.gossip import RedisGossip
 from onefill.redis.connection import RedisConnection
-from onefill.redis.gossip import RedisGossip
 from redis_servers import redis_server_of
 from support import until
 from trading_support import PostgresAuthority, buy, holder, payload_of

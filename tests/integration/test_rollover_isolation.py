@@ -12,10 +12,10 @@ import pytest
 from onefill.core.book import Decision, Situation
 from onefill.core.ids import Epoch, Lane, lane_of
 from onefill.core.intent import OrderIntent
-from onefill.core.settlement import settle
+from onefill.core.orders.settlement import settle
 from onefill.postgres.faults import Conflicted
-from onefill.postgres.rollovers import PostgresRollovers
-from onefill.postgres.trading import PostgresTradingStore
+from onefill.postgres.trading.rollovers import PostgresRollovers
+from onefill.postgres.trading.store import PostgresTradingStore
 from trading_support import (
     PostgresAuthority,
     base_entry,

@@ -9,7 +9,7 @@ import pytest
 
 from onefill.core.ids import Epoch
 from onefill.ports.lease import LEADER, Holder
-from onefill.postgres.history import LeadershipHistory
+from onefill.postgres.control.history import LeadershipHistory
 from support import until
 from trading_support import PostgresAuthority, holder
 

@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 import onefill.postgres
-from onefill.core.control import InstanceState
+from onefill.core.control.states import InstanceState
 from onefill.node.coordination import NodeCoordination, Sources
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
@@ -23,12 +23,12 @@ from onefill.ports.metrics import Metrics
 from onefill.ports.rows import NodeStatus
 from onefill.ports.witness import NoWitness
 from onefill.postgres.connection import Held
-from onefill.postgres.controls import PostgresControls
+from onefill.postgres.control.handover import PostgresHandovers
+from onefill.postgres.control.history import LeadershipHistory
 from onefill.postgres.faults import translated
-from onefill.postgres.handover import PostgresHandovers
-from onefill.postgres.history import LeadershipHistory
-from onefill.postgres.views import PostgresViews
-from onefill.web.api import build_api
+from onefill.postgres.operators.controls import PostgresControls
+from onefill.postgres.views.snapshot import PostgresViews
+from onefill.web.api.routes import build_api
 from onefill.web.tokens import Tokens
 
 VIEWER, OPERATOR = "viewer-token-of-tests", "operator-token-of-tests"

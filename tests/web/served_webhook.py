@@ -13,8 +13,8 @@ import httpx
 
 from memory_signal_log import MemorySignalLog
 from onefill.core.ids import Lane
+from onefill.core.intake.signal_time import Zones
 from onefill.core.masking import Mask
-from onefill.core.signal_time import Zones
 from onefill.flow.awaiting import Awaiting, Ended
 from onefill.flow.intake import Intake
 from onefill.node.logs import set_up_logs

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from onefill.core.parse import read
+from onefill.core.intake.parse import read
+from onefill.core.intake.signal_time import Zones
 from onefill.core.signal import SignalKind
-from onefill.core.signal_time import Zones
 from onefill.web.tokens import Tokens
 from web.conftest import OPERATOR, api_with, client_of
 from web.rows import TRADE

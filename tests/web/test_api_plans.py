@@ -12,7 +12,7 @@ import pytest
 from onefill.core.intent import IntentState
 from onefill.core.signal import SignalStatus
 from onefill.ports.views import OrderFilter, PositionFilter, SignalFilter, Window
-from onefill.postgres.views import PostgresViews
+from onefill.postgres.views.snapshot import PostgresViews
 from web.rows import add_orders, add_positions, add_signals
 
 ROWS = 20_000

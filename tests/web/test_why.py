@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from onefill.web import api_examples as examples
+from onefill.web.api import examples
 from onefill.web.why import explain
 from web.rows import TRADE, add_signals
 

@@ -19,7 +19,7 @@ from yarl import URL
 
 from onefill.brokers.meter import Meter
 from onefill.core.errors import BrokerUnavailable, OnefillError, invariant
-from onefill.core.report import NotSent, Unknown
+from onefill.core.orders.report import NotSent, Unknown
 from onefill.ports.broker import Prepared
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach

@@ -13,7 +13,7 @@ from decimal import Decimal
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import OrderIntent
-from onefill.core.report import Absent, NoAnswer
+from onefill.core.orders.report import Absent, NoAnswer
 
 KnownOrders = Callable[[str, Sequence[str]], Awaitable[Mapping[str, ClientOrderId]]]
 """Which of these order ids at this broker belong to which of our intents (the store knows)."""

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from onefill.core.errors import BrokerUnavailable, StoreUnavailable
-from onefill.core.rates import RateWindow, Urgency
+from onefill.core.orders.rates import RateWindow, Urgency
 from onefill.ports.clock import Clock
 from onefill.ports.rates import RateStore, present_urgency
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from onefill.brokers.accounts import BinanceAccount, OpenAlgoAccount
 from onefill.brokers.binance import BinanceBroker
 from onefill.brokers.likeness import KnownOrders, nothing_known
-from onefill.brokers.openalgo import OpenAlgoBroker
+from onefill.brokers.openalgo.adapter import OpenAlgoBroker
 from onefill.core.errors import ConfigurationError
 from onefill.ports.broker import Broker
 from onefill.ports.clock import Clock

@@ -4,12 +4,12 @@ orders that follow their price, stops at the broker."""
 from __future__ import annotations
 
 from onefill.core.book import Decision, Situation, joined
-from onefill.core.closing import continue_exits
 from onefill.core.instrument import Rules
+from onefill.core.orders.closing import continue_exits
+from onefill.core.orders.repair import continue_repairs
 from onefill.core.portfolio.chasing import continue_chases
 from onefill.core.portfolio.guarding import keep_stops
 from onefill.core.portfolio.rollover import continue_rollovers
-from onefill.core.repair import continue_repairs
 from onefill.core.slippage import with_prices
 
 _STEPS = (keep_stops, continue_chases, continue_exits, continue_repairs, continue_rollovers)

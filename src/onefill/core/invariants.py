@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from onefill.core.hearing import Fill
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import ACCOMPLISHED, IntentState, OrderIntent, Side, Verb
 from onefill.core.money import ZERO, plain
+from onefill.core.orders.hearing import Fill
 from onefill.core.position import Position, PositionStatus
 from onefill.core.signal import NET_SLOT
 

@@ -19,10 +19,10 @@ from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.instrument import Rules
 from onefill.core.intent import ACCOMPLISHED, IntentEvent, IntentState, OrderIntent, Side, step
 from onefill.core.money import ZERO
+from onefill.core.orders.report import OrderReport, OrderStatus, Placed
+from onefill.core.orders.settlement import LaneBooks, Told, settle
 from onefill.core.portfolio.statistics import Trade
 from onefill.core.position import CALL, PUT, Position, PositionStatus
-from onefill.core.report import OrderReport, OrderStatus, Placed
-from onefill.core.settlement import LaneBooks, Told, settle
 from onefill.core.signal import LoggedSignal, SignalStatus
 
 _ROUNDS_MAX = 20

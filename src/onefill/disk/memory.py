@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from onefill.core.authority import Landmark, later
+from onefill.core.control.authority import Landmark, later
 from onefill.core.ids import Epoch
 from onefill.disk.files import make_folder, replace_file
 from onefill.ports.clock import Clock

@@ -8,9 +8,9 @@ import structlog
 
 from onefill.core.errors import StoreUnavailable
 from onefill.core.intent import OrderIntent
-from onefill.core.report import Found, Placed
-from onefill.core.rivals import rivals_of
-from onefill.core.settlement import Told
+from onefill.core.orders.report import Found, Placed
+from onefill.core.orders.rivals import rivals_of
+from onefill.core.orders.settlement import Told
 from onefill.ports.broker import Broker
 from onefill.ports.clock import Clock
 from onefill.ports.doubts import DoubtStore

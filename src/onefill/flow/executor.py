@@ -10,9 +10,9 @@ import structlog
 from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
 from onefill.core.ids import ClientOrderId, Epoch
 from onefill.core.intent import ACCOMPLISHED, IntentState, OrderIntent
-from onefill.core.rates import Urgency
-from onefill.core.report import Unknown
-from onefill.core.settlement import Told
+from onefill.core.orders.rates import Urgency
+from onefill.core.orders.report import Unknown
+from onefill.core.orders.settlement import Told
 from onefill.flow.backoff import Backoff
 from onefill.ports.broker import Broker, Prepared
 from onefill.ports.claims import claim_of

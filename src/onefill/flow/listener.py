@@ -14,12 +14,12 @@ from functools import partial
 import structlog
 
 from onefill.core.errors import StoreUnavailable
-from onefill.core.hearing import adds_to
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import OrderIntent
-from onefill.core.report import OrderReport, Placed
-from onefill.core.settlement import Told
-from onefill.core.stream_words import Connected, Disconnected, Nudge, Stirred, StreamWord
+from onefill.core.orders.hearing import adds_to
+from onefill.core.orders.report import OrderReport, Placed
+from onefill.core.orders.settlement import Told
+from onefill.core.orders.stream_words import Connected, Disconnected, Nudge, Stirred, StreamWord
 from onefill.flow.backoff import Backoff
 from onefill.ports.broker import Broker
 from onefill.ports.clock import Clock

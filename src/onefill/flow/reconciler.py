@@ -9,14 +9,14 @@ from decimal import Decimal
 
 import structlog
 
-from onefill.core.adjusting import Adjustment, AdjustmentRefusal, Held
 from onefill.core.errors import OnefillError
 from onefill.core.ids import ClientOrderId, Epoch
 from onefill.core.intent import OrderIntent
 from onefill.core.money import plain
-from onefill.core.reconcile import Books, Finding, KnownOrder, Proposal, compare
-from onefill.core.report import Absent, Found, OrderReport
-from onefill.core.settlement import Told
+from onefill.core.orders.adjusting import Adjustment, AdjustmentRefusal, Held
+from onefill.core.orders.reconcile import Books, Finding, KnownOrder, Proposal, compare
+from onefill.core.orders.report import Absent, Found, OrderReport
+from onefill.core.orders.settlement import Told
 from onefill.ports.broker import Broker
 from onefill.ports.recovery import Holdings, RecoveryStore
 from onefill.ports.trading import Settled, TradingStore

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from onefill.core.changes import is_carried_out, may_be_repeated
 from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.core.intent import IntentState, OrderIntent, Verb
-from onefill.core.rates import Urgency
-from onefill.core.report import (
+from onefill.core.orders.changes import is_carried_out, may_be_repeated
+from onefill.core.orders.rates import Urgency
+from onefill.core.orders.report import (
     Absent,
     Carried,
     Found,
@@ -25,8 +25,8 @@ from onefill.core.report import (
     Placed,
     Unknown,
 )
-from onefill.core.rivals import rivals_of
-from onefill.core.settlement import Told, Unsettled
+from onefill.core.orders.rivals import rivals_of
+from onefill.core.orders.settlement import Told, Unsettled
 from onefill.ports.broker import Broker, OrderClass
 from onefill.ports.claims import claim_of
 from onefill.ports.clock import Clock

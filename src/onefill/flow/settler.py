@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from onefill.core.errors import StoreUnavailable
-from onefill.core.settlement import Told
+from onefill.core.orders.settlement import Told
 from onefill.flow.backoff import Backoff
 from onefill.ports.clock import Clock
 from onefill.ports.trading import Settle, Settled, TradingStore

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from onefill.core.parse import Invalid, parse
+from onefill.core.intake.parse import Invalid, parse
+from onefill.core.intake.signal_time import Zones
 from onefill.core.signal import Signal
-from onefill.core.signal_time import Zones
 from onefill.flow.backoff import Backoff
 from onefill.ports.clock import Clock
 from onefill.ports.intake import IntakeUnavailable, SignalUnloggable

@@ -11,9 +11,9 @@ import structlog
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import AT_BROKER, OrderIntent
-from onefill.core.rates import Urgency
-from onefill.core.report import Found, Placed
-from onefill.core.settlement import Told
+from onefill.core.orders.rates import Urgency
+from onefill.core.orders.report import Found, Placed
+from onefill.core.orders.settlement import Told
 from onefill.ports.broker import Broker
 from onefill.ports.clock import Clock
 from onefill.ports.rates import urgently

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from onefill.core.adjusting import Adjustment, AdjustmentRefusal
 from onefill.core.money import plain
+from onefill.core.orders.adjusting import Adjustment, AdjustmentRefusal
 
 
 def facts_of(wanted: Adjustment, result: object) -> dict[str, object]:

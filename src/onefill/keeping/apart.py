@@ -8,7 +8,7 @@ from dataclasses import replace
 from onefill.core.book import Decision, Situation
 from onefill.core.errors import Bug, OnefillError
 from onefill.core.ids import Lane
-from onefill.core.settlement import LaneBooks, Settlement, Told
+from onefill.core.orders.settlement import LaneBooks, Settlement, Told
 from onefill.core.signal import LoggedSignal
 from onefill.keeping.planning import Policy
 from onefill.ports.trading import Decided, Settle, Settled

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onefill.core.hearing import Ruled, Told, Unsettled
-from onefill.core.report import Absent, Carried, NotPlaced, NotSent, Placed, Unknown
+from onefill.core.orders.hearing import Ruled, Told, Unsettled
+from onefill.core.orders.report import Absent, Carried, NotPlaced, NotSent, Placed, Unknown
 
 PLACED = "placed"
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from onefill.core.hearing import Fill, Told
 from onefill.core.ids import ClientOrderId, Lane
 from onefill.core.intent import OrderIntent
+from onefill.core.orders.hearing import Fill, Told
+from onefill.core.orders.report import Placed, Trade
+from onefill.core.orders.settlement import LaneBooks, Settlement
 from onefill.core.position import Position
-from onefill.core.report import Placed, Trade
-from onefill.core.settlement import LaneBooks, Settlement
 from onefill.keeping.planning import PositionChange, SignalNews
 from onefill.ports.trading import Settle
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from onefill.core.damping import WINDOW_S, lease_factor, stretched
+from onefill.core.control.damping import WINDOW_S, lease_factor, stretched
+from onefill.core.control.lease import LeaseTiming
 from onefill.core.errors import OnefillError
-from onefill.core.lease import LeaseTiming
 from onefill.lead.elector import Elector
 from onefill.ports.clock import Clock
 

@@ -11,9 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from onefill.core.errors import StoreUnavailable
-from onefill.core.ids import Epoch
-from onefill.core.lease import (
+from onefill.core.control.lease import (
     Action,
     Event,
     Failed,
@@ -35,7 +33,9 @@ from onefill.core.lease import (
     step,
     wake_at_ms,
 )
-from onefill.core.succession import Heir, Vacancy, wait_ms
+from onefill.core.control.succession import Heir, Vacancy, wait_ms
+from onefill.core.errors import StoreUnavailable
+from onefill.core.ids import Epoch
 from onefill.ports.clock import Clock
 from onefill.ports.lease import LEADER, Holder, Lease, LeaseStore
 from onefill.ports.peers import Peer
@@ -70,7 +70,7 @@ class Watcher(Protocol):
 
 
 class Elector:
-    """One loop, one state. heir: how this instance may come to lead; see core.succession."""
+    """One loop, one state. heir: how this instance may lead; see core.control.succession."""
 
     def __init__(
         self,

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from onefill.core.control.handover import HandoverTiming, Step, holder_agrees
+from onefill.core.control.succession import best_successor
 from onefill.core.errors import StoreUnavailable
-from onefill.core.handover import HandoverTiming, Step, holder_agrees
 from onefill.core.ids import Epoch
-from onefill.core.succession import best_successor
 from onefill.lead.elector import Elector
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach

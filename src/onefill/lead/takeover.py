@@ -10,9 +10,9 @@ from uuid import UUID, uuid5
 
 import structlog
 
-from onefill.core.control import ControlEvent
+from onefill.core.control.handover import HandoverTiming, RequesterMove, Sight, Step, requester_move
+from onefill.core.control.states import ControlEvent
 from onefill.core.errors import StoreUnavailable
-from onefill.core.handover import HandoverTiming, RequesterMove, Sight, Step, requester_move
 from onefill.core.ids import Epoch
 from onefill.lead.elector import Elector
 from onefill.ports.clock import Clock

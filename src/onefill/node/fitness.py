@@ -9,8 +9,8 @@ from datetime import date, time
 
 import structlog
 
+from onefill.core.control.fitness import worry
 from onefill.core.errors import OnefillError, StoreUnavailable
-from onefill.core.fitness import worry
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving
 from onefill.node.state import NodeState

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from onefill.core.control import ControlEvent, InstanceState
+from onefill.core.control.states import ControlEvent, InstanceState
 from onefill.core.ids import Epoch
 from onefill.node.logs import LogContext
 from onefill.node.state import NodeState

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import structlog
 
-from onefill.core.control import ControlEvent
+from onefill.core.control.states import ControlEvent
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
-from onefill.core.reconcile import Difference
+from onefill.core.orders.reconcile import Difference
 from onefill.flow.reconciler import Reconciled
 from onefill.node.state import NodeState
 from onefill.ports.authority import Losses, LossRow

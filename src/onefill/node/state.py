@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from onefill.core.control import ABLE, ControlEvent, InstanceState, next_state
+from onefill.core.control.states import ABLE, ControlEvent, InstanceState, next_state
 from onefill.core.ids import Epoch
 from onefill.ports.authority import LossRow
 from onefill.ports.hints import Topic

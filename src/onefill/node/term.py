@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from onefill.core.control import ControlEvent
+from onefill.core.control.states import ControlEvent
 from onefill.core.errors import Fenced
 from onefill.core.ids import Epoch
 from onefill.flow.resolver import Resolver

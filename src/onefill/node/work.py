@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from onefill.core.book import WAIT, Decision, Situation
-from onefill.core.control import ControlEvent
+from onefill.core.control.states import ControlEvent
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.core.signal import LoggedSignal

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from onefill.core.authority import Landmark
+from onefill.core.control.authority import Landmark
 from onefill.core.ids import Epoch
 
 

@@ -12,10 +12,10 @@ from typing import Protocol
 
 from onefill.core.instrument import Instrument, Series
 from onefill.core.intent import OrderIntent, OrderRequest, OrderType
+from onefill.core.orders.rates import RateWindow
+from onefill.core.orders.report import LookUp, OrderReport, Outcome
+from onefill.core.orders.stream_words import StreamWord
 from onefill.core.quote import Listing, Quote
-from onefill.core.rates import RateWindow
-from onefill.core.report import LookUp, OrderReport, Outcome
-from onefill.core.stream_words import StreamWord
 
 
 class OrderClass(enum.StrEnum):

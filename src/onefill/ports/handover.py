@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from onefill.core.handover import ENDS, Request, Step
+from onefill.core.control.handover import ENDS, Request, Step
 from onefill.core.ids import Epoch
 from onefill.ports.lease import Holder
 

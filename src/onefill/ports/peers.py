@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from onefill.core.succession import Heir
+from onefill.core.control.succession import Heir
 from onefill.ports.lease import Holder
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Protocol
 
-from onefill.core.rates import RateWindow, Room, Urgency
+from onefill.core.orders.rates import RateWindow, Room, Urgency
 
 _urgency: ContextVar[Urgency] = ContextVar("urgency", default=Urgency.NORMAL)
 

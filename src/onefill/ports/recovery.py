@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from onefill.core.ids import Epoch
-from onefill.core.reconcile import KnownOrder
+from onefill.core.orders.reconcile import KnownOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

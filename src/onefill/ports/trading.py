@@ -15,8 +15,8 @@ from typing import Protocol
 from onefill.core.book import Decision, Situation
 from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import Chase, OrderIntent, OrderType
-from onefill.core.rates import RateWindow
-from onefill.core.settlement import LaneBooks, Settlement, Told
+from onefill.core.orders.rates import RateWindow
+from onefill.core.orders.settlement import LaneBooks, Settlement, Told
 from onefill.core.signal import LoggedSignal, Signal, SignalStatus
 
 Read = Callable[[str], Signal]

@@ -12,12 +12,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
 
-from onefill.core.adjusting import Adjustment, AdjustmentRefusal
 from onefill.core.book import Sizing, TimeBasis
 from onefill.core.errors import OnefillError
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState
-from onefill.core.ruling import Ruling, RulingRefusal
+from onefill.core.orders.adjusting import Adjustment, AdjustmentRefusal
+from onefill.core.orders.ruling import Ruling, RulingRefusal
 from onefill.core.signal import SignalKind, SignalStatus
 from onefill.ports.authority import LossRow
 from onefill.ports.figures import (

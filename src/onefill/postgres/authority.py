@@ -13,15 +13,15 @@ from typing import Any
 
 import structlog
 
-from onefill.core.authority import Landmark, Loss, LossKind, loss_of
+from onefill.core.control.authority import Landmark, Loss, LossKind, loss_of
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.ports.authority import LossRow, Memory
 from onefill.ports.lease import LEADER, Holder
 from onefill.postgres.connection import Connecting, Held, Row
+from onefill.postgres.control.history import LeadershipHistory
 from onefill.postgres.faults import translated
-from onefill.postgres.history import LeadershipHistory
-from onefill.postgres.losses import DOUBT_AGAIN, END, IS_QUIET, OPEN, PUT_IN_DOUBT, loss_row
+from onefill.postgres.trading.losses import DOUBT_AGAIN, END, IS_QUIET, OPEN, PUT_IN_DOUBT, loss_row
 
 ENDED_BY, SPLIT_BRAIN = "authority_lost", "split_brain"
 _LOCK_KEY = 0x0F112

@@ -12,7 +12,7 @@ from onefill.core.portfolio.statistics import Statistics
 from onefill.ports.jobs import JobOutcome, JobRun
 from onefill.postgres.cleanup import empty_payloads
 from onefill.postgres.connection import Held
-from onefill.postgres.views_statistics import statistics_of
+from onefill.postgres.views.statistics import statistics_of
 
 _LAST = """
 SELECT clock_timestamp() AS now, r.* FROM (SELECT 1) AS one

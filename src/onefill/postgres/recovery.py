@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from onefill.core.hearing import Fill
 from onefill.core.ids import ClientOrderId, Epoch
 from onefill.core.intent import IntentState
 from onefill.core.invariants import violations
-from onefill.core.reconcile import KnownOrder
+from onefill.core.orders.hearing import Fill
+from onefill.core.orders.reconcile import KnownOrder
 from onefill.ports.recovery import Holdings
-from onefill.postgres.books import positions_by_id
 from onefill.postgres.connection import Held
 from onefill.postgres.rows import INTENT_READ, intent_of
+from onefill.postgres.trading.books import positions_by_id
 
 _LIVE = "SELECT position_id FROM portfolio_positions WHERE status <> 'closed'"
 _INTENTS = f"SELECT {INTENT_READ} FROM order_intents WHERE position_id = ANY($1)"

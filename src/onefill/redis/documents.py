@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from onefill.core.book import Mark
-from onefill.core.hearing import Fill
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.intent import OrderIntent
+from onefill.core.orders.hearing import Fill
 from onefill.core.position import Position
 from onefill.core.signal import SignalStatus
 

@@ -13,8 +13,8 @@ from onefill.core.ids import Epoch
 from onefill.core.intent import IntentState
 from onefill.ports.jobs import JobOutcome, JobRun
 from onefill.redis.authority import Changes, RedisAuthority
+from onefill.redis.control.instances import RedisInstances
 from onefill.redis.documents import body_of, micros
-from onefill.redis.instances import RedisInstances
 from onefill.redis.keys import JOBS, SIGNALS, UNDECIDED, key
 
 _ABANDONED_AFTER = timedelta(minutes=1)

@@ -9,13 +9,13 @@ from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from decimal import Decimal
 
-from onefill.core.hearing import Fill
 from onefill.core.ids import ClientOrderId, Epoch
 from onefill.core.intent import IntentState, OrderIntent, Verb
 from onefill.core.invariants import violations
 from onefill.core.money import ZERO
+from onefill.core.orders.hearing import Fill
+from onefill.core.orders.reconcile import KnownOrder
 from onefill.core.position import Position
-from onefill.core.reconcile import KnownOrder
 from onefill.ports.recovery import Holdings
 from onefill.redis import scripts
 from onefill.redis.authority import Changes, RedisAuthority

@@ -1,7 +1,7 @@
 """ports.broker.Broker on the simulated venue, with the manners of the real adapters.
 
 The venue's clock and the look-up by likeness are the real ones (brokers/); what is written here
-is what brokers/binance and brokers/openalgo.py do around their wires.
+is what brokers/binance and brokers/openalgo/adapter.py do around their wires.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from onefill.brokers.venue_clock import VenueClock
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.instrument import Instrument, Series
 from onefill.core.intent import OrderIntent, OrderRequest
-from onefill.core.quote import Listing, Quote
-from onefill.core.report import (
+from onefill.core.orders.report import (
     Absent,
     Found,
     LookUp,
@@ -31,7 +30,8 @@ from onefill.core.report import (
     Outcome,
     Unknown,
 )
-from onefill.core.stream_words import StreamWord
+from onefill.core.orders.stream_words import StreamWord
+from onefill.core.quote import Listing, Quote
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
 from onefill.sim.protections import Protection, Without

@@ -1,4 +1,4 @@
-"""Stage two on the simulated database: as postgres/claim.py, statement by statement."""
+"""Stage two on the simulated database: as postgres/trading/claim.py, statement by statement."""
 
 from __future__ import annotations
 

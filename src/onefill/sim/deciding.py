@@ -1,4 +1,4 @@
-"""Stage one on the simulated database: as postgres/decide.py, statement by statement."""
+"""Stage one on the simulated database: as postgres/trading/decide.py, statement by statement."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from onefill.core.adjusting import Adjustment, AdjustmentRefusal
+from onefill.core.control.lease import LeaseTiming
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
 from onefill.core.intent import OrderIntent
-from onefill.core.lease import LeaseTiming
-from onefill.core.settlement import Told, settle
+from onefill.core.orders.adjusting import Adjustment, AdjustmentRefusal
+from onefill.core.orders.settlement import Told, settle
+from onefill.core.orders.slicing import deciding_in_slices, going_on_in_slices
 from onefill.core.signal import LoggedSignal
-from onefill.core.slicing import deciding_in_slices, going_on_in_slices
 from onefill.flow.afterlook import Afterlook
 from onefill.flow.decider import Decider
 from onefill.flow.executor import Executor

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from onefill.core import parse
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch, Lane
+from onefill.core.intake import parse
 from onefill.core.signal import SignalStatus, fingerprint
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake

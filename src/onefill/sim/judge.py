@@ -12,7 +12,7 @@ from uuid import UUID
 
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState, OrderIntent
-from onefill.core.report import Outcome, Placed
+from onefill.core.orders.report import Outcome, Placed
 from onefill.ports.broker import Prepared
 from onefill.sim.clock import moment
 from onefill.sim.control_judge import ControlJudge

@@ -45,7 +45,7 @@ class Witness(Protocol):
 
 
 class SimLeaseStore:
-    """See postgres/lease.py.
+    """See postgres/control/lease.py.
 
     has_bar: False plants a bug: old sessions are neither barred nor ended. has_trust: False plants
     another: leases end before their holders stop by themselves.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
+from onefill.core.control.succession import Heir
 from onefill.core.ids import Epoch
-from onefill.core.succession import Heir
 from onefill.ports.lease import Holder
 from onefill.sim.chance import Chance
 from onefill.sim.clock import MachineClock

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from onefill.core.control.handover import Step
+from onefill.core.control.succession import Heir
 from onefill.core.errors import StoreUnavailable
-from onefill.core.handover import Step
 from onefill.core.ids import Epoch
-from onefill.core.succession import Heir
 from onefill.ports.clock import Clock
 from onefill.ports.handover import NewRequest, Operation, StepTaken, in_order
 from onefill.ports.hints import Topic

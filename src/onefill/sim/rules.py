@@ -6,12 +6,12 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 
-from onefill.core import parse
+from onefill.core.control.handover import HandoverTiming
 from onefill.core.defaults import INSTRUMENTS
-from onefill.core.handover import HandoverTiming
 from onefill.core.instrument import Rules
+from onefill.core.intake import parse
+from onefill.core.intake.signal_time import Zones
 from onefill.core.signal import Signal
-from onefill.core.signal_time import Zones
 
 MAX_AGE_S = 5
 QUARANTINE_AFTER_S = 1.0

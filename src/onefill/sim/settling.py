@@ -1,4 +1,4 @@
-"""Stage three on the simulated database: as postgres/settle.py, statement by statement."""
+"""Stage three on the simulated database: as postgres/trading/settle.py, statement by statement."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import datetime
 
 from onefill.core.ids import Lane
 from onefill.core.intent import OrderIntent
+from onefill.core.orders.report import Absent, NotPlaced, NotSent
+from onefill.core.orders.settlement import LaneBooks, Settlement, Told
 from onefill.core.position import Position
-from onefill.core.report import Absent, NotPlaced, NotSent
-from onefill.core.settlement import LaneBooks, Settlement, Told
 from onefill.ports.trading import Settle, Settled
 from onefill.sim.connection import Transaction, plain
 from onefill.sim.database import INTENT, LANE, Key, Session

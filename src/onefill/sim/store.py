@@ -12,9 +12,9 @@ from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import ACCOMPLISHED, IntentState, OrderIntent, Verb
 from onefill.core.invariants import violations
 from onefill.core.money import ZERO
+from onefill.core.orders.reconcile import KnownOrder
+from onefill.core.orders.settlement import Told
 from onefill.core.position import PositionStatus
-from onefill.core.reconcile import KnownOrder
-from onefill.core.settlement import Told
 from onefill.core.signal import SignalStatus
 from onefill.keeping.planning import Policy
 from onefill.ports.doubts import Waiting

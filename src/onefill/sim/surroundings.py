@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+from onefill.core.control.succession import Heir
 from onefill.core.ids import Epoch, Lane
-from onefill.core.report import Outcome
+from onefill.core.orders.report import Outcome
 from onefill.core.signal import SignalStatus
-from onefill.core.succession import Heir
 from onefill.node.state import NodeState
 from onefill.node.sync import SyncHealth
 from onefill.ports.broker import Prepared

@@ -7,10 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 from onefill.core.book import Mark
-from onefill.core.handover import ENDS
-from onefill.core.hearing import Fill
+from onefill.core.control.handover import ENDS
 from onefill.core.ids import ClientOrderId, Epoch, Lane, PositionId
 from onefill.core.intent import FINAL, IntentState, OrderIntent
+from onefill.core.orders.hearing import Fill
 from onefill.core.position import Position
 from onefill.core.signal import END_STATUSES, SignalStatus
 from onefill.ports.handover import NewRequest, StepTaken

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from onefill.core.intent import Side
 from onefill.core.money import ZERO
-from onefill.core.report import NotPlaced, OrderReport, OrderStatus, Outcome, Placed, Unknown
+from onefill.core.orders.report import NotPlaced, OrderReport, OrderStatus, Outcome, Placed, Unknown
 from onefill.ports.broker import OrderClass
 from onefill.sim.chance import Chance
 from onefill.sim.clock import moment

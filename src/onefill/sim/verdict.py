@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 
+from onefill.core.intake.parse import Valid, parse
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.money import ZERO
-from onefill.core.parse import Valid, parse
 from onefill.core.signal import fingerprint
 from onefill.sim.clock import moment
 from onefill.sim.database import Database

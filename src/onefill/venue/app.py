@@ -16,16 +16,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from onefill.core.errors import ConfigurationError
 from onefill.venue.access import Doorkeeper
+from onefill.venue.binance.dialect import BinanceDialect
 from onefill.venue.clock import Dice, VenueClock
 from onefill.venue.control import Control
 from onefill.venue.dialect import Dialect, Route
-from onefill.venue.dialect_binance import BinanceDialect
-from onefill.venue.dialect_openalgo import OpenAlgoDialect
 from onefill.venue.engine import NORMAL, Circumstances, Engine
 from onefill.venue.faults import Fault, FaultKind, Faults
 from onefill.venue.feed import follow
 from onefill.venue.ledger import Ledger, LedgerLost
 from onefill.venue.market import Market
+from onefill.venue.openalgo.dialect import OpenAlgoDialect
 from onefill.venue.options import VenueOptions
 from onefill.venue.orders import Order
 from onefill.venue.rates import REAL_RATES, Turnstile

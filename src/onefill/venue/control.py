@@ -9,10 +9,10 @@ from urllib.parse import parse_qs
 from onefill.core.money import ZERO, plain
 from onefill.venue.access import Doorkeeper
 from onefill.venue.clock import VenueClock, iso
-from onefill.venue.dialect_openalgo import OpenAlgoDialect
 from onefill.venue.engine import Engine
 from onefill.venue.faults import Faults, read_fault
 from onefill.venue.instruments import BINANCE, OPENALGO, source_of
+from onefill.venue.openalgo.dialect import OpenAlgoDialect
 from onefill.venue.options import VenueOptions
 from onefill.venue.orders import FIRST_ID, Execution, Order, PositionSide
 from onefill.venue.rates import Turnstile, read_rates

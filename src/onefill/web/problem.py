@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from onefill.core.problem import Problem
+from onefill.core.intake.problem import Problem
 from onefill.web.asgi import CLOSE, Answer, Headers, to_json
 
 MEDIA_TYPE = "application/problem+json"

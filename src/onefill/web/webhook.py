@@ -9,11 +9,11 @@ from urllib.parse import parse_qs
 
 import structlog
 
+from onefill.core.intake.parse import Invalid, Valid, parse
+from onefill.core.intake.problem import WHOLE_BODY, Problem
+from onefill.core.intake.signal_time import Zones
 from onefill.core.masking import Mask
-from onefill.core.parse import Invalid, Valid, parse
-from onefill.core.problem import WHOLE_BODY, Problem
 from onefill.core.signal import SignalStatus
-from onefill.core.signal_time import Zones
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake, Taken
 from onefill.ports.clock import Clock

@@ -12,14 +12,14 @@ from onefill.brokers.accounts import (
     SymbolTerms,
 )
 from onefill.brokers.meter import Rates
-from onefill.brokers.openalgo_units import MCX
+from onefill.brokers.openalgo.units import MCX
 from onefill.brokers.registry import Account
 from onefill.config.brokers import BrokerSettings, SymbolSettings
 from onefill.config.rules import instruments_of
 from onefill.config.settings import Settings
 from onefill.core.instrument import Rules
-from onefill.core.limits import LimitBook, Limits
-from onefill.core.rates import RateWindow
+from onefill.core.orders.limits import LimitBook, Limits
+from onefill.core.orders.rates import RateWindow
 from onefill.core.signal import Engine, LoggedSignal
 
 BINANCE_STREAM = "wss://fstream.binance.com/private/ws"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from onefill.config.settings import Settings
+from onefill.core.control.succession import Heir
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
 from onefill.core.signal import SignalStatus
-from onefill.core.succession import Heir
 from onefill.node.logs import LogContext
 from onefill.node.safety import Safety
 from onefill.node.state import NodeState

@@ -17,12 +17,12 @@ import structlog
 from onefill import __version__
 from onefill.config.rules import rules_of
 from onefill.config.settings import Settings, Topology
-from onefill.core.control import ControlEvent
+from onefill.core.control.states import ControlEvent
 from onefill.core.errors import OnefillError
 from onefill.core.ids import Lane
 from onefill.core.instrument import Rules
+from onefill.core.intake.signal_time import Zones
 from onefill.core.signal import SignalStatus
-from onefill.core.signal_time import Zones
 from onefill.core.watch import MissKind
 from onefill.disk.spool import DiskSpool, spool_folder
 from onefill.embedded.server import EmbeddedPostgres

@@ -14,7 +14,7 @@ from onefill.core.instrument import Rules
 from onefill.jobs.watch import Watch
 from onefill.ports.jobs import Job
 from onefill.postgres.jobs import PostgresJobs
-from onefill.postgres.rollovers import PostgresRollovers
+from onefill.postgres.trading.rollovers import PostgresRollovers
 from onefill.postgres.watch import PostgresWatch
 from onefill.redis.jobs import RedisJobs
 

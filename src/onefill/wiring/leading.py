@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from onefill.config.settings import Mode, Settings, Topology
-from onefill.core.handover import HandoverTiming
+from onefill.core.control.handover import HandoverTiming
+from onefill.core.control.lease import LeaseTiming
 from onefill.core.ids import Epoch
-from onefill.core.lease import LeaseTiming
 from onefill.lead.chronicler import Chronicler
 from onefill.lead.damping import Damping
 from onefill.lead.elector import Elector

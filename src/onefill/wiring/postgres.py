@@ -9,30 +9,30 @@ from typing import Any
 
 from onefill.config.settings import Settings
 from onefill.core.instrument import Rules
-from onefill.core.parse import read
+from onefill.core.intake.parse import read
+from onefill.core.intake.signal_time import Zones
 from onefill.core.portfolio.rollover import must_roll_at
-from onefill.core.signal_time import Zones
 from onefill.disk.memory import DiskMemory
 from onefill.ports.clock import RealClock, jitter
 from onefill.ports.lease import Holder
 from onefill.postgres.authority import PostgresAuthority
 from onefill.postgres.connection import Connecting, Held, Surroundings, open_views
-from onefill.postgres.controls import PostgresControls
-from onefill.postgres.handover import PostgresHandovers
-from onefill.postgres.heartbeat import PostgresInstances
-from onefill.postgres.history import LeadershipHistory
+from onefill.postgres.control.handover import PostgresHandovers
+from onefill.postgres.control.heartbeat import PostgresInstances
+from onefill.postgres.control.history import LeadershipHistory
+from onefill.postgres.control.lease import PostgresLeaseStore
+from onefill.postgres.control.vigil import PostgresVigil
 from onefill.postgres.jobs import PostgresJobs, Retention
-from onefill.postgres.lease import PostgresLeaseStore
 from onefill.postgres.listings import PostgresListings
 from onefill.postgres.messages import PostgresMessages
 from onefill.postgres.migrate import migrate
-from onefill.postgres.rates import PostgresRates
+from onefill.postgres.operators.controls import PostgresControls
 from onefill.postgres.recovery import PostgresRecoveryStore
-from onefill.postgres.rollovers import PostgresRollovers
 from onefill.postgres.signal_log import DATABASE_SQL, PostgresSignalLog
-from onefill.postgres.trading import PostgresTradingStore, Terms
-from onefill.postgres.views import PostgresViews
-from onefill.postgres.vigil import PostgresVigil
+from onefill.postgres.trading.rates import PostgresRates
+from onefill.postgres.trading.rollovers import PostgresRollovers
+from onefill.postgres.trading.store import PostgresTradingStore, Terms
+from onefill.postgres.views.snapshot import PostgresViews
 from onefill.postgres.watch import PostgresWatch
 from onefill.wiring.accounts import limits_of
 from onefill.wiring.jobs import JobStores, postgres_jobs

@@ -15,11 +15,11 @@ from onefill.ports.clock import Clock
 from onefill.ports.hints import Inbox
 from onefill.ports.lease import LEADER, Holder
 from onefill.ports.metrics import Metrics
+from onefill.redis.beside.gossip import RedisGossip
+from onefill.redis.beside.heartbeat import Facts, RedisHeartbeat
+from onefill.redis.beside.messages import RedisMessages
+from onefill.redis.beside.witness import RedisWitness
 from onefill.redis.connection import RedisConnection
-from onefill.redis.gossip import RedisGossip
-from onefill.redis.heartbeat import Facts, RedisHeartbeat
-from onefill.redis.messages import RedisMessages
-from onefill.redis.witness import RedisWitness
 
 AGAIN_S = 1.0
 

@@ -9,10 +9,10 @@ import structlog
 
 from onefill.config.settings import Settings
 from onefill.core.book import Decision, Situation, refuse
-from onefill.core.parse import read
+from onefill.core.intake.parse import read
+from onefill.core.intake.signal_time import Zones
 from onefill.core.refusal import Refusal
 from onefill.core.signal import Engine, LoggedSignal
-from onefill.core.signal_time import Zones
 from onefill.ports.clock import Clock
 from onefill.ports.lease import Holder
 from onefill.ports.trading import Decide
@@ -20,19 +20,19 @@ from onefill.ports.vigil import NoVigil
 from onefill.redis import durability
 from onefill.redis.authority import RedisAuthority
 from onefill.redis.connection import RedisConnection
-from onefill.redis.controls import RedisControls
-from onefill.redis.handovers import RedisHandovers
-from onefill.redis.history import RedisHistory
-from onefill.redis.instances import RedisInstances
+from onefill.redis.control.handovers import RedisHandovers
+from onefill.redis.control.history import RedisHistory
+from onefill.redis.control.instances import RedisInstances
+from onefill.redis.control.lease import RedisLeaseStore
 from onefill.redis.jobs import RedisJobs
-from onefill.redis.lease import RedisLeaseStore
-from onefill.redis.losses import RedisLosses
 from onefill.redis.memory import MemoryFile
-from onefill.redis.rates import RedisRates
+from onefill.redis.operators.controls import RedisControls
 from onefill.redis.recovery import RedisRecoveryStore
 from onefill.redis.signal_log import RedisSignalLog
-from onefill.redis.trading import RedisTradingStore, Terms
-from onefill.redis.views import RedisViews
+from onefill.redis.trading.losses import RedisLosses
+from onefill.redis.trading.rates import RedisRates
+from onefill.redis.trading.store import RedisTradingStore, Terms
+from onefill.redis.views.snapshot import RedisViews
 from onefill.wiring.jobs import redis_jobs
 from onefill.wiring.stores import Stores
 

@@ -14,8 +14,8 @@ from onefill.core.decide import decide
 from onefill.core.going_on import go_on
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
-from onefill.core.settlement import settle
-from onefill.core.slicing import MostOf, deciding_in_slices, going_on_in_slices
+from onefill.core.orders.settlement import settle
+from onefill.core.orders.slicing import MostOf, deciding_in_slices, going_on_in_slices
 from onefill.flow.afterlook import Afterlook
 from onefill.flow.chaser import Chaser
 from onefill.flow.decider import Decider

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from onefill import __version__
 from onefill.config.settings import Settings
-from onefill.core.control import InstanceState
+from onefill.core.control.states import InstanceState
+from onefill.core.intake.signal_time import Zones
 from onefill.core.masking import Mask
-from onefill.core.signal_time import Zones
 from onefill.flow.awaiting import Awaiting
 from onefill.flow.intake import Intake
 from onefill.flow.spool import Spooling
@@ -125,7 +125,7 @@ def _api(
     reconcile: Reconcile,
 ) -> Callable[[], App]:
     def build() -> App:
-        from onefill.web.api import build_api  # takes longer than all the rest to import
+        from onefill.web.api.routes import build_api  # takes longer than all the rest to import
 
         return build_api(
             stores.views,

@@ -25,8 +25,8 @@ from onefill.brokers.outcome import legible
 from onefill.brokers.registry import Account, build_brokers
 from onefill.core.defaults import BANK_NIFTY
 from onefill.core.errors import BrokerUnavailable
+from onefill.core.orders.report import Absent, Found, NoAnswer
 from onefill.core.quote import Listing
-from onefill.core.report import Absent, Found, NoAnswer
 from onefill.ports.broker import Broker
 
 TIME_MS = 1_767_600_000_000

@@ -30,7 +30,7 @@ from onefill.brokers.binance import BinanceBroker
 from onefill.brokers.http import HttpLimits
 from onefill.core.errors import BrokerUnavailable, ConfigurationError
 from onefill.core.intent import Denial, OrderIntent, OrderType
-from onefill.core.report import (
+from onefill.core.orders.report import (
     Absent,
     Found,
     NoAnswer,

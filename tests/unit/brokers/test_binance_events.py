@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from onefill.brokers.binance.events import EventReader, KeyExpired
-from onefill.core.report import OrderReport, OrderStatus
-from onefill.core.stream_words import Nudge, Stirred, StreamWord
+from onefill.core.orders.report import OrderReport, OrderStatus
+from onefill.core.orders.stream_words import Nudge, Stirred, StreamWord
 
 NAME = "oftst0123456789abcde"
 ALGO = 2148719

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from broker_support import RawServer, http_reply, intent_for
 from onefill.brokers.binance.rules import complaint, listing_decoder, rules_of
 from onefill.core.intent import OrderType
-from onefill.core.report import NotPlaced
+from onefill.core.orders.report import NotPlaced
 from unit.brokers.test_binance import broker_at
 
 LISTING = b"""{"timezone": "UTC", "symbols": [{"symbol": "BTCUSDT", "status": "TRADING",

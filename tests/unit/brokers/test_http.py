@@ -26,7 +26,7 @@ from broker_support import (
 )
 from onefill.brokers.http import Http, HttpLimits, Reply
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.report import NotSent, Unknown
+from onefill.core.orders.report import NotSent, Unknown
 from onefill.ports.broker import Prepared
 from onefill.ports.clock import Clock, RealClock
 from support import until

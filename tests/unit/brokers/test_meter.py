@@ -14,8 +14,8 @@ from onefill.brokers.accounts import BinanceAccount
 from onefill.brokers.binance import BinanceBroker
 from onefill.brokers.meter import Meter, RateRow, Rates, rates_of
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.rates import RateWindow, Room, Urgency
-from onefill.core.report import NotPlaced, NotSent
+from onefill.core.orders.rates import RateWindow, Room, Urgency
+from onefill.core.orders.report import NotPlaced, NotSent
 from onefill.ports.rates import urgently
 from support import until
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from broker_support import HANG_UP, OPTION, ManualClock, RawServer, http_reply, in_doubt, intent_for
 from onefill.brokers.accounts import OpenAlgoAccount, QuantityUnit
-from onefill.brokers.openalgo import OpenAlgoBroker
+from onefill.brokers.openalgo.adapter import OpenAlgoBroker
 from onefill.core.errors import BrokerUnavailable, ConfigurationError
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.issue import issue_cancel
-from onefill.core.report import (
+from onefill.core.orders.report import (
     Absent,
     Found,
     NoAnswer,

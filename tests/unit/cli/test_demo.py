@@ -15,8 +15,8 @@ from onefill.cli.demo.script import CUES, cues, signal_of
 from onefill.cli.demo.summary import judge
 from onefill.cli.errors import Usage
 from onefill.core.defaults import INSTRUMENTS
-from onefill.core.parse import Valid, parse
-from onefill.core.signal_time import Zones
+from onefill.core.intake.parse import Valid, parse
+from onefill.core.intake.signal_time import Zones
 
 NOW = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
 SIGNALS = [{"id": 1, "status": "executed"}, {"id": 2, "status": "blocked"}]

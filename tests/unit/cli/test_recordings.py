@@ -15,8 +15,8 @@ from onefill.cli.replaying.export import read_export, slot_of
 from onefill.cli.replaying.lines import read_lines
 from onefill.cli.replaying.report import Recording, notes
 from onefill.cli.replaying.step import in_order
-from onefill.core.parse import Valid, parse
-from onefill.core.signal_time import Zones
+from onefill.core.intake.parse import Valid, parse
+from onefill.core.intake.signal_time import Zones
 from support import ROOT
 from unit.cli.recordings import HEAD, KOLKATA, TRADES, filled
 

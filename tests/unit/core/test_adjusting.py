@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from makers import NOW, d
-from onefill.core.adjusting import Adjustment, AdjustmentRefusal, Correction, Held, adjust
-from onefill.core.hearing import Fill, Told
 from onefill.core.ids import ClientOrderId, Lane, PositionId
 from onefill.core.intent import IntentState, OrderIntent, OrderRequest, OrderType, Side
 from onefill.core.invariants import violations
 from onefill.core.issue import CLOSE, STOP
+from onefill.core.orders.adjusting import Adjustment, AdjustmentRefusal, Correction, Held, adjust
+from onefill.core.orders.hearing import Fill, Told
+from onefill.core.orders.protection import BY_HAND
+from onefill.core.orders.report import OrderReport, OrderStatus, Placed
+from onefill.core.orders.settlement import LaneBooks, Settlement, settle
 from onefill.core.position import Leg, Position, PositionStatus
-from onefill.core.protection import BY_HAND
-from onefill.core.report import OrderReport, OrderStatus, Placed
-from onefill.core.settlement import LaneBooks, Settlement, settle
 
 GOLD, LOT = "GOLDM05JAN30FUT", 100
 LANE = Lane("main/GOLD_MINI")

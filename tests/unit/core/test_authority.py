@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from manual_clock import NOON
-from onefill.core.authority import Landmark, LossKind, later, loss_of
+from onefill.core.control.authority import Landmark, LossKind, later, loss_of
 from onefill.core.ids import Epoch
 
 HERE = Landmark(identity="7/1/5/16384", position=1_000, epoch=Epoch(8), at=NOON)

@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 
 from makers import RULES, Store, buying, d, direct_signal, filled, logged, only, report, situation
-from onefill.core.changes import is_carried_out, may_be_repeated
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
 from onefill.core.errors import Bug
 from onefill.core.intent import Denial, IntentState, OrderIntent, OrderType, Side, Verb
 from onefill.core.issue import Cause, issue_cancel, issue_conditional, issue_modify
+from onefill.core.orders.changes import is_carried_out, may_be_repeated
+from onefill.core.orders.closing import continue_exits
+from onefill.core.orders.report import Absent, Carried, NotPlaced, OrderReport, OrderStatus, Unknown
 from onefill.core.position import PositionStatus
-from onefill.core.report import Absent, Carried, NotPlaced, OrderReport, OrderStatus, Unknown
 from onefill.core.signal import SignalKind, SignalStatus
 
 S = IntentState

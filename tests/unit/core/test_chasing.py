@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from makers import NOW, RULES, Store, d, logged, portfolio_signal, position_of, report, situation
 from onefill.core.book import Decision
-from onefill.core.changes import is_carried_out
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
 from onefill.core.ids import ClientOrderId
@@ -25,13 +24,14 @@ from onefill.core.intent import (
     Side,
     Verb,
 )
+from onefill.core.orders.changes import is_carried_out
+from onefill.core.orders.remainders import NOTHING_LEFT
+from onefill.core.orders.report import Carried, NotPlaced, OrderReport, OrderStatus
+from onefill.core.orders.slicing import sliced
 from onefill.core.portfolio.chasing import GIVE_UP, Move, begin, next_move
 from onefill.core.position import PositionStatus
 from onefill.core.quote import Quote
-from onefill.core.remainders import NOTHING_LEFT
-from onefill.core.report import Carried, NotPlaced, OrderReport, OrderStatus
 from onefill.core.signal import SignalKind, SignalStatus
-from onefill.core.slicing import sliced
 
 LIMITS = ChaseLimits(step=d("0.5"), cost_max=d(60), steps_max=3)
 EVERY_S = float(LIMITS.every_s)

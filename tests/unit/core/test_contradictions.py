@@ -12,11 +12,11 @@ from makers import (
     told,
 )
 from onefill.core.intent import IntentState
-from onefill.core.position import PositionStatus
-from onefill.core.report import (
+from onefill.core.orders.report import (
     NotSent,
     OrderStatus,
 )
+from onefill.core.position import PositionStatus
 from onefill.core.signal import SignalStatus
 
 S = IntentState

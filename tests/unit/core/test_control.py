@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onefill.core.control import ABLE, ControlEvent, InstanceState, events_of, next_state
-from onefill.core.errors import Bug
-from onefill.core.handover import (
+from onefill.core.control.handover import (
     HandoverTiming,
     Request,
     RequesterMove,
@@ -18,8 +16,10 @@ from onefill.core.handover import (
     holder_agrees,
     requester_move,
 )
+from onefill.core.control.states import ABLE, ControlEvent, InstanceState, events_of, next_state
+from onefill.core.control.succession import NEVER_MS, Heir, Vacancy, best_successor, wait_ms
+from onefill.core.errors import Bug
 from onefill.core.ids import Epoch
-from onefill.core.succession import NEVER_MS, Heir, Vacancy, best_successor, wait_ms
 
 TIMING = HandoverTiming()
 EVENTS = st.lists(st.sampled_from(ControlEvent), max_size=30)

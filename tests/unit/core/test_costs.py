@@ -15,9 +15,9 @@ from onefill.core.decide import decide
 from onefill.core.defaults import BANK_NIFTY, GOLD_MINI
 from onefill.core.instrument import Rules, Tariff
 from onefill.core.intent import Side
+from onefill.core.orders.slicing import sliced
 from onefill.core.position import Position
 from onefill.core.signal import SignalKind
-from onefill.core.slicing import sliced
 
 TARIFF = Tariff(per_order=d(20), buy_percent=d("0.03"), sell_percent=d("0.13"))
 DEAR = replace(

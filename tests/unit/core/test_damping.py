@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from onefill.core.damping import lease_factor, stretched
-from onefill.core.lease import LeaseTiming
+from onefill.core.control.damping import lease_factor, stretched
+from onefill.core.control.lease import LeaseTiming
 
 
 @pytest.mark.req("CTL-4")

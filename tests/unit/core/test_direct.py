@@ -20,13 +20,13 @@ from makers import (
     situation,
 )
 from onefill.core.book import Decision
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
 from onefill.core.intent import IntentState, OrderType, Side
 from onefill.core.money import ZERO
+from onefill.core.orders.closing import continue_exits
+from onefill.core.orders.report import Absent, NotPlaced, OrderStatus, Unknown
+from onefill.core.orders.settlement import Told
 from onefill.core.position import Position, PositionStatus
-from onefill.core.report import Absent, NotPlaced, OrderStatus, Unknown
-from onefill.core.settlement import Told
 from onefill.core.signal import Signal, SignalKind, SignalStatus
 
 BUY, SELL, CLOSE, TARGET = SignalKind.BUY, SignalKind.SELL, SignalKind.CLOSE, SignalKind.TARGET

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time
 
 import pytest
 
-from onefill.core.fitness import session_end, worry
+from onefill.core.control.fitness import session_end, worry
 
 NSE = [("NSE", frozenset[date]())]
 THREE_AT_NIGHT = time(3)

@@ -23,12 +23,12 @@ from onefill.core.intent import (
     Side,
     Verb,
 )
+from onefill.core.orders.protection import PROTECTED
+from onefill.core.orders.report import Carried, NotPlaced, OrderReport, OrderStatus
+from onefill.core.orders.slicing import sliced
 from onefill.core.portfolio.rollover import ROLLOVER
 from onefill.core.position import PositionStatus, Rollover
-from onefill.core.protection import PROTECTED
-from onefill.core.report import Carried, NotPlaced, OrderReport, OrderStatus
 from onefill.core.signal import SignalKind
-from onefill.core.slicing import sliced
 
 GOLD = replace(RULES.instruments["GOLD_MINI"], protective_stop=True)
 GUARDED: Rules = replace(RULES, instruments={**RULES.instruments, "GOLD_MINI": GOLD})

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from makers import RULES, Store, d, filled, logged, portfolio_signal, report, situation
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
 from onefill.core.intent import CONTRADICTIONS, FINAL, TRANSITIONS, IntentState, step
 from onefill.core.invariants import violations
+from onefill.core.orders.closing import continue_exits
+from onefill.core.orders.report import Absent, NotPlaced, NotSent, OrderStatus, Unknown
+from onefill.core.orders.settlement import Told, Unsettled
 from onefill.core.position import PositionStatus
 from onefill.core.refusal import Refusal
-from onefill.core.report import Absent, NotPlaced, NotSent, OrderStatus, Unknown
-from onefill.core.settlement import Told, Unsettled
 from onefill.core.signal import END_STATUSES, SignalKind
 
 

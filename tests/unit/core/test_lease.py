@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onefill.core.errors import Bug
-from onefill.core.ids import Epoch
-from onefill.core.lease import (
+from onefill.core.control.lease import (
     Event,
     Failed,
     Following,
@@ -28,6 +26,8 @@ from onefill.core.lease import (
     Tick,
     step,
 )
+from onefill.core.errors import Bug
+from onefill.core.ids import Epoch
 
 TIMING = LeaseTiming()
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from makers import ACCOUNT, RULES, d, logged, portfolio_signal, situation
 from onefill.brokers.accounts import OpenAlgoAccount, QuantityUnit
-from onefill.brokers.openalgo_listing import ends_in, lot_in
-from onefill.brokers.openalgo_units import UnitConverter
+from onefill.brokers.openalgo.listing import ends_in, lot_in
+from onefill.brokers.openalgo.units import UnitConverter
 from onefill.core.book import TimeBasis
 from onefill.core.decide import decide
 from onefill.core.defaults import BANK_NIFTY, GOLD_MINI

@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 
 from onefill.core.errors import Bug
-from onefill.core.parse import Invalid, Valid, parse, read
+from onefill.core.intake.parse import Invalid, Valid, parse, read
+from onefill.core.intake.signal_time import Zones
 from onefill.core.signal import Engine, Signal, SignalKind, fingerprint
-from onefill.core.signal_time import Zones
 
 NOW = datetime(2026, 1, 15, 9, 15, 30, tzinfo=UTC)
 ZONES = Zones.named({"BANK_NIFTY": "Asia/Kolkata"})

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onefill.core.parse import Invalid, Valid, parse, read
+from onefill.core.intake.parse import Invalid, Valid, parse, read
+from onefill.core.intake.signal_time import Zones
 from onefill.core.signal import Signal, fingerprint
-from onefill.core.signal_time import Zones
 
 NOW = datetime(2026, 1, 15, 9, 15, 30, tzinfo=UTC)
 ZONES = Zones.named({}, "Europe/Berlin")

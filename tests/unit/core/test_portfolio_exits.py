@@ -6,11 +6,11 @@ import pytest
 from makers import NOW, RULES, Store, d, filled, logged, only, portfolio_signal, report, situation
 from onefill.core import going_on
 from onefill.core.book import WAIT, Decision
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
 from onefill.core.intent import IntentState, OrderIntent, Side
+from onefill.core.orders.closing import continue_exits
+from onefill.core.orders.report import NotPlaced, NotSent, OrderStatus, Unknown
 from onefill.core.position import Position, PositionStatus
-from onefill.core.report import NotPlaced, NotSent, OrderStatus, Unknown
 from onefill.core.signal import SignalKind, SignalStatus
 
 BASE = portfolio_signal(SignalKind.BASE_ENTRY)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onefill.core.rates import CLOSED, RateWindow, Room, Urgency
+from onefill.core.orders.rates import CLOSED, RateWindow, Room, Urgency
 
 TEN_SECONDS = RateWindow(most=300, window_ms=10_000)
 MINUTE = RateWindow(most=1_200, window_ms=60_000)

@@ -9,8 +9,8 @@ import pytest
 
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState, Side
-from onefill.core.reconcile import Books, Difference, Finding, KnownOrder, Proposal, compare
-from onefill.core.report import OrderReport, OrderStatus, Placed
+from onefill.core.orders.reconcile import Books, Difference, Finding, KnownOrder, Proposal, compare
+from onefill.core.orders.report import OrderReport, OrderStatus, Placed
 
 S = IntentState
 

@@ -26,8 +26,8 @@ from onefill.core.book import Decision
 from onefill.core.decide import decide
 from onefill.core.going_on import go_on
 from onefill.core.intent import OrderIntent, Side
+from onefill.core.orders.report import NotPlaced, OrderStatus, Unknown
 from onefill.core.position import PositionStatus
-from onefill.core.report import NotPlaced, OrderStatus, Unknown
 from onefill.core.signal import SignalKind, SignalStatus
 
 NO = NotPlaced(code="400", message="margin")

@@ -13,9 +13,9 @@ from onefill.core.decide import decide
 from onefill.core.going_on import go_on
 from onefill.core.instrument import Switches
 from onefill.core.intent import OrderIntent, Side
+from onefill.core.orders.report import NotPlaced, Unknown
 from onefill.core.portfolio.rollover import must_roll, must_roll_at
 from onefill.core.position import Position, PositionStatus, Rollover
-from onefill.core.report import NotPlaced, Unknown
 from onefill.core.signal import LoggedSignal, SignalKind, SignalStatus
 
 LATER = datetime(2025, 12, 24, 5, 0, tzinfo=UTC)  # six days before the contract's end

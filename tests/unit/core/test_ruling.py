@@ -10,9 +10,8 @@ import pytest
 
 from makers import Store, buying, entering, position_of, report, state_of, told
 from onefill.core.intent import IntentState, OrderIntent
-from onefill.core.position import PositionStatus
-from onefill.core.report import OrderStatus
-from onefill.core.ruling import (
+from onefill.core.orders.report import OrderStatus
+from onefill.core.orders.ruling import (
     PlacedAgain,
     Ruling,
     RulingRefusal,
@@ -22,7 +21,8 @@ from onefill.core.ruling import (
     refusal_of_ruling,
     word_of,
 )
-from onefill.core.settlement import Unsettled
+from onefill.core.orders.settlement import Unsettled
+from onefill.core.position import PositionStatus
 from onefill.core.signal import SignalStatus
 
 S = IntentState

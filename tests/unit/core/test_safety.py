@@ -20,10 +20,10 @@ from makers import (
     situation,
 )
 from onefill.core.book import Decision, TimeBasis
-from onefill.core.closing import continue_exits
 from onefill.core.decide import decide
 from onefill.core.instrument import Switches
 from onefill.core.market_hours import HOURS, is_open, next_open, session_on
+from onefill.core.orders.closing import continue_exits
 from onefill.core.position import PositionStatus
 from onefill.core.signal import SignalKind, SignalStatus
 

@@ -26,8 +26,7 @@ from onefill.core.decide import decide
 from onefill.core.errors import Bug
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState
-from onefill.core.position import PositionStatus
-from onefill.core.report import (
+from onefill.core.orders.report import (
     Absent,
     NotPlaced,
     NotSent,
@@ -37,7 +36,8 @@ from onefill.core.report import (
     Placed,
     Unknown,
 )
-from onefill.core.settlement import Told, Unsettled
+from onefill.core.orders.settlement import Told, Unsettled
+from onefill.core.position import PositionStatus
 from onefill.core.signal import SignalKind, SignalStatus
 
 S = IntentState

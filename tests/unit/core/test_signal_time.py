@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onefill.core.parse import Invalid, Valid, parse, read
-from onefill.core.signal_time import Zones
+from onefill.core.intake.parse import Invalid, Valid, parse, read
+from onefill.core.intake.signal_time import Zones
 
 ZONES = Zones.named(
     {"BANK_NIFTY": "Asia/Kolkata", "GOLD_MINI": "Asia/Kolkata", "ES": "America/New_York"}

@@ -27,11 +27,11 @@ from onefill.core.decide import decide
 from onefill.core.going_on import go_on
 from onefill.core.intent import IntentState, OrderIntent, Verb
 from onefill.core.issue import issue_cancel
+from onefill.core.orders.report import NotPlaced, OrderStatus
+from onefill.core.orders.ruling import RulingRefusal, Surroundings, place_again
+from onefill.core.orders.slicing import sliced
 from onefill.core.position import PositionStatus
-from onefill.core.report import NotPlaced, OrderStatus
-from onefill.core.ruling import RulingRefusal, Surroundings, place_again
 from onefill.core.signal import SignalKind, SignalStatus
-from onefill.core.slicing import sliced
 
 NO = NotPlaced(code="400", message="margin")
 LOT = 35

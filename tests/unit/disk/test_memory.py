@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from manual_clock import NOON, ManualClock
-from onefill.core.authority import Landmark
+from onefill.core.control.authority import Landmark
 from onefill.core.ids import Epoch
 from onefill.disk.files import replace_file
 from onefill.disk.memory import NAME, DiskMemory, read

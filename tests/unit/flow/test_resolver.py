@@ -14,7 +14,7 @@ import pytest
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import IntentState, OrderIntent, OrderRequest, Side
-from onefill.core.report import (
+from onefill.core.orders.report import (
     Absent,
     LookUp,
     NotPlaced,
@@ -25,7 +25,7 @@ from onefill.core.report import (
     Placed,
     Unknown,
 )
-from onefill.core.settlement import Told
+from onefill.core.orders.settlement import Told
 from onefill.flow.resolver import Resolver
 from onefill.ports.broker import Broker, OrderClass, Prepared
 from onefill.ports.clock import RealClock

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from manual_clock import ManualClock
+from onefill.core.intake.signal_time import Zones
 from onefill.core.signal import Signal
-from onefill.core.signal_time import Zones
 from onefill.disk.spool import DiskSpool
 from onefill.flow.spool import Spooling
 from onefill.ports.intake import IntakeUnavailable, SignalUnloggable

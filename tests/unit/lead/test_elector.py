@@ -11,9 +11,9 @@ from uuid import UUID
 import pytest
 
 from memory_leases import MemoryLeaseStore
+from onefill.core.control.lease import LeaseTiming
+from onefill.core.control.succession import Heir
 from onefill.core.ids import Epoch
-from onefill.core.lease import LeaseTiming
-from onefill.core.succession import Heir
 from onefill.lead.elector import Elector
 from onefill.ports.clock import RealClock
 from onefill.ports.lease import LEADER, Holder

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from onefill.core.control.lease import LeaseTiming
 from onefill.core.errors import Bug
 from onefill.core.ids import Epoch
-from onefill.core.lease import LeaseTiming
 from onefill.lead.chronicler import Chronicler
 from onefill.lead.damping import Damping
 from onefill.ports.clock import RealClock

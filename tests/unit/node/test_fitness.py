@@ -11,9 +11,9 @@ import pytest
 import structlog
 
 from broker_support import ManualClock
+from onefill.core.control.succession import Heir
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.ids import Epoch
-from onefill.core.succession import Heir
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving
 from onefill.node.fitness import Fitness, Login

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from onefill.core.control import ControlEvent, InstanceState
+from onefill.core.control.states import ControlEvent, InstanceState
 from onefill.core.ids import Epoch
 from onefill.node.leadership import Leadership
 from onefill.node.logs import LogContext

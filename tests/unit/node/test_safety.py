@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from manual_clock import NOON
-from onefill.core.control import InstanceState
+from onefill.core.control.states import InstanceState
 from onefill.core.ids import Epoch
-from onefill.core.reconcile import Difference, Finding
+from onefill.core.orders.reconcile import Difference, Finding
 from onefill.flow.reconciler import Reconciled
 from onefill.node.safety import Safety
 from onefill.node.state import NodeState

@@ -39,13 +39,12 @@ from onefill.brokers.meter import Meter, rates_of
 from onefill.brokers.outcome import Verdict, is_sane, legible
 from onefill.brokers.paper import Declaration, read_declaration
 from onefill.brokers.venue_clock import VenueClock
-from onefill.core.changes import is_carried_out
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.instrument import Instrument, Series
 from onefill.core.intent import OrderIntent, OrderRequest, Verb
 from onefill.core.money import ZERO
-from onefill.core.quote import Listing, Quote
-from onefill.core.report import (
+from onefill.core.orders.changes import is_carried_out
+from onefill.core.orders.report import (
     Absent,
     Carried,
     Found,
@@ -56,7 +55,8 @@ from onefill.core.report import (
     Placed,
     Unknown,
 )
-from onefill.core.stream_words import StreamWord
+from onefill.core.orders.stream_words import StreamWord
+from onefill.core.quote import Listing, Quote
 from onefill.ports.broker import Capabilities, OrderClass, Prepared
 from onefill.ports.clock import Clock
 from onefill.ports.rates import RateStore

@@ -17,7 +17,7 @@ from onefill.brokers.likeness import Sighting
 from onefill.brokers.outcome import UNREADABLE, is_sane, side_of
 from onefill.core.intent import OrderIntent
 from onefill.core.money import ZERO, plain
-from onefill.core.report import OrderReport, OrderStatus
+from onefill.core.orders.report import OrderReport, OrderStatus
 
 WAITING = "NEW"
 _NUMBER_MAX = 20

@@ -18,8 +18,8 @@ from onefill.brokers.outcome import is_sane
 from onefill.core.ids import PREFIX
 from onefill.core.intent import OrderType
 from onefill.core.money import ZERO
-from onefill.core.report import OrderReport, OrderStatus, Trade
-from onefill.core.stream_words import Nudge, Stirred, StreamWord
+from onefill.core.orders.report import OrderReport, OrderStatus, Trade
+from onefill.core.orders.stream_words import Nudge, Stirred, StreamWord
 
 _REMEMBERED_MAX = 10_000
 _CONDITIONAL = frozenset(kind.value for kind in OrderType if kind.is_conditional)

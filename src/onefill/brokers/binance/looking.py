@@ -14,7 +14,7 @@ from onefill.brokers.likeness import KnownOrders, like, recognise
 from onefill.brokers.outcome import legible
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent, Verb
-from onefill.core.report import Absent, Found, LookUp, NoAnswer
+from onefill.core.orders.report import Absent, Found, LookUp, NoAnswer
 from onefill.ports.broker import Capabilities, OrderClass
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

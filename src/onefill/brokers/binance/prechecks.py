@@ -19,7 +19,7 @@ from onefill.brokers.outcome import is_sane
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent, Side, Verb
 from onefill.core.money import ZERO, plain
-from onefill.core.rates import Urgency
+from onefill.core.orders.rates import Urgency
 from onefill.ports.clock import Clock
 from onefill.ports.rates import urgently
 

@@ -21,7 +21,7 @@ from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
 from onefill.core.errors import BrokerUnavailable
 from onefill.core.intent import OrderIntent
-from onefill.core.report import OrderReport
+from onefill.core.orders.report import OrderReport
 
 ORDER, ALGO_ORDER = "/fapi/v1/order", "/fapi/v1/algoOrder"
 _LISTED_MAX = 1_000

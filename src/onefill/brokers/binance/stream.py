@@ -17,7 +17,7 @@ from onefill.brokers.binance.events import EventReader, KeyExpired
 from onefill.brokers.binance.wire import Wire
 from onefill.brokers.outcome import UNREADABLE
 from onefill.core.errors import BrokerUnavailable
-from onefill.core.stream_words import Connected, Disconnected, StreamWord
+from onefill.core.orders.stream_words import Connected, Disconnected, StreamWord
 from onefill.ports.clock import Clock
 
 LISTEN_KEY = "/fapi/v1/listenKey"

@@ -23,7 +23,7 @@ from onefill.brokers.outcome import (
 )
 from onefill.core.intent import Denial, OrderIntent, OrderRequest, OrderType, Side
 from onefill.core.money import ZERO, plain
-from onefill.core.report import NotPlaced, OrderReport, OrderStatus
+from onefill.core.orders.report import NotPlaced, OrderReport, OrderStatus
 
 WEIGHTS = {
     "/fapi/v1/openOrders": 40,

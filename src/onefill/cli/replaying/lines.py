@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from onefill.cli.fill_in import FillIn
 from onefill.cli.replaying.step import Place, Step, Unreadable
-from onefill.core.signal_time import signal_time
+from onefill.core.intake.signal_time import signal_time
 
 
 @dataclass(slots=True)

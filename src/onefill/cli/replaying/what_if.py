@@ -20,10 +20,10 @@ from onefill.cli.replaying.step import Step
 from onefill.config.rules import rules_of
 from onefill.config.settings import Settings
 from onefill.core.book import Account, Sizing
-from onefill.core.parse import Invalid, parse
+from onefill.core.intake.parse import Invalid, parse
+from onefill.core.intake.signal_time import Zones
 from onefill.core.rehearsal import Rehearsal, Rehearsed
 from onefill.core.signal import Engine, LoggedSignal, fingerprint
-from onefill.core.signal_time import Zones
 
 BASELINE, VARIANT = "as set", "what if"
 

@@ -11,13 +11,13 @@ from decimal import Decimal
 
 from onefill.core.admission import refusal_of_entry, valid_until
 from onefill.core.book import WAIT, Decision, Situation, refuse
-from onefill.core.closing import begin_closing, committed
 from onefill.core.errors import invariant
 from onefill.core.ids import position_id
 from onefill.core.instrument import Rules
 from onefill.core.intent import Side
 from onefill.core.issue import TRADE, Cause, issue
 from onefill.core.money import ZERO, figures
+from onefill.core.orders.closing import begin_closing, committed
 from onefill.core.position import MAIN, Leg, Position, PositionStatus
 from onefill.core.refusal import Refusal
 from onefill.core.signal import NET_SLOT, LoggedSignal, SignalKind, SignalStatus

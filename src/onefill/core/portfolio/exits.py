@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from onefill.core.admission import opening_after
 from onefill.core.book import Decision, SignalChange, Situation, joined, refuse
-from onefill.core.closing import begin_closing, continue_exits
 from onefill.core.instrument import Rules
 from onefill.core.intent import IntentState, OrderIntent, Verb
 from onefill.core.issue import BUILDING, STOP
 from onefill.core.money import figures
+from onefill.core.orders.closing import begin_closing, continue_exits
+from onefill.core.orders.standing import PARTLY_FILLED
 from onefill.core.position import Position, PositionStatus, Rollover
 from onefill.core.refusal import Refusal
 from onefill.core.signal import ALL_SLOTS, LoggedSignal, SignalStatus
-from onefill.core.standing import PARTLY_FILLED
 
 __all__ = ["close", "continue_exits", "leave"]
 

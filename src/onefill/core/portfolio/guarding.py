@@ -1,8 +1,8 @@
 """The stop order that waits at the broker for each position: placed after the first fill, moved
 with the trailing stop, replaced when it is gone. Source: PF-11.
 
-Exits are not decided here: they make of the stop the order that closes (core/closing), so that
-the two never both fill. `guard_at` is durable, so that whoever leads next looks after it.
+Exits are not decided here: they make of the stop the order that closes (core/orders/closing), so
+that the two never both fill. `guard_at` is durable, so that whoever leads next looks after it.
 """
 
 from __future__ import annotations

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from onefill.core.closing import closing_intents
 from onefill.core.errors import invariant
 from onefill.core.instrument import Instrument, Rules, Structure
 from onefill.core.intent import OrderIntent, Side
 from onefill.core.issue import OPEN, Cause, issue
+from onefill.core.orders.closing import closing_intents
 from onefill.core.portfolio.contracts import Contract, future_symbol, option_symbol
 from onefill.core.position import CALL, FUTURE, PUT, Leg, Position
 

@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 
 from onefill.core.admission import opening_after
 from onefill.core.book import WAIT, Decision, Situation, TimeBasis, joined
-from onefill.core.closing import begin_closing
 from onefill.core.ids import position_id
 from onefill.core.instrument import Instrument, Rules
 from onefill.core.intent import OrderIntent, Side
 from onefill.core.issue import is_waiting_stop
 from onefill.core.market_hours import is_open
+from onefill.core.orders.closing import begin_closing
 from onefill.core.portfolio.contracts import choose_contract
 from onefill.core.portfolio.legs import new_legs, opening_intents
 from onefill.core.position import CALL, FUTURE, PUT, Leg, Position, PositionStatus, Rollover

@@ -1,0 +1,1 @@
+"""OpenAlgo: one API to many Indian brokers."""

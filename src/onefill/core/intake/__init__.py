@@ -1,0 +1,1 @@
+"""Bytes → a valid signal, or all that is wrong with them."""

@@ -1,0 +1,204 @@
+"""The lease as one row. Its epoch is part of a key, so that changing it waits for open fences."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from onefill.core.errors import OnefillError
+from onefill.core.ids import Epoch
+from onefill.ports.lease import Holder, Lease
+from onefill.postgres.connection import Held, Row, application_name
+from onefill.postgres.control.history import LeadershipHistory
+from onefill.postgres.control.vigil import session_has_ended
+
+_READ = f"""
+SELECT epoch, holder, boot, barred, {session_has_ended("session_key")} AS has_died,
+       coalesce(extract(epoch FROM lease_until - clock_timestamp()) * 1000, 0)::float8
+           AS remaining_ms
+FROM leases WHERE resource = $1"""
+
+# CTL-8: a store that lost everything must not hand out an epoch that somebody has seen before.
+_CREATE = """
+INSERT INTO leases (resource, epoch, holder, boot, lease_until, acquired_at, session_key)
+VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $2, $3,
+        clock_timestamp() + $4 * interval '1 millisecond', clock_timestamp(), $5)
+ON CONFLICT (resource) DO NOTHING RETURNING epoch, acquired_at"""
+
+_POLICY = f"""resource = $1 AND epoch = $2 AND (
+    holder IS NULL OR lease_until < clock_timestamp() OR (holder = $3 AND boot <> $4)
+    OR {session_has_ended("session_key")})"""
+_AT_ANY_COST = "resource = $1 AND epoch = $2 AND (holder, boot) IS DISTINCT FROM ($3, $4)"
+
+_BAR = "UPDATE leases SET barred = true WHERE {policy} RETURNING holder, boot, acquired_at"
+
+_UNBAR = "UPDATE leases SET barred = false WHERE resource = $1 AND epoch = $2 AND barred"
+
+_TERMINATE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = $1 AND pid <> pg_backend_pid() AND pg_has_role(usesysid, 'USAGE')"""
+
+_TAKE = """
+UPDATE leases SET epoch = epoch + 1, holder = $3, boot = $4, barred = false,
+       lease_until = clock_timestamp() + $5 * interval '1 millisecond',
+       acquired_at = clock_timestamp(), session_key = $6
+WHERE {policy} RETURNING epoch, acquired_at"""
+
+_TRANSFER = """
+WITH before AS (SELECT acquired_at FROM leases WHERE resource = $1)
+UPDATE leases SET epoch = epoch + 1, holder = $4, boot = $5, barred = false,
+       lease_until = clock_timestamp() + $6 * interval '1 millisecond',
+       acquired_at = clock_timestamp(),
+       session_key = (SELECT m.session_key FROM instance_metadata m
+                      WHERE m.instance = $4 AND m.boot = $5)
+FROM before WHERE resource = $1 AND epoch = $2 AND boot = $3
+RETURNING epoch, leases.acquired_at, before.acquired_at AS acquired_before"""
+
+_RENEW = """
+UPDATE leases SET lease_until = clock_timestamp() + $4 * interval '1 millisecond', session_key = $5
+WHERE resource = $1 AND epoch = $2 AND boot = $3 RETURNING epoch"""
+
+_RELEASE = """
+UPDATE leases SET holder = NULL, boot = NULL, lease_until = NULL
+WHERE resource = $1 AND epoch = $2 AND boot = $3 RETURNING acquired_at"""
+
+
+class PostgresLeaseStore:
+    """ports.lease.LeaseStore on one row of PostgreSQL (CTL-1, CTL-2, CTL-6).
+
+    renewals: a connection with the short time-out of a lease call. takeovers: another one, since
+    a takeover may have to wait until the open transactions of the old epoch have ended.
+    session_key: of the lock by which others see that this process lives; None: it can't be kept.
+    """
+
+    def __init__(
+        self,
+        renewals: Held,
+        takeovers: Held,
+        history: LeadershipHistory,
+        session_key: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        self._renewals = renewals
+        self._takeovers = takeovers
+        self._history = history
+        self._session_key = session_key
+
+    async def read(self, resource: str) -> Lease | None:
+        """The lease now; None when nobody ever held it."""
+        rows = await self._renewals.read(_READ, resource)
+        return _lease(resource, rows[0]) if rows else None
+
+    async def acquire(
+        self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
+    ) -> Epoch | None:
+        """Take it, if it is vacant, expired, or an earlier boot's; None when it is not so."""
+        if expected == 0:
+            me = (claimant.instance, claimant.boot)
+            rows = await self._takeovers.write(_CREATE, resource, *me, ttl_ms, self._session_key())
+            return self._became(resource, rows, claimant, "election")
+        return await self._take(
+            resource, expected, claimant, ttl_ms, policy=_POLICY, reason="failover"
+        )
+
+    async def force(
+        self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
+    ) -> Epoch | None:
+        """Take it from whoever holds it."""
+        return await self._take(
+            resource, expected, claimant, ttl_ms, policy=_AT_ANY_COST, reason="forced"
+        )
+
+    async def transfer(
+        self, resource: str, epoch: Epoch, holder: Holder, to: Holder, *, ttl_ms: int, reason: str
+    ) -> Epoch | None:
+        """Hand it over in one statement; it waits for the last open fence of this epoch."""
+        facts = (resource, epoch, holder.boot, to.instance, to.boot, ttl_ms)
+        rows = await self._takeovers.write(_TRANSFER, *facts)
+        for row in rows:
+            before, now = row["acquired_before"], row["acquired_at"]
+            self._history.ended(resource, epoch, holder, before, reason, at=now)
+        return self._became(resource, rows, to, reason)
+
+    async def renew(self, resource: str, epoch: Epoch, holder: Holder, ttl_ms: int) -> bool:
+        """Prolong it; touches no key column, so it never waits for a fence."""
+        facts = (resource, epoch, holder.boot, ttl_ms, self._session_key())
+        return bool(await self._renewals.write(_RENEW, *facts))
+
+    async def release(
+        self, resource: str, epoch: Epoch, holder: Holder, reason: str = "release"
+    ) -> bool:
+        """Give it up, keeping the epoch."""
+        released = await self._renewals.write(_RELEASE, resource, epoch, holder.boot)
+        for row in released:
+            self._history.ended(resource, epoch, holder, row["acquired_at"], reason)
+        return bool(released)
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._renewals.close()
+        await self._takeovers.close()
+        await self._history.close()
+
+    async def _take(
+        self,
+        resource: str,
+        expected: Epoch,
+        claimant: Holder,
+        ttl_ms: int,
+        *,
+        policy: str,
+        reason: str,
+    ) -> Epoch | None:
+        """Bar, end the old holder's sessions, change the epoch: so nobody can hold it up."""
+        me = (claimant.instance, claimant.boot)
+        barred = await self._takeovers.write(_BAR.format(policy=policy), resource, expected, *me)
+        if not barred:
+            return None
+        previous = _holder(barred[0])
+        take = _TAKE.format(policy=policy)
+        try:
+            if previous is not None and previous != claimant:
+                await self._takeovers.read(_TERMINATE, application_name(previous))
+            key = self._session_key()
+            rows = await self._takeovers.write(take, resource, expected, *me, ttl_ms, key)
+        except BaseException:
+            await self._unbar(resource, expected)
+            raise
+        if not rows:
+            await self._unbar(resource, expected)
+            return None
+        if previous is not None:
+            before, now = barred[0]["acquired_at"], rows[0]["acquired_at"]
+            self._history.ended(resource, expected, previous, before, reason, at=now)
+        return self._became(resource, rows, claimant, reason if previous else "election")
+
+    async def _unbar(self, resource: str, expected: Epoch) -> None:
+        # Where even this fails, the holder finds itself fenced, steps down, and a taker follows.
+        with contextlib.suppress(OnefillError):
+            await self._renewals.write(_UNBAR, resource, expected)
+
+    def _became(
+        self, resource: str, rows: list[Row], claimant: Holder, reason: str
+    ) -> Epoch | None:
+        if not rows:
+            return None
+        epoch = Epoch(rows[0]["epoch"])
+        self._history.became(resource, epoch, claimant, rows[0]["acquired_at"], reason)
+        return epoch
+
+
+def _holder(row: Row) -> Holder | None:
+    if row["holder"] is None:
+        return None
+    return Holder(instance=row["holder"], boot=row["boot"])
+
+
+def _lease(resource: str, row: Row) -> Lease:
+    return Lease(
+        resource=resource,
+        epoch=Epoch(row["epoch"]),
+        holder=_holder(row),
+        remaining_ms=row["remaining_ms"],
+        barred=row["barred"],
+        has_died=row["has_died"],
+    )

@@ -1,0 +1,1 @@
+"""What people do, each action with its line in the audit log."""

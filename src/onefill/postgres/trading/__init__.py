@@ -1,0 +1,1 @@
+"""The trade path: decide, claim, settle, each a transaction for a group."""

@@ -1,0 +1,1 @@
+"""What people see: each question is one snapshot."""

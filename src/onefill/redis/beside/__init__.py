@@ -1,0 +1,1 @@
+"""What Redis does beside PostgreSQL: it carries, mirrors and witnesses."""

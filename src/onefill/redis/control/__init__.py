@@ -1,0 +1,1 @@
+"""Who leads, who lives, and who did, where Redis is the authority."""

@@ -1,0 +1,1 @@
+"""What people do, where Redis is the authority."""

@@ -1,0 +1,1 @@
+"""The trade path where Redis is the authority: look, decide, commit."""

@@ -1,0 +1,1 @@
+"""What people see, where Redis is the authority."""

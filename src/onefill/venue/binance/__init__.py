@@ -1,0 +1,1 @@
+"""Binance's dialect: USD-M futures, as its clients know them."""

@@ -1,0 +1,1 @@
+"""OpenAlgo's dialect, as its clients know it."""

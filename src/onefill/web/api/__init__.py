@@ -1,0 +1,1 @@
+"""The API for people and programs, a file for each family of routes."""
