@@ -204,6 +204,7 @@ def _by_hand(books: Books, symbol: str) -> list[OrderReport]:
         and report.filled_quantity > 0
         and report.broker_order_id not in books.accepted | ours
         and report.client_order_id not in names
+        and not is_ours(report.client_order_id or "", books.deployment)
     }
     return sorted(theirs.values(), key=_age)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from onefill.core.errors import StoreUnavailable
+from onefill.core.errors import OnefillError
 from onefill.lead.elector import Elector
 from onefill.ports.clock import Clock
 
@@ -35,7 +35,8 @@ class Chronicler:
     async def _once(self) -> None:
         try:
             mended = await self._mend()
-        except StoreUnavailable as error:
+        except OnefillError as error:
+            # Whatever it is: the history never holds up who trades (CTL-18).
             log.warning("chronicler.not_mended", error=str(error))
             return
         if mended:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from onefill.core.damping import WINDOW_S, lease_factor, stretched
-from onefill.core.errors import StoreUnavailable
+from onefill.core.errors import OnefillError
 from onefill.core.lease import LeaseTiming
 from onefill.lead.elector import Elector
 from onefill.ports.clock import Clock
@@ -42,8 +42,9 @@ class Damping:
         while True:
             try:
                 self._apply(await self._wrong_takeovers(WINDOW_S))
-            except StoreUnavailable as error:
-                log.debug("damping.store_unavailable", error=str(error))
+            except OnefillError as error:
+                # Whatever it is: the history never holds up who trades (CTL-18).
+                log.debug("damping.not_known", error=str(error))
             await self._clock.sleep(LOOK_EVERY_S)
 
     def _apply(self, wrong_takeovers: int) -> None:

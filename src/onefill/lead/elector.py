@@ -94,7 +94,7 @@ class Elector:
         self._watcher = watcher
         self._state: State = Following()
         self._poked = asyncio.Event()
-        self._lost = False
+        self._lost = self._is_asked_to_look = False
         self._has_led = False
         self._has_complained = False
         self._up_since_ms = clock.boottime_ms()
@@ -116,9 +116,8 @@ class Elector:
         self._poked.set()
 
     def look_now(self) -> None:
-        """Something may have changed: look at the lease at once."""
-        if isinstance(self._state, Following):
-            self._state = Following()
+        """Something may have changed: look at the lease at once, or after what is being asked."""
+        self._is_asked_to_look = True
         self._poked.set()
 
     def retime(self, timing: LeaseTiming) -> None:
@@ -132,6 +131,9 @@ class Elector:
             while True:
                 await self._wait(wake_at_ms(self._state) - self._clock.boottime_ms())
                 self._timing = self._timing_next
+                if self._is_asked_to_look and isinstance(self._state, Following):
+                    self._state = Following()
+                self._is_asked_to_look = False
                 event: Event = Lost() if self._lost else Tick()
                 self._lost = False
                 await self._handle(event)

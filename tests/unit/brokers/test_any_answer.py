@@ -60,12 +60,14 @@ _BINANCE = {
     **{"executedQty": "2", "clientOrderId": "MINE", "avgPrice": "100", "cumQuote": "200"},
     **{"price": "0", "algoId": 1, "clientAlgoId": "MINE", "algoStatus": "FINISHED"},
     **{"quantity": "2", "triggerPrice": "90", "actualOrderId": "1", "positionAmt": "2"},
-    **{"bidPrice": "1", "askPrice": "2"},
+    **{"bidPrice": "1", "askPrice": "2", "markPrice": "100", "leverage": 20, "asset": "USDT"},
+    **{"availableBalance": "1000"},
 }
 _OPENALGO = {
     **{"orderid": "1", "symbol": OPTION, "exchange": "NFO", "action": "BUY", "quantity": "30"},
     **{"order_status": "complete", "filled_quantity": "30", "average_price": "10", "price": "1"},
-    **{"trigger_price": "1", "bid": "1", "ask": "2", "ltp": "1"},
+    **{"trigger_price": "1", "bid": "1", "ask": "2", "ltp": "1", "lotsize": 30},
+    **{"total_margin_required": "10", "availablecash": "1000"},
 }
 
 
@@ -117,7 +119,9 @@ class Asked:
         self.server = Parrot()
         self.clock = ManualClock()
         self.server.fixed["/healthz"] = http_reply(200, {"class": broker_class, "lag_ms": 300})
-        self.server.fixed["/fapi/v1/exchangeInfo"] = http_reply(200, {"symbols": []})
+        band = {"filterType": "PERCENT_PRICE", "multiplierUp": "1.1", "multiplierDown": "0.9"}
+        listed = {"symbol": "SIM001", "status": "TRADING", "filters": [band]}
+        self.server.fixed["/fapi/v1/exchangeInfo"] = http_reply(200, {"symbols": [listed]})
         dual = http_reply(200, {"dualSidePosition": False})
         self.server.fixed["/fapi/v1/positionSide/dual"] = dual
         self.tell_time(TIME_MS)
@@ -176,6 +180,8 @@ def test_a_look_up_survives_any_answer_and_only_the_listed_one_proves_absence(
 def everything_asked(asked: Asked) -> list[Any]:
     """What each question makes of what the server says now: an answer, or an exception."""
 
+    asked.clock.advance(400_000)  # nothing is remembered from the answer before
+
     async def ask() -> list[Any]:
         broker, doubtful = asked.broker, asked.doubtful
         symbol, exchange = doubtful.order.symbol, doubtful.order.exchange
@@ -187,6 +193,7 @@ def everything_asked(asked: Asked) -> list[Any]:
             broker.history({symbol}),
             broker.quotes([Listing(symbol, exchange)]),
             broker.refuses_us(),
+            broker.prepare(intent_for(broker.name)),
         ]
         return await asyncio.gather(*questions, return_exceptions=True)
 

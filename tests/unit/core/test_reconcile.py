@@ -180,13 +180,15 @@ def test_what_orders_by_hand_explain_is_proposed_at_their_price() -> None:
         (traded("98", Side.SELL, 3, 0),),  # at no price
         (traded("7", Side.SELL, 3, 90),),  # a person looked at it already
         (replace(traded("98", Side.SELL, 3, 90), side=None),),
+        (traded("98", Side.SELL, 3, 90, client_order_id=OURS),),  # ours, and lost: not by hand
         (replace(traded("98", Side.SELL, 3, 90), symbol="ETHUSDT"),),
     ],
 )
 def test_what_no_orders_explain_to_the_unit_waits_for_a_persons_price(
     history: tuple[OrderReport, ...],
 ) -> None:
-    found = difference(5, 2, *history, accepted=frozenset({"7"}))
+    both = {"ours": {"BTCUSDT": Decimal(5)}, "theirs": {"BTCUSDT": Decimal(2)}}
+    found, *_ = compare(books(**both, history=history, accepted=frozenset({"7"})))
     assert found.proposal is Proposal.ADJUST
     assert found.held is not None
     assert (found.held.price, found.held.orders) == (None, ())

@@ -52,14 +52,16 @@ async def nobody() -> Sequence[Peer]:
 
 
 @asynccontextmanager
-async def elector(store: MemoryLeaseStore, boot: int) -> AsyncIterator[Diary]:
+async def elector(
+    store: MemoryLeaseStore, boot: int, timing: LeaseTiming = TIMING
+) -> AsyncIterator[Diary]:
     """A running elector of the instance `prod`; `fence` tells it of a refused write."""
     diary = Diary()
     running = Elector(
         store=store,
         me=Holder(instance="prod", boot=UUID(int=boot)),
         heir=Heir(instance="prod", preferred=True),
-        timing=TIMING,
+        timing=timing,
         clock=RealClock(),
         vigil=NoVigil(),
         others=nobody,
@@ -118,3 +120,32 @@ async def test_who_released_and_led_again_since_takes_what_nobody_holds() -> Non
         await until(lambda: len(prod.epochs) == 2)
         assert await store.release(LEADER, prod.epochs[1], me)
         await until(lambda: len(prod.epochs) == 3)
+
+
+class SlowToRefuse(MemoryLeaseStore):
+    """Its acquisition waits for the test, and is refused: somebody was faster."""
+
+    def __init__(self, clock: RealClock) -> None:
+        super().__init__(clock)
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def acquire(
+        self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
+    ) -> Epoch | None:
+        self.asked.set()
+        await self.go_on.wait()
+        return None
+
+
+@pytest.mark.req("CTL-11", "CTL-13", "P-5")
+async def test_a_wish_to_look_is_not_lost_while_the_store_is_being_asked() -> None:
+    """As where a takeover by force ends the old holder's session: its death is noticed too."""
+    store, me = SlowToRefuse(RealClock()), Holder(instance="prod", boot=UUID(int=1))
+    patient = replace(TIMING, ttl_ms=200_000, give_up_ms=100_000, renew_every_ms=60_000)
+    async with elector(store, 1, patient) as prod:
+        await store.asked.wait()
+        assert await MemoryLeaseStore.acquire(store, LEADER, Epoch(0), me, 200_000)
+        assert prod.elector is not None
+        prod.elector.look_now()
+        store.go_on.set()
+        await until(lambda: prod.epochs)
