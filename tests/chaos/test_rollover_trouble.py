@@ -176,7 +176,7 @@ async def test_a_leg_in_doubt_stops_it_until_a_person_has_looked(
     ("visit", "opened"),
     [(Failpoint.DECIDE_AFTER_COMMIT, ""), (Failpoint.CLAIM_BEFORE_COMMIT, ":3")],
 )
-async def test_an_exit_in_the_middle_opens_nothing_more(
+async def test_an_exit_in_the_middle_leaves_nothing_and_decides_no_opening(
     database_url: str, tmp_path: Path, visit: str, opened: str
 ) -> None:
     async with world(database_url, tmp_path) as here:
@@ -193,5 +193,7 @@ async def test_an_exit_in_the_middle_opens_nothing_more(
         (exit_,) = await here.rows("SELECT processing_status FROM signal_log WHERE kind = 'EXIT'")
         assert exit_["processing_status"] == "executed"
         assert not await here.rows("SELECT FROM portfolio_positions WHERE status <> 'closed'")
-        sides = [order["side"] for order in (await here.ledger())["orders"]]
-        assert sorted(sides) == ["BUY", "BUY", "SELL", "SELL"]  # in and out, nothing besides
+        await _every_order_once(here)
+        sides = sorted(order["side"] for order in (await here.ledger())["orders"])
+        if not opened:  # else what was decided already may go out before the exit is
+            assert sides == ["BUY", "BUY", "SELL", "SELL"]  # in and out, nothing besides
