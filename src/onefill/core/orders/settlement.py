@@ -181,9 +181,9 @@ def _withdraw_vain(books: _Books, touched: frozenset[ClientOrderId]) -> None:
     found = True
     while found:
         found = False
-        for intent in tuple(books.intents.values()):
+        for intent in [i for i in books.intents.values() if i.state is IntentState.NEW]:
             reason = _vain(books, intent, touched)
-            if intent.state is IntentState.NEW and reason is not None:
+            if reason is not None:
                 state, _ = step(intent.state, IntentEvent.WITHDRAWN)
                 ended = replace(intent, state=state, reason=reason)
                 books.intents[intent.client_order_id] = ended
@@ -199,7 +199,8 @@ def _vain(books: _Books, intent: OrderIntent, touched: frozenset[ClientOrderId])
     trades = intent.verb is Verb.PLACE and intent.action != CLOSE
     if position is not None and trades and _is_leaving(position):
         return Refusal.OVERTAKEN.code
-    if position is not None and _is_beyond(position, intent, books.live_of(position)):
+    is_exit = intent.verb is Verb.PLACE and intent.action in (CLOSE, UNWIND)
+    if position is not None and is_exit and _is_beyond(position, intent, books.live_of(position)):
         return NOTHING_LEFT
     late = intent.valid_until is not None and books.now > intent.valid_until
     return Refusal.TOO_OLD.code if late and intent.client_order_id in touched else None
@@ -208,8 +209,6 @@ def _vain(books: _Books, intent: OrderIntent, touched: frozenset[ClientOrderId])
 def _is_beyond(position: Position, intent: OrderIntent, live: Sequence[OrderIntent]) -> bool:
     """Whether an unsent exit, with all that is under way, asks for more than is held: part of it
     was traded by hand (ORD-9). live: the position's."""
-    if intent.verb is not Verb.PLACE or intent.action not in (CLOSE, UNWIND):
-        return False
     net, side = position.leg(intent.leg).net, intent.order.side
     return committed(live, intent.leg, side) > (net if side is Side.SELL else -net)
 
@@ -230,12 +229,18 @@ def _tell_short_exits(working: _Books, books: LaneBooks) -> None:
     """A person is told of each exit that ended short; it is issued again (PF-12)."""
     for before in books.intents:
         after = working.intents[before.client_order_id]
-        own = not (after.reason or "").startswith(PREDECESSOR)
-        if (after.reason == NOTHING_LEFT) or any(rests_of(after, working.intents.values())):
+        if not _ended_short(before, after):
             continue
-        if after.action == CLOSE and before.is_live and after.state in DEAD and own:
+        if not any(rests_of(after, working.intents.values())):
             alarm = f"{after.lane}: exit order {after.client_order_id} ended {after.state}"
             working.alarms.append(f"{alarm} ({after.reason}): it will be issued again")
+
+
+def _ended_short(before: OrderIntent, after: OrderIntent) -> bool:
+    """Whether an exit has just ended by itself with something left to sell."""
+    has_ended = after.action == CLOSE and before.is_live and after.state in DEAD
+    reason = after.reason or ""
+    return has_ended and reason != NOTHING_LEFT and not reason.startswith(PREDECESSOR)
 
 
 def _settlement(working: _Books, books: LaneBooks, told: Sequence[Told]) -> Settlement:
