@@ -27,7 +27,7 @@ from onefill.core.orders.report import (
 )
 from onefill.core.orders.rivals import rivals_of
 from onefill.core.orders.settlement import Told, Unsettled
-from onefill.ports.broker import Broker, OrderClass
+from onefill.ports.broker import Broker, OrderClass, Prepared
 from onefill.ports.claims import claim_of
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
@@ -59,6 +59,7 @@ class Resolver:
         self._clock = clock
         self._quarantine_after = timedelta(seconds=quarantine_after_s)
         self._places = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
+        self._sending: set[asyncio.Task[None]] = set()
 
     async def run(self, epoch: Epoch) -> None:
         """Resolve until cancelled. Raises Fenced when the epoch is over."""
@@ -68,6 +69,11 @@ class Resolver:
             except StoreUnavailable as error:
                 log.warning("resolver.store_unavailable", error=str(error))
             await self._clock.sleep(LOOK_EVERY_S)
+
+    async def drained(self) -> None:
+        """Return when every request that was sent again has its outcome told."""
+        while self._sending:
+            await asyncio.wait(self._sending)
 
     async def _round(self, epoch: Epoch) -> None:
         intents = await self._store.unresolved(INTENTS_A_ROUND)
@@ -152,10 +158,22 @@ class Resolver:
         except CommitUnknown:
             mine = bool(await self._store.claimed_by_me([claim]))
         if mine:
+            # To its end in any case, as at first: an answer must not be lost with the term.
+            task = asyncio.create_task(self._send(broker, prepared))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+            await asyncio.shield(task)
+
+    async def _send(self, broker: Broker, prepared: Prepared) -> None:
+        intent = prepared.intent
+        try:
             word = _of_all_attempts(await broker.send(prepared))
-            self._tell(
-                Told(client_order_id=intent.client_order_id, attempt=prepared.attempt, word=word)
-            )
+        except Exception as error:  # whatever it was, the order may be out there
+            log.exception("resolver.send_failed", intent=intent.client_order_id)
+            word = Unknown(detail=f"{type(error).__name__}: {error}")
+        self._tell(
+            Told(client_order_id=intent.client_order_id, attempt=prepared.attempt, word=word)
+        )
 
 
 def _of_all_attempts(outcome: Outcome) -> Outcome:

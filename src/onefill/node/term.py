@@ -70,6 +70,7 @@ class SoleTerm:
 
     async def stop(self) -> None:
         """Every request sent has its answer stored."""
+        await self._resolver.drained()
         await self._work.stop()
 
     def abandon(self) -> None:
@@ -109,7 +110,8 @@ class SharedTerm:
             self._state.move(ControlEvent.ABLE)
 
     async def stop(self) -> None:
-        """Nothing was begun that another could not go on with."""
+        """What was sent again has its answer; the rest another could go on with."""
+        await self._resolver.drained()
 
     def abandon(self) -> None:
         """Executing goes on: it does not rest on leading."""

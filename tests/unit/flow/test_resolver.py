@@ -84,6 +84,9 @@ class ClassA:
 
     def __init__(self, word: Outcome) -> None:
         self._word = word
+        self.is_sending = asyncio.Event()
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
         return Absent(conclusive=False, detail="not there yet")
@@ -104,20 +107,26 @@ class ClassA:
         )
 
     async def send(self, prepared: Prepared) -> Outcome:
+        self.is_sending.set()
+        await self.answers.wait()
         return self._word
 
 
-@asynccontextmanager
-async def resolving(store: Store, broker: ClassA) -> Any:
-    """What is told while the resolver runs, and its task."""
-    told: list[Told] = []
-    resolver = Resolver(
+def resolver_of(store: Store, broker: ClassA, told: list[Told]) -> Resolver:
+    return Resolver(
         store=cast(TradingStore, store),
         broker_of=lambda intent: cast(Broker, broker),
         tell=told.append,
         clock=RealClock(),
         quarantine_after_s=60,
     )
+
+
+@asynccontextmanager
+async def resolving(store: Store, broker: ClassA) -> Any:
+    """What is told while the resolver runs, and its task."""
+    told: list[Told] = []
+    resolver = resolver_of(store, broker, told)
     task = asyncio.create_task(resolver.run(Epoch(1)))
     yield told, task
     task.cancel()
@@ -146,3 +155,21 @@ async def test_a_store_that_is_lost_over_one_order_ends_neither_the_others_nor_t
         await until(lambda: len(told) > 1)
         assert {word.client_order_id for word in told} == {"one"}
         assert not task.done()
+
+
+@pytest.mark.req("CTL-2", "CTL-11", "ORD-4")
+async def test_the_answer_to_a_repeat_is_waited_for_when_its_term_ends() -> None:
+    told: list[Told] = []
+    broker = ClassA(PLACED)
+    broker.answers.clear()
+    resolver = resolver_of(Store("one"), broker, told)
+    term = asyncio.create_task(resolver.run(Epoch(1)))
+    await broker.is_sending.wait()
+    term.cancel()
+    await asyncio.wait({term})
+    draining = asyncio.create_task(resolver.drained())
+    done, _ = await asyncio.wait({draining}, timeout=0)
+    assert not done
+    broker.answers.set()
+    await draining
+    assert [word.word for word in told] == [PLACED]
