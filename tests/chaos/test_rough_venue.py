@@ -118,10 +118,15 @@ async def test_no_client_order_id_executes_twice_whatever_the_venue_does(
 
 
 async def _until_settled(here: World) -> None:
-    """Wait until each signal has an end, or its lane waits for a person."""
+    """Wait until each signal has an end, or waits for a person who must look at it or at its lane.
+
+    What was set apart just now may still be found by itself, and its lane goes on.
+    """
     left = (
         "SELECT count(*) AS left FROM signal_log s WHERE s.ended_at IS NULL AND NOT EXISTS ("
-        "SELECT FROM order_intents i WHERE i.lane = s.lane AND i.state = 'QUARANTINED')"
+        "SELECT FROM order_intents i WHERE i.lane = s.lane AND i.state = 'QUARANTINED' "
+        "AND i.updated_at < clock_timestamp() - interval '5 seconds' "
+        "AND (i.signal_id = s.id OR s.processing_status IN ('received', 'decided')))"
     )
 
     async def settled() -> bool:
