@@ -11,8 +11,15 @@ from typing import Protocol
 import pytest
 
 from memory_leases import MemoryLeaseStore
+from onefill.node.coordination import History
 from onefill.ports.clock import RealClock
 from onefill.ports.lease import Holder, LeaseStore
+from onefill.postgres.connection import Held
+from onefill.postgres.control.history import LeadershipHistory
+from onefill.postgres.control.lease import PostgresLeaseStore
+from onefill.redis.control.history import RedisHistory
+from onefill.redis.control.instances import RedisInstances
+from onefill.redis.control.lease import RedisLeaseStore
 from redis_authority import RedisAuthority
 from redis_servers import redis_server_of
 from trading_support import PostgresAuthority, holder
@@ -25,6 +32,14 @@ class Authority(Protocol):
 
     def leases(self, me: Holder) -> LeaseStore:
         """The leases, as this instance sees them."""
+        ...
+
+    def doomed_leases(self, me: Holder) -> LeaseStore:
+        """The same of an instance that is dead as soon as it has its answer."""
+        ...
+
+    def history(self, me: Holder) -> History:
+        """Who led when."""
         ...
 
     async def now(self) -> datetime:
@@ -42,12 +57,45 @@ class MemoryAuthority:
     def leases(self, me: Holder) -> MemoryLeaseStore:
         return self._store
 
+    def doomed_leases(self, me: Holder) -> MemoryLeaseStore:
+        return self._store
+
+    def history(self, me: Holder) -> MemoryLeaseStore:
+        return self._store
+
     async def now(self) -> datetime:
         return self._clock.wall()
 
 
+class _NeverWritten(LeadershipHistory):
+    """Of a process that died before it came to it."""
+
+    def __init__(self, held: Held) -> None:
+        super().__init__(held, RealClock())
+
+    def write_up(self, resource: str) -> None:
+        """Dead."""
+
+
+class RedisLeases(RedisAuthority):
+    """The other topology's authority, with its history."""
+
+    def doomed_leases(self, me: Holder) -> RedisLeaseStore:
+        return self.leases(me)
+
+    def history(self, me: Holder) -> RedisHistory:
+        store = self.store()
+        return RedisHistory(store, RedisInstances(store))
+
+
 class PostgresLeases(PostgresAuthority):
     """The trade path's authority, with its time."""
+
+    def doomed_leases(self, me: Holder) -> PostgresLeaseStore:
+        return PostgresLeaseStore(self.held(me), self.held(me), _NeverWritten(self.held(me)))
+
+    def history(self, me: Holder) -> LeadershipHistory:
+        return LeadershipHistory(self.held(me), self.around.clock)
 
     async def now(self) -> datetime:
         return await self.trading(holder("clock")).now()
@@ -71,6 +119,6 @@ async def authority_of(
     else:
         with redis_server_of(kind, folder) as server:
             await server.up()
-            redis = RedisAuthority(server.url)
+            redis = RedisLeases(server.url)
             yield redis
             await redis.close()

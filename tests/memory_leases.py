@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from onefill.core.ids import Epoch
 from onefill.ports.clock import Clock
@@ -24,6 +27,7 @@ class MemoryLeaseStore:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._rows: dict[str, _Row] = {}
+        self._reigns: list[dict[str, Any]] = []
 
     async def read(self, resource: str) -> Lease | None:
         await turn()
@@ -46,10 +50,10 @@ class MemoryLeaseStore:
         row = self._rows.get(resource)
         if row is None:
             first = int(self._clock.wall().timestamp() * 1e6)
-            return None if expected else self._grant(resource, first, claimant, ttl_ms)
+            return None if expected else self._grant(resource, first, claimant, ttl_ms, "election")
         if row.epoch != expected or not self._obtainable(row, claimant):
             return None
-        return self._grant(resource, row.epoch + 1, claimant, ttl_ms)
+        return self._grant(resource, row.epoch + 1, claimant, ttl_ms, "failover")
 
     async def renew(self, resource: str, epoch: Epoch, holder: Holder, ttl_ms: int) -> bool:
         await turn()
@@ -67,6 +71,7 @@ class MemoryLeaseStore:
         if row is None:
             return False
         row.holder = None
+        self._end(reason, self._clock.wall())
         return True
 
     async def transfer(
@@ -75,7 +80,7 @@ class MemoryLeaseStore:
         await turn()
         if self._held(resource, epoch, holder) is None:
             return None
-        return self._grant(resource, epoch + 1, to, ttl_ms)
+        return self._grant(resource, epoch + 1, to, ttl_ms, reason)
 
     async def force(
         self, resource: str, expected: Epoch, claimant: Holder, ttl_ms: int
@@ -84,15 +89,32 @@ class MemoryLeaseStore:
         row = self._rows.get(resource)
         if row is None or row.epoch != expected:
             return None
-        return self._grant(resource, row.epoch + 1, claimant, ttl_ms)
+        return self._grant(resource, row.epoch + 1, claimant, ttl_ms, "forced")
+
+    async def between(
+        self, resource: str, start: datetime, end: datetime
+    ) -> Sequence[Mapping[str, Any]]:
+        """Who led, in order."""
+        await turn()
+        return list(self._reigns)
 
     def bar(self, resource: str) -> None:
         """As a taker does that dies before it takes."""
         self._rows[resource].barred = True
 
-    def _grant(self, resource: str, epoch: int, to: Holder, ttl_ms: int) -> Epoch:
+    def _grant(self, resource: str, epoch: int, to: Holder, ttl_ms: int, why: str) -> Epoch:
+        now = self._clock.wall()
+        self._end(why, now)
+        row = self._rows.get(resource)
+        why = "election" if row is None or row.holder is None else why
+        facts = {"epoch": epoch, "instance": to.instance, "became_at": now, "reason": why}
+        self._reigns.append({**facts, "released_at": None, "end_reason": None})
         self._rows[resource] = _Row(epoch, to, self._clock.boottime_ms() + ttl_ms)
         return Epoch(epoch)
+
+    def _end(self, why: str, now: datetime) -> None:
+        if self._reigns and self._reigns[-1]["released_at"] is None:
+            self._reigns[-1].update(released_at=now, end_reason=why)
 
     def _held(self, resource: str, epoch: Epoch, holder: Holder) -> _Row | None:
         row = self._rows.get(resource)

@@ -117,7 +117,7 @@ class PostgresAuthority:
 
     def leases(self, me: Holder) -> PostgresLeaseStore:
         """The leases."""
-        history = LeadershipHistory(self.held(me), self.around.clock, None)
+        history = LeadershipHistory(self.held(me), self.around.clock)
         store = PostgresLeaseStore(self.held(me), self.held(me), history)
         self._closers.append(store.close)
         return store

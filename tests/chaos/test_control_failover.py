@@ -129,6 +129,28 @@ async def test_a_history_that_can_not_be_written_holds_nobody_up_is_counted_and_
         assert [reign["instance"] for reign in await here.reigns()] == ["prod", "dev"]
 
 
+@pytest.mark.req("CTL-5", "CTL-18")
+async def test_leaders_that_die_at_their_grant_one_after_the_other_are_all_in_the_history(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, tmp_path) as here:
+        await here.run("a")
+        await here.until_active("a")
+        await here.run(
+            "b", "c", ONEFILL_ACTIVE_BY_DEFAULT="false", ONEFILL_FAILPOINT=Failpoint.LEASE_TAKEN
+        )
+        here["a"].kill()
+        for name in ("b", "c"):
+            await here[name].ended()
+        await here.run("d")
+        await here.until_active("d")
+        await here.judge(signals=0)
+        reigns = await here.reigns()
+        assert [reign["instance"] for reign in reigns][0::3] == ["a", "d"]
+        assert {reign["instance"] for reign in reigns[1:3]} == {"b", "c"}
+        assert [reign["end_reason"] for reign in reigns] == ["failover"] * 3 + [None]
+
+
 async def _has_failed_to_write(here: World, name: str) -> bool:
     """Whether that instance has counted a line of the history that it could not write."""
     headers = {"Authorization": f"Bearer {OPERATOR}"}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -155,3 +158,43 @@ async def test_force_takes_a_live_lease_once_for_each_epoch(authority: Authority
     )
     assert sorted(e for e in got if e is not None) == [epoch + 1]
     assert await leases.renew("leader", epoch, A, TTL_MS) is False
+
+
+@pytest.mark.req("CTL-18", "Q-4")
+async def test_each_reign_is_in_the_history_though_all_died_who_made_or_ended_it(
+    authority: Authority,
+) -> None:
+    a, b, c, d, e = [holder(name) for name in "abcde"]
+    start = await authority.now()
+    first = await authority.doomed_leases(a).acquire("leader", Epoch(0), a, 1)
+    assert first is not None
+
+    async def succeeded() -> Epoch | None:
+        return await authority.doomed_leases(b).acquire("leader", first, b, TTL_MS)
+
+    assert await until(succeeded) == first + 1
+    given = authority.doomed_leases(b)
+    second, third, fourth = (Epoch(first + n) for n in (1, 2, 3))
+    assert await given.transfer("leader", second, b, c, ttl_ms=TTL_MS, reason="takeover") == third
+    assert await authority.doomed_leases(d).force("leader", third, d, TTL_MS) == fourth
+    assert await authority.doomed_leases(d).release("leader", fourth, d, "shutdown")
+    assert await authority.leases(e).acquire("leader", fourth, e, TTL_MS) == fourth + 1
+    history = authority.history(e)
+
+    async def all_reigns() -> Sequence[Mapping[str, Any]] | None:
+        end = await authority.now() + timedelta(minutes=1)
+        reigns = await history.between("leader", start - timedelta(minutes=1), end)
+        return reigns if len(reigns) == 5 else None
+
+    found = await until(all_reigns)
+    assert found is not None
+    assert [(reign["instance"], reign["reason"], reign["end_reason"]) for reign in found] == [
+        ("a", "election", "failover"),
+        ("b", "failover", "takeover"),
+        ("c", "takeover", "forced"),
+        ("d", "forced", "shutdown"),
+        ("e", "election", None),
+    ]
+    for one, after in itertools.pairwise(found[:4]):
+        assert one["released_at"] == after["became_at"]
+        assert after["epoch"] == one["epoch"] + 1

@@ -35,7 +35,7 @@ class Instance:
         me = holder(name)
         unwatched = authority.connecting(me)
         self.memory = DiskMemory(folder / name, RealClock())
-        self.history = LeadershipHistory(authority.held(me), RealClock(), None)
+        self.history = LeadershipHistory(authority.held(me), RealClock())
         self.watch = Watch(
             unwatched,
             authority.held(me),

@@ -73,7 +73,7 @@ async def test_an_instance_that_is_silent_is_stale_then_archived_then_back(
 @pytest.mark.req("CTL-18")
 async def test_who_led_between_two_moments_is_one_question(postgres: PostgresAuthority) -> None:
     leases = postgres.leases(A)
-    history = LeadershipHistory(postgres.held(A), postgres.around.clock, None)
+    history = LeadershipHistory(postgres.held(A), postgres.around.clock)
     before = await postgres.trading(A).now()
     epoch = await lead(postgres, A)
     assert await leases.release("leader", epoch, A)

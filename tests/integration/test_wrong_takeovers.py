@@ -50,7 +50,7 @@ async def take_over(
 async def test_only_takeovers_without_a_person_of_holders_that_lived_count(
     postgres: PostgresAuthority,
 ) -> None:
-    history = LeadershipHistory(postgres.held(A), postgres.around.clock, None)
+    history = LeadershipHistory(postgres.held(A), postgres.around.clock)
     store = postgres.leases(A)
     first = await store.acquire(LEADER, Epoch(0), A, 1)
     await store.close()
@@ -78,7 +78,7 @@ async def test_only_takeovers_without_a_person_of_holders_that_lived_count(
 async def test_a_holder_that_takes_its_own_lease_again_was_not_taken_for_dead(
     postgres: PostgresAuthority,
 ) -> None:
-    history = LeadershipHistory(postgres.held(A), postgres.around.clock, None)
+    history = LeadershipHistory(postgres.held(A), postgres.around.clock)
     store = postgres.leases(A)
     first = await store.acquire(LEADER, Epoch(0), A, 1)
     assert first is not None
@@ -93,48 +93,3 @@ async def test_a_holder_that_takes_its_own_lease_again_was_not_taken_for_dead(
     await history.written()
     assert await history.wrong_takeovers(LEADER, 3600) == 1
     await history.close()
-
-
-@pytest.mark.req("CTL-18")
-async def test_a_reign_whose_end_nobody_lived_to_write_ends_where_the_next_began(
-    postgres: PostgresAuthority,
-) -> None:
-    store = postgres.leases(A)
-    first = await store.acquire(LEADER, Epoch(0), A, 1)
-    await store.close()
-    assert first is not None
-    second = await take_over(postgres, first, A, B, "failover")
-    # B dies before it could write anything of its own.
-    await postgres.rows("DELETE FROM leadership_history WHERE epoch = $1", second)
-    await postgres.rows("UPDATE leadership_history SET released_at = NULL, end_reason = NULL")
-    await take_over(postgres, second, B, A, "failover")
-    await postgres.rows("UPDATE leases SET acquired_at = acquired_at - interval '10 s'")
-    history = LeadershipHistory(postgres.held(A), postgres.around.clock, None)
-    assert await history.mend(LEADER) == 1
-    assert await history.mend(LEADER) == 0
-    await history.close()
-    rows = await postgres.rows("SELECT * FROM leadership_history ORDER BY epoch")
-    assert [row["epoch"] for row in rows] == [first, first + 1, first + 2]
-    assert rows[0]["released_at"] == rows[1]["became_at"]
-    assert rows[2]["released_at"] is None
-
-
-@pytest.mark.req("CTL-18")
-async def test_a_reign_of_which_nobody_lived_to_write_is_written_by_its_own_holder(
-    postgres: PostgresAuthority,
-) -> None:
-    store = postgres.leases(A)
-    first = await store.acquire(LEADER, Epoch(0), A, 1)
-    await store.close()
-    assert first is not None
-    await take_over(postgres, first, A, B, "takeover")
-    await postgres.rows("DELETE FROM leadership_history WHERE epoch > $1", first)
-    await postgres.rows("UPDATE leadership_history SET released_at = NULL, end_reason = NULL")
-    history = LeadershipHistory(postgres.held(B), postgres.around.clock, None)
-    assert await history.mend(LEADER) == 0, "who gave it away is to write of it first"
-    await postgres.rows("UPDATE leases SET acquired_at = acquired_at - interval '10 s'")
-    assert await history.mend(LEADER) == 2
-    await history.close()
-    one, other = await postgres.rows("SELECT * FROM leadership_history ORDER BY epoch")
-    assert (one["end_reason"], one["released_at"]) == ("takeover", other["became_at"])
-    assert (other["instance"], other["epoch"]) == ("b", first + 1)

@@ -85,7 +85,7 @@ def coordination_of(pool: Any) -> NodeCoordination:
         sources=Sources(
             views=PostgresViews(pool),
             requests=PostgresHandovers(held),
-            history=LeadershipHistory(held, clock, None),
+            history=LeadershipHistory(held, clock),
             witness=NoWitness(),
             audit=PostgresControls(pool).note,
         ),

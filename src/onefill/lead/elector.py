@@ -37,6 +37,7 @@ from onefill.core.control.succession import Heir, Vacancy, wait_ms
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.ports.clock import Clock
+from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.lease import LEADER, Holder, Lease, LeaseStore
 from onefill.ports.peers import Peer
 from onefill.ports.vigil import Vigil
@@ -216,6 +217,8 @@ class Elector:
                 case Take(expected):
                     taking = self._store.acquire(LEADER, expected, self._me, self._timing.ttl_ms)
                     epoch = await self._timed(taking, patience=4)
+                    if epoch is not None:
+                        reach(Failpoint.LEASE_TAKEN)
                     answer = Refused() if epoch is None else Granted(epoch, asked_at_ms)
                 case Renew(epoch):
                     answer = Renewed(asked_at_ms) if await self._renew(epoch) else Lost()

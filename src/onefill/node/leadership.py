@@ -55,6 +55,7 @@ class Leadership:
         self._check: Callable[[Epoch], None] = lambda epoch: None
         self._fenced: Callable[[], None] = lambda: None
         self._survived: Callable[[Epoch, str], None] = lambda epoch, reason: None
+        self._leads: Callable[[], None] = lambda: None
         self._current: asyncio.Task[None] | None = None
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -64,12 +65,15 @@ class Leadership:
         fenced: Callable[[], None],
         check: Callable[[Epoch], None],
         survived: Callable[[Epoch, str], None] = lambda epoch, reason: None,
+        leads: Callable[[], None] = lambda: None,
     ) -> None:
         """fenced: to be told of a refused guarded write. check: of each renewal. survived: of an
-        epoch that ended against our will, and that we outlived, and how it ended."""
+        epoch that ended against our will, and that we outlived, and how it ended. leads: of each
+        epoch that begins."""
         self._fenced = fenced
         self._check = check
         self._survived = survived
+        self._leads = leads
 
     # What the elector says (lead.elector.Watcher) ----------------------------------------------
 
@@ -88,6 +92,7 @@ class Leadership:
         self._show(1, epoch)
         self._state.move(ControlEvent.ELECTED)
         self._current = asyncio.create_task(self._run(epoch, self._current, suspected_ms))
+        self._leads()
 
     def stopped(self, epoch: Epoch, reason: str) -> None:
         """Start nothing more; what is being sent goes to its end."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 class Failpoint(enum.StrEnum):
     """Before and after each commit and each send, on the way from a webhook to a position; and
-    after each step of a takeover, on both sides."""
+    after each step of a takeover, on both sides, and of a succession."""
 
     INTAKE_BEFORE_COMMIT = "intake_before_commit"
     INTAKE_AFTER_COMMIT = "intake_after_commit"
@@ -27,6 +27,7 @@ class Failpoint(enum.StrEnum):
     SETTLE_AFTER_COMMIT = "settle_after_commit"
     LOOK_UP_BEFORE = "look_up_before"
     LOOK_UP_AFTER = "look_up_after"
+    LEASE_TAKEN = "lease_taken"
     TAKEOVER_REQUESTED = "takeover_requested"
     TAKEOVER_READY = "takeover_ready"
     TAKEOVER_TAKEN = "takeover_taken"

@@ -17,9 +17,9 @@ from onefill.core.control.authority import Landmark, Loss, LossKind, loss_of
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.ports.authority import LossRow, Memory
-from onefill.ports.lease import LEADER, Holder
+from onefill.ports.lease import LEADER
 from onefill.postgres.connection import Connecting, Held, Row
-from onefill.postgres.control.history import LeadershipHistory
+from onefill.postgres.control.history import LeadershipHistory, ended
 from onefill.postgres.faults import translated
 from onefill.postgres.trading.losses import DOUBT_AGAIN, END, IS_QUIET, OPEN, PUT_IN_DOUBT, loss_row
 
@@ -45,17 +45,15 @@ INSERT INTO authority_losses (noticed_by, kind, found, doubtful_until)
 VALUES ($1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond')"""
 
 # Nobody holds the lease afterwards, and no epoch that anybody has seen is given out again.
-_RAISE = """
-WITH before AS (SELECT epoch, holder, boot, acquired_at FROM leases WHERE resource = $1)
+_RAISE = f"""
 INSERT INTO leases AS l (resource, epoch, acquired_at)
 VALUES ($1, greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $2::bigint + 1),
         clock_timestamp())
 ON CONFLICT (resource) DO UPDATE
 SET epoch = greatest(l.epoch, $2) + 1, holder = NULL, boot = NULL, lease_until = NULL,
-    barred = false, session_key = NULL
-WHERE $3 OR l.epoch <= $2
-RETURNING (SELECT epoch FROM before) AS epoch, (SELECT holder FROM before) AS holder,
-          (SELECT boot FROM before) AS boot, (SELECT acquired_at FROM before) AS acquired_at"""
+    barred = false, session_key = NULL,
+    unwritten = l.unwritten || {ended("l", moment="clock_timestamp()", reason="$4::text")}
+WHERE $3 OR l.epoch <= $2"""
 
 log = structlog.get_logger()
 
@@ -159,25 +157,25 @@ class PostgresAuthority:
                     async with connection.transaction():
                         await connection.fetch("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)
                         loss = judge(*await self._sight(connection.fetch))
-                        before = await self._record(connection, loss) if loss else None
+                        if loss is not None:
+                            await self._record(connection, loss)
                     seen, _ = await self._sight(connection.fetch)
             finally:
                 connection.terminate()
             self._memory.start_anew(seen)
             if loss is not None:
-                self._tell(loss, before, seen)
+                self._tell(loss, seen)
 
-    async def _record(self, connection: Any, loss: Loss) -> Row | None:
-        """The lease as it was, if it changed."""
-        rows = await connection.fetch(_RAISE, LEADER, loss.above, loss.is_news)
+    async def _record(self, connection: Any, loss: Loss) -> None:
+        await connection.fetch(_RAISE, LEADER, loss.above, loss.is_news, _ended_by(loss))
         if loss.is_news:
             me = self._connecting.holder.instance
             facts = (me, loss.kind.code, loss.kind.value, self._doubtful_ms)
             await connection.fetch(_NOTICE, *facts)
             await connection.fetch(PUT_IN_DOUBT)
-        return rows[0] if rows else None
 
-    def _tell(self, loss: Loss, before: Row | None, seen: Landmark) -> None:
+    def _tell(self, loss: Loss, seen: Landmark) -> None:
+        self._history.write_up(LEADER)
         log.critical(
             "authority.lost" if loss.is_news else "authority.lost_before",
             kind=loss.kind.code,
@@ -185,10 +183,6 @@ class PostgresAuthority:
             above=loss.above,
             epoch=seen.epoch,
         )
-        if before is not None and before["holder"] is not None:
-            holder = Holder(instance=before["holder"], boot=before["boot"])
-            epoch, since = Epoch(before["epoch"]), before["acquired_at"]
-            self._history.ended(LEADER, epoch, holder, since, _ended_by(loss))
 
 
 def _ended_by(loss: Loss) -> str:

@@ -11,7 +11,6 @@ from onefill.config.settings import Mode, Settings, Topology
 from onefill.core.control.handover import HandoverTiming
 from onefill.core.control.lease import LeaseTiming
 from onefill.core.ids import Epoch
-from onefill.lead.chronicler import Chronicler
 from onefill.lead.damping import Damping
 from onefill.lead.elector import Elector
 from onefill.lead.giving import Giving, Stepping
@@ -49,6 +48,7 @@ def build_leading(given: Given, term: Term, work: Work) -> Leading:
         survived=lambda epoch, reason: given.stores.history.survived(
             LEADER, epoch, given.me, reason
         ),
+        leads=partial(given.stores.history.write_up, LEADER),
     )
     return Leading(
         elector=elector,
@@ -151,14 +151,12 @@ def _check(given: Given) -> Callable[[Epoch], None]:
 
 
 def _beside(given: Given, elector: Elector) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-    history = given.stores.history
-    chronicler = Chronicler(elector=elector, mend=partial(history.mend, LEADER), clock=given.clock)
     if not given.settings.lease.flap_damping:
-        return (chronicler.run,)
+        return ()
     damping = Damping(
         elector=elector,
         timing=_lease_timing(given.settings),
-        wrong_takeovers=partial(history.wrong_takeovers, LEADER),
+        wrong_takeovers=partial(given.stores.history.wrong_takeovers, LEADER),
         clock=given.clock,
     )
-    return (chronicler.run, damping.run)
+    return (damping.run,)

@@ -78,7 +78,7 @@ def build_postgres_stores(
     """Nothing is connected yet: each connection opens at its first use, and again after a break."""
     around = Surroundings(clock, jitter)
     unwatched = Connecting(url=url, holder=me, pooled=settings.database.pooled)
-    history = LeadershipHistory(Held(unwatched, around), clock, hostname, history_failed)
+    history = LeadershipHistory(Held(unwatched, around), clock, history_failed)
     authority = _authority(unwatched, around, settings, history)
     connecting = replace(unwatched, inspect=authority.inspect)
 
@@ -91,7 +91,7 @@ def build_postgres_stores(
     messages = PostgresMessages(connecting, held(), clock)
     parts: dict[str, Any] = {
         "signal_log": PostgresSignalLog(held(DATABASE_SQL), held(), me.instance),
-        "leases": PostgresLeaseStore(held(), held(), history, lambda: vigil.key),
+        "leases": PostgresLeaseStore(held(), held(), history, lambda: vigil.key, hostname),
         "recovery": PostgresRecoveryStore(held(), me.instance),
         "instances": PostgresInstances(held()),
         "handovers": PostgresHandovers(held()),

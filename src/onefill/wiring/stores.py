@@ -40,8 +40,8 @@ class LeaderHistory(History, Protocol):
         """That holder lives, and has found that this epoch of its is over; reason: how."""
         ...
 
-    async def mend(self, resource: str) -> int:
-        """Add what nobody lived to write; how much that was. Raises StoreUnavailable."""
+    def write_up(self, resource: str) -> None:
+        """Add, behind the caller's back, what others did not live to write."""
         ...
 
     async def wrong_takeovers(self, resource: str, within_s: float) -> int:

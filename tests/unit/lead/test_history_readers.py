@@ -1,4 +1,4 @@
-"""A history that can't be read or mended ends no loop, and so no instance."""
+"""A history that can't be read ends no loop, and so no instance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from onefill.core.control.lease import LeaseTiming
 from onefill.core.errors import Bug
 from onefill.core.ids import Epoch
-from onefill.lead.chronicler import Chronicler
 from onefill.lead.damping import Damping
 from onefill.ports.clock import RealClock
 from support import until
@@ -34,22 +33,6 @@ class Leading:
 
     def retime(self, timing: LeaseTiming) -> None:
         self.timings.append(timing)
-
-
-@pytest.mark.req("CTL-18")
-async def test_a_history_that_can_not_be_mended_is_tried_again() -> None:
-    tried: list[int] = []
-
-    async def mend() -> int:
-        tried.append(1)
-        if len(tried) < 3:
-            raise Bug("the table is gone")
-        return 1
-
-    elector = cast("Any", Leading())
-    running = asyncio.create_task(Chronicler(elector=elector, mend=mend, clock=Quick()).run())
-    await until(lambda: len(tried) > 3)
-    running.cancel()
 
 
 @pytest.mark.req("CTL-18", "CTL-4")

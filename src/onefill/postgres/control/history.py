@@ -1,4 +1,8 @@
-"""Who led, from when until when, and why it changed. It never holds up whom it writes about."""
+"""Who led, from when until when, and why it changed. It never holds up whom it writes about.
+
+What changes the lease notes it in the lease's own row, so that who dies the next moment loses no
+line (CTL-18); from there it is carried over into the history, beside the way.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
 from onefill.core.errors import OnefillError
 from onefill.core.ids import Epoch
@@ -19,43 +24,44 @@ _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _LAST_TRY_S = 1.0
 _KEPT_MAX = 1_000
-_OTHERS_FIRST_S = 2.0
 
-_BECAME = """
-INSERT INTO leadership_history (resource, epoch, instance, boot, hostname, became_at, reason)
-SELECT $1::text, $2::bigint, $3::text, $4::uuid, coalesce(
-    (SELECT m.hostname FROM instance_metadata m WHERE m.instance = $3 AND m.boot = $4),
-    $5::text), $6::timestamptz, $7::text
-ON CONFLICT (resource, epoch) DO NOTHING"""
-# Whoever ends an epoch knows its holder: one that died before it could write is in here too.
-_ENDED = """
+
+def began(*, epoch: str, holder: str, boot: str, hostname: str, moment: str, reason: str) -> str:
+    """SQL: what to add to `unwritten` where that epoch begins."""
+    return f"""jsonb_build_array(jsonb_build_object(
+    'epoch', {epoch}, 'instance', {holder}, 'boot', {boot}, 'hostname', {hostname},
+    'became_at', {moment}, 'reason', {reason}))"""
+
+
+def ended(row: str, *, moment: str, reason: str) -> str:
+    """SQL: what to add to `unwritten` where the epoch of this row of leases ends; nothing where
+    nobody held it any more. It names the holder too: an older program took it without a note."""
+    return f"""CASE WHEN {row}.holder IS NULL THEN '[]' ELSE jsonb_build_array(jsonb_build_object(
+    'epoch', {row}.epoch, 'instance', {row}.holder, 'boot', {row}.boot,
+    'became_at', {row}.acquired_at, 'released_at', {moment}, 'end_reason', {reason})) END"""
+
+
+_UNWRITTEN = "SELECT unwritten FROM leases WHERE resource = $1 AND unwritten <> '[]'"
+# Three statements, so that the lease's row is never locked while the history is written; whoever
+# dies between them, or does the same at the same time, only repeats what is done.
+_CARRY_OVER = """
 INSERT INTO leadership_history AS h
-    (resource, epoch, instance, boot, became_at, reason, released_at, end_reason)
-VALUES ($1, $2, $3, $4, $5, 'election', $6, $7)
+    (resource, epoch, instance, boot, hostname, became_at, reason, released_at, end_reason)
+SELECT $1, u.epoch, min(u.instance), min(u.boot::text)::uuid, min(coalesce(u.hostname, m.hostname)),
+    min(u.became_at), coalesce(min(u.reason), 'election'), min(u.released_at), min(u.end_reason)
+FROM jsonb_to_recordset($2::jsonb) AS u (epoch bigint, instance text, boot uuid, hostname text,
+    became_at timestamptz, reason text, released_at timestamptz, end_reason text)
+LEFT JOIN instance_metadata m ON m.instance = u.instance AND m.boot = u.boot
+GROUP BY u.epoch ORDER BY u.epoch
 ON CONFLICT (resource, epoch) DO UPDATE
 SET released_at = coalesce(h.released_at, EXCLUDED.released_at),
     end_reason = coalesce(h.end_reason, EXCLUDED.end_reason)"""
-# Whoever makes an epoch writes of it; where it died before it could, the leader does, once others
-# have had the time to write what they know better.
-_MENDED = """
-WITH lease AS (
-    SELECT * FROM leases
-    WHERE resource = $1 AND holder IS NOT NULL
-      AND acquired_at < clock_timestamp() - $2 * interval '1 second'),
-missing AS (
-    INSERT INTO leadership_history (resource, epoch, instance, boot, became_at, reason)
-    SELECT resource, epoch, holder, boot, acquired_at, 'takeover' FROM lease
-    ON CONFLICT (resource, epoch) DO NOTHING RETURNING became_at),
-open AS (
-    UPDATE leadership_history h
-    SET (released_at, end_reason) = (
-        SELECT n.became_at, n.reason FROM (
-            SELECT epoch, became_at, reason FROM leadership_history WHERE resource = $1
-            UNION ALL SELECT epoch, acquired_at, 'takeover' FROM lease) n
-        WHERE n.epoch > h.epoch ORDER BY n.epoch LIMIT 1)
-    FROM lease
-    WHERE h.resource = $1 AND h.epoch < lease.epoch AND h.released_at IS NULL RETURNING h.epoch)
-SELECT (SELECT count(*) FROM missing) + (SELECT count(*) FROM open) AS mended"""
+_CARRIED_OVER = """
+UPDATE leases SET unwritten = (
+    SELECT coalesce(jsonb_agg(u.one ORDER BY u.n), '[]')
+    FROM jsonb_array_elements(unwritten) WITH ORDINALITY AS u (one, n)
+    WHERE NOT $2::jsonb @> jsonb_build_array(u.one))
+WHERE resource = $1"""
 # Only of an epoch that is over: a holder that takes up its own again was not succeeded.
 _SURVIVED = """
 UPDATE leadership_history h
@@ -78,55 +84,30 @@ ORDER BY epoch"""
 
 
 class LeadershipHistory:
-    """Written behind the back of those who lead, in order, again until it succeeds (CTL-18).
+    """Written behind the back of those who lead, again until it succeeds (CTL-18).
 
     failed: told of each write that did not succeed.
     """
 
-    def __init__(
-        self,
-        held: Held,
-        clock: Clock,
-        hostname: str | None,
-        failed: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, held: Held, clock: Clock, failed: Callable[[], None] = lambda: None) -> None:
         self._held = held
         self._failed = failed
         self._clock = clock
-        self._hostname = hostname
-        self._waiting: deque[tuple[str, tuple[object, ...]]] = deque(maxlen=_KEPT_MAX)
+        self._changed: set[str] = set()
+        self._survivors: deque[tuple[str, Epoch, UUID, str]] = deque(maxlen=_KEPT_MAX)
         self._writer: asyncio.Task[None] | None = None
 
-    def became(
-        self, resource: str, epoch: Epoch, holder: Holder, at: datetime, reason: str
-    ) -> None:
-        """Somebody leads since then."""
-        facts = (resource, epoch, holder.instance, holder.boot, self._hostname)
-        self._add(_BECAME, (*facts, at, reason))
-
-    def ended(
-        self,
-        resource: str,
-        epoch: Epoch,
-        holder: Holder,
-        became_at: datetime,
-        reason: str,
-        *,
-        at: datetime | None = None,
-    ) -> None:
-        """That epoch is over since then; by default since now."""
-        facts = (resource, epoch, holder.instance, holder.boot, became_at)
-        self._add(_ENDED, (*facts, at or self._clock.wall(), reason))
-
-    async def mend(self, resource: str) -> int:
-        """Add what nobody lived to write; how much that was. Raises StoreUnavailable."""
-        (row,) = await self._held.write(_MENDED, resource, _OTHERS_FIRST_S)
-        return int(row["mended"])
+    def write_up(self, resource: str) -> None:
+        """Carry over what is noted in its lease: it has changed, or may have."""
+        self._changed.add(resource)
+        self._begin()
 
     def survived(self, resource: str, epoch: Epoch, holder: Holder, reason: str) -> None:
         """That holder lives, and has found that this epoch of its is over (CTL-4). reason: how it
         found so; `deadline`: it had stopped by itself before."""
-        self._add(_SURVIVED, (resource, epoch, holder.boot, reason))
+        self._changed.add(resource)  # its line has to be there before
+        self._survivors.append((resource, epoch, holder.boot, reason))
+        self._begin()
 
     async def wrong_takeovers(self, resource: str, within_s: float) -> int:
         """How many takeovers within this time hit a holder that was alive. Those by hand, and
@@ -144,25 +125,39 @@ class LeadershipHistory:
             await self._writer
 
     async def close(self) -> None:
-        """Try a last time; what can't be written within a second is lost."""
-        if self._writer is not None:
+        """Try a last time, for a second; the rest is for whoever leads next."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._writer, _LAST_TRY_S)
+                await asyncio.wait_for(writer, _LAST_TRY_S)
         await self._held.close()
 
-    def _add(self, sql: str, facts: tuple[object, ...]) -> None:
-        self._waiting.append((sql, facts))
+    def _begin(self) -> None:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(), name="leadership history")
 
     async def _write(self) -> None:
-        while self._waiting:
-            sql, facts = self._waiting[0]
+        while self._changed or self._survivors:
             try:
-                await self._held.write(sql, *facts)
+                await self._write_once()
             except OnefillError as error:
                 self._failed()
                 _log.error("leadership history is not written yet: %s", error)
                 await self._clock.sleep(_RETRY_S)
-            else:
-                self._waiting.popleft()
+
+    async def _write_once(self) -> None:
+        if not self._changed:
+            await self._held.write(_SURVIVED, *self._survivors[0])
+            self._survivors.popleft()
+            return
+        resource = self._changed.pop()
+        try:
+            await self._carry_over(resource)
+        except BaseException:
+            self._changed.add(resource)
+            raise
+
+    async def _carry_over(self, resource: str) -> None:
+        for row in await self._held.read(_UNWRITTEN, resource):
+            await self._held.write(_CARRY_OVER, resource, row["unwritten"])
+            await self._held.write(_CARRIED_OVER, resource, row["unwritten"])

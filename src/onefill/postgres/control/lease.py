@@ -9,7 +9,7 @@ from onefill.core.errors import OnefillError
 from onefill.core.ids import Epoch
 from onefill.ports.lease import Holder, Lease
 from onefill.postgres.connection import Held, Row, application_name
-from onefill.postgres.control.history import LeadershipHistory
+from onefill.postgres.control.history import LeadershipHistory, began, ended
 from onefill.postgres.control.vigil import session_has_ended
 
 _READ = f"""
@@ -18,19 +18,40 @@ SELECT epoch, holder, boot, barred, {session_has_ended("session_key")} AS has_di
            AS remaining_ms
 FROM leases WHERE resource = $1"""
 
+_NOW = "(SELECT clock_timestamp() AS moment) now"
+_ENDED = ended("l", moment="now.moment", reason="{reason}")
+_BEGAN = began(
+    epoch="l.epoch + 1",
+    holder="{holder}::text",
+    boot="{boot}::uuid",
+    hostname="{hostname}",
+    moment="now.moment",
+    reason="{reason}",
+)
+
 # CTL-8: a store that lost everything must not hand out an epoch that somebody has seen before.
-_CREATE = """
-INSERT INTO leases (resource, epoch, holder, boot, lease_until, acquired_at, session_key)
-VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $2, $3,
-        clock_timestamp() + $4 * interval '1 millisecond', clock_timestamp(), $5)
-ON CONFLICT (resource) DO NOTHING RETURNING epoch, acquired_at"""
+_FIRST = began(
+    epoch="first.epoch",
+    holder="$2::text",
+    boot="$3::uuid",
+    hostname="$6::text",
+    moment="first.moment",
+    reason="'election'",
+)
+_CREATE = f"""
+INSERT INTO leases
+    (resource, epoch, holder, boot, lease_until, acquired_at, session_key, unwritten)
+SELECT $1, first.epoch, $2, $3, first.moment + $4 * interval '1 millisecond', first.moment, $5,
+       {_FIRST}
+FROM (SELECT (extract(epoch FROM moment) * 1000000)::bigint AS epoch, moment FROM {_NOW}) first
+ON CONFLICT (resource) DO NOTHING RETURNING epoch"""
 
 _POLICY = f"""resource = $1 AND epoch = $2 AND (
     holder IS NULL OR lease_until < clock_timestamp() OR (holder = $3 AND boot <> $4)
     OR {session_has_ended("session_key")})"""
 _AT_ANY_COST = "resource = $1 AND epoch = $2 AND (holder, boot) IS DISTINCT FROM ($3, $4)"
 
-_BAR = "UPDATE leases SET barred = true WHERE {policy} RETURNING holder, boot, acquired_at"
+_BAR = "UPDATE leases SET barred = true WHERE {policy} RETURNING holder, boot"
 
 _UNBAR = "UPDATE leases SET barred = false WHERE resource = $1 AND epoch = $2 AND barred"
 
@@ -38,29 +59,34 @@ _TERMINATE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = $1 AND pid <> pg_backend_pid() AND pg_has_role(usesysid, 'USAGE')"""
 
-_TAKE = """
-UPDATE leases SET epoch = epoch + 1, holder = $3, boot = $4, barred = false,
+_WHY = "CASE WHEN l.holder IS NULL THEN 'election' ELSE $7::text END"
+_TAKE = f"""
+UPDATE leases l SET epoch = l.epoch + 1, holder = $3, boot = $4, barred = false,
        lease_until = clock_timestamp() + $5 * interval '1 millisecond',
-       acquired_at = clock_timestamp(), session_key = $6
-WHERE {policy} RETURNING epoch, acquired_at"""
+       acquired_at = now.moment, session_key = $6,
+       unwritten = l.unwritten || {_ENDED.format(reason="$7::text")}
+           || {_BEGAN.format(holder="$3", boot="$4", hostname="$8::text", reason=_WHY)}
+FROM {_NOW} WHERE {{policy}} RETURNING l.epoch"""
 
-_TRANSFER = """
-WITH before AS (SELECT acquired_at FROM leases WHERE resource = $1)
-UPDATE leases SET epoch = epoch + 1, holder = $4, boot = $5, barred = false,
+_TRANSFER = f"""
+UPDATE leases l SET epoch = l.epoch + 1, holder = $4, boot = $5, barred = false,
        lease_until = clock_timestamp() + $6 * interval '1 millisecond',
-       acquired_at = clock_timestamp(),
+       acquired_at = now.moment,
        session_key = (SELECT m.session_key FROM instance_metadata m
-                      WHERE m.instance = $4 AND m.boot = $5)
-FROM before WHERE resource = $1 AND epoch = $2 AND boot = $3
-RETURNING epoch, leases.acquired_at, before.acquired_at AS acquired_before"""
+                      WHERE m.instance = $4 AND m.boot = $5),
+       unwritten = l.unwritten || {_ENDED.format(reason="$7::text")}
+           || {_BEGAN.format(holder="$4", boot="$5", hostname="NULL::text", reason="$7::text")}
+FROM {_NOW} WHERE l.resource = $1 AND l.epoch = $2 AND l.boot = $3
+RETURNING l.epoch"""
 
 _RENEW = """
 UPDATE leases SET lease_until = clock_timestamp() + $4 * interval '1 millisecond', session_key = $5
 WHERE resource = $1 AND epoch = $2 AND boot = $3 RETURNING epoch"""
 
-_RELEASE = """
-UPDATE leases SET holder = NULL, boot = NULL, lease_until = NULL
-WHERE resource = $1 AND epoch = $2 AND boot = $3 RETURNING acquired_at"""
+_RELEASE = f"""
+UPDATE leases l SET holder = NULL, boot = NULL, lease_until = NULL,
+       unwritten = l.unwritten || {_ENDED.format(reason="$4::text")}
+FROM {_NOW} WHERE l.resource = $1 AND l.epoch = $2 AND l.boot = $3 RETURNING l.epoch"""
 
 
 class PostgresLeaseStore:
@@ -69,6 +95,7 @@ class PostgresLeaseStore:
     renewals: a connection with the short time-out of a lease call. takeovers: another one, since
     a takeover may have to wait until the open transactions of the old epoch have ended.
     session_key: of the lock by which others see that this process lives; None: it can't be kept.
+    hostname: for the history; None where it can't be read.
     """
 
     def __init__(
@@ -77,11 +104,13 @@ class PostgresLeaseStore:
         takeovers: Held,
         history: LeadershipHistory,
         session_key: Callable[[], int | None] = lambda: None,
+        hostname: str | None = None,
     ) -> None:
         self._renewals = renewals
         self._takeovers = takeovers
         self._history = history
         self._session_key = session_key
+        self._hostname = hostname
 
     async def read(self, resource: str) -> Lease | None:
         """The lease now; None when nobody ever held it."""
@@ -94,8 +123,8 @@ class PostgresLeaseStore:
         """Take it, if it is vacant, expired, or an earlier boot's; None when it is not so."""
         if expected == 0:
             me = (claimant.instance, claimant.boot)
-            rows = await self._takeovers.write(_CREATE, resource, *me, ttl_ms, self._session_key())
-            return self._became(resource, rows, claimant, "election")
+            facts = (*me, ttl_ms, self._session_key(), self._hostname)
+            return self._noted(resource, await self._takeovers.write(_CREATE, resource, *facts))
         return await self._take(
             resource, expected, claimant, ttl_ms, policy=_POLICY, reason="failover"
         )
@@ -112,12 +141,8 @@ class PostgresLeaseStore:
         self, resource: str, epoch: Epoch, holder: Holder, to: Holder, *, ttl_ms: int, reason: str
     ) -> Epoch | None:
         """Hand it over in one statement; it waits for the last open fence of this epoch."""
-        facts = (resource, epoch, holder.boot, to.instance, to.boot, ttl_ms)
-        rows = await self._takeovers.write(_TRANSFER, *facts)
-        for row in rows:
-            before, now = row["acquired_before"], row["acquired_at"]
-            self._history.ended(resource, epoch, holder, before, reason, at=now)
-        return self._became(resource, rows, to, reason)
+        facts = (epoch, holder.boot, to.instance, to.boot, ttl_ms, reason)
+        return self._noted(resource, await self._takeovers.write(_TRANSFER, resource, *facts))
 
     async def renew(self, resource: str, epoch: Epoch, holder: Holder, ttl_ms: int) -> bool:
         """Prolong it; touches no key column, so it never waits for a fence."""
@@ -128,10 +153,8 @@ class PostgresLeaseStore:
         self, resource: str, epoch: Epoch, holder: Holder, reason: str = "release"
     ) -> bool:
         """Give it up, keeping the epoch."""
-        released = await self._renewals.write(_RELEASE, resource, epoch, holder.boot)
-        for row in released:
-            self._history.ended(resource, epoch, holder, row["acquired_at"], reason)
-        return bool(released)
+        facts = (epoch, holder.boot, reason)
+        return bool(self._noted(resource, await self._renewals.write(_RELEASE, resource, *facts)))
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -159,32 +182,27 @@ class PostgresLeaseStore:
         try:
             if previous is not None and previous != claimant:
                 await self._takeovers.read(_TERMINATE, application_name(previous))
-            key = self._session_key()
-            rows = await self._takeovers.write(take, resource, expected, *me, ttl_ms, key)
+            facts = (*me, ttl_ms, self._session_key(), reason, self._hostname)
+            rows = await self._takeovers.write(take, resource, expected, *facts)
         except BaseException:
             await self._unbar(resource, expected)
             raise
         if not rows:
             await self._unbar(resource, expected)
             return None
-        if previous is not None:
-            before, now = barred[0]["acquired_at"], rows[0]["acquired_at"]
-            self._history.ended(resource, expected, previous, before, reason, at=now)
-        return self._became(resource, rows, claimant, reason if previous else "election")
+        return self._noted(resource, rows)
 
     async def _unbar(self, resource: str, expected: Epoch) -> None:
         # Where even this fails, the holder finds itself fenced, steps down, and a taker follows.
         with contextlib.suppress(OnefillError):
             await self._renewals.write(_UNBAR, resource, expected)
 
-    def _became(
-        self, resource: str, rows: list[Row], claimant: Holder, reason: str
-    ) -> Epoch | None:
+    def _noted(self, resource: str, rows: list[Row]) -> Epoch | None:
+        """The epoch that was changed, if one was: its history is to be carried over."""
         if not rows:
             return None
-        epoch = Epoch(rows[0]["epoch"])
-        self._history.became(resource, epoch, claimant, rows[0]["acquired_at"], reason)
-        return epoch
+        self._history.write_up(resource)
+        return Epoch(rows[0]["epoch"])
 
 
 def _holder(row: Row) -> Holder | None:

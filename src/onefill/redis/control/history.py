@@ -64,9 +64,8 @@ class RedisHistory:
         reigns = await self.between(resource, since, now)
         return sum(_was_wrong(reign, after) for reign, after in itertools.pairwise(reigns))
 
-    async def mend(self, resource: str) -> int:
-        """None: the script that changes the epoch writes the line."""
-        return 0
+    def write_up(self, resource: str) -> None:
+        """Nothing: the script that changes the epoch writes the line."""
 
     async def tell_survived(self, resource: str, epoch: Epoch, holder: Holder, reason: str) -> None:
         """The same, now. It is for people and for damping, and tried until it is written or a
