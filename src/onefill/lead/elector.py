@@ -36,6 +36,7 @@ from onefill.core.control.lease import (
 from onefill.core.control.succession import Heir, Vacancy, wait_ms
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
+from onefill.lead.patience import answered
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.lease import LEADER, Holder, Lease, LeaseStore
@@ -239,11 +240,7 @@ class Elector:
 
     async def _timed(self, call: Awaitable[T], patience: int = 1) -> T:
         """The answer within the call's time-out (a takeover may wait for old fences: patience)."""
-        try:
-            async with asyncio.timeout(self._timing.call_timeout_ms * patience / 1000):
-                return await call
-        except TimeoutError as error:
-            raise StoreUnavailable("the lease store did not answer in time") from error
+        return await answered(call, self._timing.call_timeout_ms * patience / 1000)
 
     async def _look(self, asked_at_ms: float) -> Event:
         lease = await self._timed(self._store.read(LEADER))

@@ -19,7 +19,7 @@ from onefill.config.rules import rules_of
 from onefill.config.settings import Settings, Topology
 from onefill.core.control.states import ControlEvent
 from onefill.core.errors import OnefillError
-from onefill.core.ids import Lane
+from onefill.core.ids import Epoch, Lane
 from onefill.core.instrument import Rules
 from onefill.core.intake.signal_time import Zones
 from onefill.core.signal import SignalStatus
@@ -40,7 +40,7 @@ from onefill.node.sync import SyncHealth
 from onefill.ports import failpoints
 from onefill.ports.clock import RealClock, new_boot
 from onefill.ports.hints import Inbox, Topic
-from onefill.ports.lease import Holder
+from onefill.ports.lease import LEADER, Holder, LeaseStore
 from onefill.ports.messages import Messages
 from onefill.ports.metrics import Metrics
 from onefill.ports.peers import Presence
@@ -60,6 +60,8 @@ from onefill.wiring.web import build_application, secrets_of
 
 log = structlog.get_logger()
 
+_NEVER = Epoch(-1)
+
 Ended = tuple[int, SignalStatus, str | None]
 
 
@@ -73,6 +75,7 @@ def run(settings: Settings) -> int:
         as_json=settings.log_format == "json",
     )
     failpoints.arm_from_environment()
+    _set_apart()
     try:
         uvloop.run(_run(settings, context))
     except Exception as error:
@@ -282,8 +285,11 @@ class _Builder:
     async def _prepare(self) -> None:
         await self.stores.prepare()
         await self.safety.look()
+        if self.settings.role.takes_in:
+            await self.stores.signal_log.identify()  # on the connection that webhooks wait for
         if self.settings.role.executes:
             await asyncio.to_thread(_read_calendars, self.rules)
+            await _acquaint(self.stores.leases, self.me)
 
     def _listening(self, port: int) -> None:
         self.port = port
@@ -325,15 +331,30 @@ def _read_calendars(rules: Rules) -> None:
 
 
 async def _warm(application: Application) -> None:
-    """Do what may be slow; then set all that is there apart from what the collector looks at.
-
-    It lives as long as the process, so going through it finds nothing; and looking after every
-    700 new objects finds little, since few of them are in circles.
-    """
+    """Do what may be slow, once there is nothing more urgent."""
     await application.warm()
-    gc.collect()
+    _set_apart()
+
+
+def _set_apart() -> None:
+    """Keep the collector from what is there now: it lives as long as the process.
+
+    Going through it finds nothing, and takes so long that a leader on a machine that is short of
+    time loses its lease over it; and looking after every 700 new objects finds little, since few
+    of them are in circles.
+    """
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+async def _acquaint(leases: LeaseStore, me: Holder) -> None:
+    """Open the lease's connections, and ask what will be asked, of an epoch that never was.
+
+    A lease call has no time for it: on a slow machine, the first ones would be in vain.
+    """
+    await leases.read(LEADER)
+    await leases.renew(LEADER, _NEVER, me, ttl_ms=0)
+    await leases.acquire(LEADER, _NEVER, me, ttl_ms=0)
 
 
 async def _close(stores: Stores, executing: Executing | None, redis: RedisParts | None) -> None:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID
 
 import pytest
+import uvloop
 
 from memory_leases import MemoryLeaseStore
 from onefill.core.control.lease import LeaseTiming
 from onefill.core.control.succession import Heir
+from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.lead.elector import Elector
+from onefill.lead.patience import answered
 from onefill.ports.clock import RealClock
 from onefill.ports.lease import LEADER, Holder
 from onefill.ports.peers import Peer
 from onefill.ports.vigil import NoVigil
 from support import until
+from turns import turn
 
 TIMING = LeaseTiming(ttl_ms=400, renew_every_ms=20, call_timeout_ms=100, give_up_ms=300)
 
@@ -31,6 +38,7 @@ class Diary:
     epochs: list[Epoch] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
     renewals: int = 0
+    failures: int = 0
     fence: Callable[[], None] = lambda: None
     elector: Elector | None = None
 
@@ -41,7 +49,7 @@ class Diary:
         self.ends.append(reason)
 
     def synced(self, latency_ms: float, *, is_good: bool) -> None:
-        """Not of interest."""
+        self.failures += not is_good
 
     def renewed(self, epoch: Epoch) -> None:
         self.renewals += 1
@@ -149,3 +157,93 @@ async def test_a_wish_to_look_is_not_lost_while_the_store_is_being_asked() -> No
         prod.elector.look_now()
         store.go_on.set()
         await until(lambda: prod.epochs)
+
+
+class BesideAStall(MemoryLeaseStore):
+    """Its first renewal is answered at once, into a socket, while the loop stands still."""
+
+    def __init__(self, clock: RealClock) -> None:
+        super().__init__(clock)
+        self.stalls = 1
+
+    async def renew(self, resource: str, epoch: Epoch, holder: Holder, ttl_ms: int) -> bool:
+        answer = await super().renew(resource, epoch, holder, ttl_ms)
+        if self.stalls:
+            self.stalls -= 1
+            await answered_in_a_socket(stall_s=1.5 * TIMING.call_timeout_ms / 1000)
+        return answer
+
+
+async def answered_in_a_socket(stall_s: float) -> None:
+    """Wait for a byte that comes while the loop, at other sockets, stands still for so long."""
+    loop = asyncio.get_running_loop()
+    (ours, theirs), (busy, other) = socket.socketpair(), socket.socketpair()
+    seen: asyncio.Future[None] = loop.create_future()
+
+    def stand_still() -> None:
+        loop.remove_reader(busy)
+        theirs.send(b"1")
+        over = time.monotonic() + stall_s
+        while time.monotonic() < over:
+            """As where the machine gives this process no time."""
+
+    with ours, theirs, busy, other:
+        loop.add_reader(ours, lambda: seen.done() or seen.set_result(None))
+        loop.add_reader(busy, stand_still)
+        other.send(b"1")
+        try:
+            await seen
+        finally:
+            loop.remove_reader(ours)
+
+
+@pytest.mark.req("CTL-3", "CTL-4")
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_an_answer_that_lies_in_the_socket_is_not_lost_to_a_stall_of_our_own_loop(
+    run: Callable[[Coroutine[Any, Any, None]], None],
+) -> None:
+    run(_renew_beside_a_stall())
+
+
+async def _renew_beside_a_stall() -> None:
+    store = BesideAStall(RealClock())
+    patient = replace(TIMING, ttl_ms=200_000, give_up_ms=100_000)
+    async with elector(store, 1, patient) as prod:
+        await until(lambda: prod.epochs and not store.stalls)
+        await until(lambda: prod.renewals > 2)
+        assert prod.failures == 0
+
+
+@pytest.mark.req("CTL-3")
+async def test_a_store_that_is_silent_is_given_up_and_lets_go_before_it_is_asked_again() -> None:
+    events: list[str] = []
+
+    async def silent() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await turn()
+            events.append("let go")
+
+    with pytest.raises(StoreUnavailable):
+        await answered(silent(), 0.01)
+    events.append("asked again")
+    assert events == ["let go", "asked again"]
+
+
+async def test_who_is_cancelled_while_waiting_takes_the_question_back() -> None:
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def silent() -> None:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    waiting = asyncio.create_task(answered(silent(), 60))
+    await asked.wait()
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert waiting.cancelled()
+    assert ended.is_set()
