@@ -35,18 +35,21 @@ class Settler:
         self._clock = clock
         self._words: list[Told] = []
         self._filled = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._told = self._stored = 0
+        self._progress = asyncio.Event()
 
     def tell(self, word: Told) -> None:
         """Take in one word; it is stored with all others that wait."""
         self._words.append(word)
-        self._empty.clear()
+        self._told += 1
         self._filled.set()
 
     async def drained(self) -> None:
-        """Return when everything told so far is stored."""
-        await self._empty.wait()
+        """Return when everything told so far is stored; what comes meanwhile is not waited for."""
+        goal = self._told
+        while self._stored < goal:
+            self._progress.clear()
+            await self._progress.wait()
 
     async def run(self) -> None:
         """Store words until cancelled; a store that is away is waited for."""
@@ -65,9 +68,10 @@ class Settler:
     async def _store_group(self, group: Sequence[Told]) -> None:
         settled = await self._store.settle(group, self._settle)
         del self._words[: len(group)]
+        self._stored += len(group)
+        self._progress.set()
         if not self._words:
             self._filled.clear()
-            self._empty.set()
         for alarm in settled.alarms:
             log.critical("settler.alarm", alarm=alarm)
         self._hand_on(settled)

@@ -110,8 +110,9 @@ class SharedTerm:
             self._state.move(ControlEvent.ABLE)
 
     async def stop(self) -> None:
-        """What was sent again has its answer; the rest another could go on with."""
+        """What was sent again has its answer stored; the rest another could go on with."""
         await self._resolver.drained()
+        await self._work.settled()
 
     def abandon(self) -> None:
         """Executing goes on: it does not rest on leading."""

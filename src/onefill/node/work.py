@@ -85,6 +85,10 @@ class Work:
         """Start nothing more, and return when every request sent has its answer stored."""
         self._executor.abandon()
         await self._executor.drained()
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Return when all that brokers have said until now is stored."""
         await self._settler.drained()
 
     def abandon(self) -> None:

@@ -22,13 +22,11 @@ class ControlJudge:
     """Is told by the store what it does, and by the wire what is sent.
 
     trust: the epoch under which a process that runs now believes to lead; it is what it tells load
-    balancers, and the one thing that shows nowhere else. is_shared: active-active, where sending
-    goes on whoever leads, so that nothing is drained.
+    balancers, and the one thing that shows nowhere else.
     """
 
     def __init__(self, timeline: Timeline, blame: Blame, note: Blame) -> None:
         self.trust: Trust = lambda holder: None
-        self.is_shared = False
         self.epochs = 0
         self._timeline = timeline
         self._blame = blame
@@ -61,9 +59,10 @@ class ControlJudge:
 
     def handed_over(self, epoch: Epoch, holder: Holder, tables: Tables) -> None:
         """CTL-2: effects stop, then what was sent gets its answer stored, and only then control
-        goes; what had no answer for as long as a holder may drain stays SENDING (CTL-11)."""
-        if self.is_shared:
-            return
+        goes; what had no answer for as long as a holder may drain stays SENDING (CTL-11).
+
+        In active-active sending goes on whoever leads, under no epoch; but the leader alone sends
+        again what was in doubt, under its own."""
         for intent in tables.in_states(IntentState.SENDING):
             key = (intent.client_order_id, intent.attempt)
             attempt = tables.attempts[key]

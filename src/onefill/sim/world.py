@@ -108,7 +108,7 @@ class World:
         self.is_shared = chance.random() < 0.5 if scenario.shared is None else scenario.shared
         count = chance.choice((1, 2, 2, 3))
         self.machines = [self._machine(number, note) for number in range(count)]
-        self.judge.control.trust, self.judge.control.is_shared = self._trust, self.is_shared
+        self.judge.control.trust = self._trust
         self.sender = Sender(self.timeline, stream(seed, "sender"), self.machines)
         self._is_over = False
         self._faults: Faults | None = None
