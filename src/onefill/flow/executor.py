@@ -39,7 +39,8 @@ async def as_decided(intent: OrderIntent) -> OrderIntent:
 
 
 class Executor:
-    """Claims while its instance leads; a send that was claimed goes to its end in any case.
+    """Claims while its instance leads; what is being claimed goes to its end in any case: its
+    commit may have happened already, and a claim that is never sent is in doubt, or a person's.
 
     in_flight_max: how many requests may be prepared, claimed or sent at the same time, so that
     nothing is claimed that could not reach a socket before its `send_by`.
@@ -71,7 +72,9 @@ class Executor:
         self._ready: dict[ClientOrderId, Prepared] = {}
         self._claimable: Inbox[ClientOrderId] = Inbox()
         self._preparing: set[asyncio.Task[None]] = set()
+        self._claiming: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None]] = set()
+        self._is_open = False
         self._slot_freed = asyncio.Event()
         self._slot_freed.set()
 
@@ -118,17 +121,20 @@ class Executor:
 
         Raises Fenced when the epoch is over.
         """
+        self._is_open = True
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._prepare_loop(0 if epoch is not None else MAKERS_OWN_MS))
             loops.create_task(self._claim_loop(epoch))
 
     async def drained(self) -> None:
         """Return when every request that was claimed has its outcome told."""
-        while self._sending:
-            await asyncio.wait(self._sending)
+        while self._claiming or self._sending:
+            await asyncio.wait(self._claiming | self._sending)
 
     def abandon(self) -> None:
-        """Forget what is not claimed: whoever leads next finds it in the store."""
+        """Forget what is not claimed: whoever leads next finds it in the store. Nothing more is
+        claimed until the next run."""
+        self._is_open = False
         for task in self._preparing:
             task.cancel()
         self._offered.clear()
@@ -234,18 +240,33 @@ class Executor:
             names = self._claimable.take(len(self._claimable))
             group = {name: self._ready[name] for name in names if name in self._ready}
             try:
-                await self._claim_group(epoch, group)
+                await asyncio.shield(self._start_claiming(epoch, group))
                 backoff.reset()
             except StoreUnavailable as error:
                 log.warning("executor.not_claimed", count=len(group), error=str(error))
                 await backoff.wait()
+
+    def _start_claiming(
+        self, epoch: Epoch | None, group: Mapping[ClientOrderId, Prepared]
+    ) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._claim_group(epoch, group))
+        self._claiming.add(task)
+        task.add_done_callback(self._claimed)
+        return task
+
+    def _claimed(self, task: asyncio.Task[None]) -> None:
+        self._claiming.discard(task)
+        if not task.cancelled():
+            task.exception()  # heard by the loop; where that has ended, there is nothing to do
 
     async def _claim_group(
         self, epoch: Epoch | None, group: Mapping[ClientOrderId, Prepared]
     ) -> None:
         mine: set[ClientOrderId] = set()
         try:
-            mine = await self._claim(epoch, [claim_of(prepared) for prepared in group.values()])
+            if self._is_open:
+                claims = [claim_of(prepared) for prepared in group.values()]
+                mine = await self._claim(epoch, claims)
         finally:
             for name, prepared in group.items():
                 self._ready.pop(name, None)
