@@ -140,7 +140,7 @@ class Reconciler:
     async def _compare(self, broker: Broker) -> tuple[Finding, ...]:
         # Ours is read before and after: what moved in between can't be compared this time.
         before = await self._recovery.holdings(broker.name, broker.account)
-        working = await self._working_at(broker)
+        working, is_all = await self._working_at(broker)
         theirs = await broker.positions()
         open_orders = await broker.open_orders()
         resting = {intent.order.symbol for intent in working}
@@ -148,9 +148,9 @@ class Reconciler:
         history = await broker.history(symbols)
         looked_up, missing = await _look_up(broker, working)
         after = await self._recovery.holdings(broker.name, broker.account)
-        still_working = await self._working_at(broker)
-        unsettled = _uneven((*working, *still_working), looked_up)
-        if len(working) >= WORKING_MAX:  # more may work than were looked up
+        still_working, _ = await self._working_at(broker)
+        unsettled = _unsettled(before, after) | _uneven((*working, *still_working), looked_up)
+        if not is_all:  # what was not looked up may have filled
             unsettled |= symbols
         orders = (*open_orders, *history, *looked_up)
         return compare(
@@ -162,18 +162,19 @@ class Reconciler:
                 theirs=theirs,
                 open_orders=open_orders,
                 history=(*history, *looked_up),
-                unsettled=_unsettled(before, after)
-                | _uneven((*working, *still_working), looked_up),
+                unsettled=unsettled,
                 known=await self._known(broker, orders),
                 missing=await self._still_missing(broker, missing),
                 accepted=await self._recovery.accepted(broker.name, broker.account),
             )
         )
 
-    async def _working_at(self, broker: Broker) -> list[OrderIntent]:
+    async def _working_at(self, broker: Broker) -> tuple[list[OrderIntent], bool]:
+        """What works there, and whether that is all of it."""
         here = (broker.name, broker.account)
         working = await self._trading.working(WORKING_MAX)
-        return [i for i in working if (i.order.broker, i.order.account) == here]
+        mine = [i for i in working if (i.order.broker, i.order.account) == here]
+        return mine, len(working) < WORKING_MAX
 
     async def _known(self, broker: Broker, orders: Sequence[OrderReport]) -> Sequence[KnownOrder]:
         numbers = {order.broker_order_id for order in orders}
