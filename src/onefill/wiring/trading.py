@@ -193,6 +193,7 @@ def _executor(given: Given, chaser: Chaser, common: dict[str, Any]) -> Executor:
         **common,
         priced=chaser.priced,
         rates=given.stores.rates,
+        lanes=given.lanes,
         may_send=lambda intent: intent.order.broker not in state.refused,
     )
 
