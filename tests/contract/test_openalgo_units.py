@@ -15,6 +15,7 @@ import pytest
 from broker_support import PaperVenue, in_doubt, intent_for, paper_venues
 from onefill.brokers.accounts import OpenAlgoAccount, QuantityUnit
 from onefill.brokers.openalgo.adapter import OpenAlgoBroker
+from onefill.brokers.openalgo.units import UnitConverter
 from onefill.core.errors import BrokerUnavailable, Bug
 from onefill.core.intent import OrderIntent
 from onefill.core.orders.report import Found, Placed
@@ -116,3 +117,17 @@ async def test_a_part_of_a_contract_is_never_ordered(venue: PaperVenue) -> None:
         part = replace(intent, order=replace(intent.order, quantity=Decimal(150)))
         with pytest.raises(Bug, match="whole contracts"):
             await broker.prepare(part)
+
+
+@pytest.mark.req("ORD-12")
+def test_a_quantity_that_may_mean_either_is_none() -> None:
+    account = OpenAlgoAccount(
+        base_url="http://nowhere",
+        mcx_quantity=QuantityUnit.UNITS,
+        units_per_contract={"GOLDM": Decimal(100)},
+    )
+    units = UnitConverter(account)
+    units.note(GOLD, Decimal(1), 0)
+    assert units.from_wire(Decimal(5), GOLD, "MCX") is None
+    units.note(GOLD, Decimal(100), 0)
+    assert units.from_wire(Decimal(500), GOLD, "MCX") == 500
