@@ -209,7 +209,7 @@ def test_a_successor_that_the_close_cuts_short_is_completed_at_the_opening(bough
 
 
 @pytest.mark.req("PF-24", "PF-21")
-@pytest.mark.parametrize("why", ["paused", "blocked", "refused"])
+@pytest.mark.parametrize("why", ["blocked", "refused"])
 def test_a_successor_of_which_nothing_can_be_bought_ends_aloud(why: str) -> None:
     store, _, _ = rolled()
     at_night(store)
@@ -222,8 +222,6 @@ def test_a_successor_of_which_nothing_can_be_bought_ends_aloud(why: str) -> None
             store.claim(first)
             store.word(first, NotPlaced(code="400", message="margin"))
             moment += timedelta(seconds=30)
-    elif why == "paused":
-        over = {"paused": True}
     else:
         over = {"blocked": "quarantined"}
     last = at(store, moment, **over)
@@ -234,3 +232,15 @@ def test_a_successor_of_which_nothing_can_be_bought_ends_aloud(why: str) -> None
     )
     assert "was closed to roll, and not reopened" in last.alarms[-1]
     assert at(store, moment + timedelta(minutes=1)) is None
+
+
+@pytest.mark.req("PF-24", "SIG-18")
+def test_a_successor_of_which_nothing_is_bought_waits_while_trading_is_paused() -> None:
+    store, _, _ = rolled()
+    at_night(store)
+    paused = at(store, OPENS, paused=True)
+    assert paused is not None
+    assert (paused.intents, paused.alarms) == ((), ())
+    resumed = at(store, OPENS + timedelta(minutes=5))
+    assert resumed is not None
+    assert [intent.leg for intent in resumed.intents] == ["ce", "pe"]

@@ -79,6 +79,8 @@ def _repair(
     )
     if _may_complete(position, situation, fresh_until):
         return next_round, _completing(position, rules, fresh_until), ()
+    if position.is_flat and situation.paused:  # it was told of; nothing is lost by waiting
+        return replace(position, next_exit_at=next_round.next_exit_at), (), ()
     if position.is_flat:
         return _not_reopened(position, situation)
     undone = replace(next_round, reason=position.reason or UNWOUND)
@@ -89,7 +91,7 @@ def _not_reopened(
     position: Position, situation: Situation
 ) -> tuple[Position, tuple[OrderIntent, ...], tuple[str, ...]]:
     """The end of a successor of which nothing was bought before its market closed, and may not be
-    bought now: its lane is blocked, trading is paused, or it was tried often enough."""
+    bought now: its lane is blocked, or it was tried often enough."""
     ended = replace(
         position,
         status=PositionStatus.CLOSED,
