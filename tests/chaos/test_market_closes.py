@@ -74,7 +74,7 @@ async def test_a_rollover_that_the_close_cuts_short_waits_aloud_and_is_ended_by_
         before = await net(here)
         lots = max(before.values())
         here.start(**HOURS, ONEFILL_FAILPOINT=dies_at)
-        assert await here.instance.ended(60) == -9
+        assert await here.instance.ended(90) == -9
         await day.close()
         await here.run("dev", **HOURS)
         await _told(here, "dev", CLOSED)
@@ -139,7 +139,7 @@ async def test_an_entry_that_the_close_cuts_short_is_told_of_and_undone_next_mor
         await here.instance.up()
         await send(here, bank_nifty("BASE_ENTRY", "Long_1", "one"))
         if how == "unsent":
-            assert await here.instance.ended(60) == -9
+            assert await here.instance.ended(90) == -9
         else:
             await _rests_half_filled(here)
         await day.close()
