@@ -15,6 +15,7 @@ from chaos.world import World, executions_by_order, world
 from onefill.ports.failpoints import Failpoint
 from support import until
 
+pytestmark = pytest.mark.timeout(240)  # three starts of an instance, on a busy machine
 LONG = pytest.mark.long
 CLOSED = "its market is closed: it goes on at"
 _ATTEMPTS = "SELECT count(*) FROM order_attempts"

@@ -29,6 +29,9 @@ from onefill.ports.recovery import RecoveryStore
 from onefill.ports.trading import ContinueExits, TradingStore
 
 STOPS_A_LOOK = 1024
+COMPARISONS = 3
+"""So often the whole comparison is asked for: while a stop is being cancelled its symbol can't be
+compared."""
 
 log = structlog.get_logger()
 
@@ -55,6 +58,7 @@ class StopWatch:
         self._clock = clock
         self._every_s = every_s
         self._bare: frozenset[ClientOrderId] = frozenset()
+        self._comparisons = 0
 
     def informed(self, go_on: ContinueExits) -> ContinueExits:
         """The same, but it knows which stops guard nothing."""
@@ -92,6 +96,9 @@ class StopWatch:
         if found:
             log.critical("stop_watch.guards_nothing", intents=sorted(self._bare))
             self._lanes.add([intent.lane for intent in found])
+            self._comparisons = COMPARISONS
+        if self._comparisons > 0:
+            self._comparisons -= 1
             self._soon()
 
     async def _bare_ones(self, broker: Broker, stops: Sequence[OrderIntent]) -> list[OrderIntent]:
