@@ -244,3 +244,14 @@ def test_a_successor_of_which_nothing_is_bought_waits_while_trading_is_paused() 
     resumed = at(store, OPENS + timedelta(minutes=5))
     assert resumed is not None
     assert [intent.leg for intent in resumed.intents] == ["ce", "pe"]
+
+
+@pytest.mark.req("PF-21", "SIG-18")
+def test_a_half_built_position_is_not_repaired_while_the_market_is_closed() -> None:
+    store, _, put = entered(500)
+    store.claim(put)
+    store.word(put, NotPlaced(code="400", message="margin"))
+    assert position_of(store).status is PositionStatus.PARTIAL
+    night = at_night(store)
+    assert [alarm.startswith("CRITICAL") for alarm in night.alarms] == [True]
+    assert position_of(store).next_exit_at == OPENS
