@@ -101,6 +101,7 @@ class PostgresAuthority:
         self.url = url
         self._call_timeout_ms = call_timeout_ms
         self.limits = LimitBook()
+        self.is_shut: Callable[[str, datetime], bool] = lambda _instrument, _moment: False
         self._looker: Held | None = None
         self._closers: list[Callable[[], object]] = []
         self.around = Surroundings(RealClock(), lambda: 0.0)
@@ -132,7 +133,12 @@ class PostgresAuthority:
 
     def trading(self, me: Holder) -> PostgresTradingStore:
         """The trade path."""
-        terms = Terms(read=read_payload, initial_capital=CAPITAL, limits=self.limits)
+        terms = Terms(
+            read=read_payload,
+            initial_capital=CAPITAL,
+            limits=self.limits,
+            is_shut=lambda *asked: self.is_shut(*asked),  # noqa: PLW0108 - it may be set later
+        )
         store = PostgresTradingStore(self.connecting(me), self.around, terms)
         self._closers.append(store.close)
         return store

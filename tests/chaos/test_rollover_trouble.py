@@ -43,7 +43,7 @@ async def _told(here: World, words: str) -> None:
 async def _dies_when_begun(here: World) -> None:
     """An instance decides to close the old legs, and dies before it sends anything."""
     here.start(**ROLLS, ONEFILL_FAILPOINT=DIES_WHEN_BEGUN)
-    assert await here.instance.ended(30) == -9
+    assert await here.instance.ended(90) == -9
 
 
 async def _every_order_once(here: World) -> None:
@@ -101,7 +101,7 @@ async def test_orders_that_fill_in_parts_roll_it_whole(
         ticking = asyncio.create_task(_tick(here))
         here.start(**ROLLS, ONEFILL_FAILPOINT=point)
         if point:
-            assert await here.instance.ended(60) == -9
+            assert await here.instance.ended(90) == -9
             await another_rolls(here)
         await until_status(here, "open", rolled=1)
         ticking.cancel()
@@ -182,7 +182,7 @@ async def test_an_exit_in_the_middle_leaves_nothing_and_decides_no_opening(
     async with world(database_url, tmp_path) as here:
         await entered(here)
         here.start(**ROLLS, ONEFILL_FAILPOINT=visit + (opened or ":1"))
-        assert await here.instance.ended(30) == -9
+        assert await here.instance.ended(90) == -9
         here["dev"].start({**here.environment, **ROLLS, "ONEFILL_ROLE": "intake"})
         await here["dev"].up()
         await send(here, bank_nifty("EXIT", "Long_1", "out"), "dev")

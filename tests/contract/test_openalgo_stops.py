@@ -10,9 +10,9 @@ import pytest
 from broker_desk import Desk, desk
 from broker_support import paper_venues
 from onefill.core.errors import ConfigurationError
-from onefill.core.intent import IntentState, OrderIntent, OrderType, Side
+from onefill.core.intent import SLICE_STRIDE, Denial, IntentState, OrderIntent, OrderType, Side
 from onefill.core.issue import issue_market, issue_modify
-from onefill.core.orders.report import Carried, OrderReport, OrderStatus, Placed
+from onefill.core.orders.report import Carried, NotPlaced, OrderReport, OrderStatus, Placed
 
 __all__ = ["desk", "paper_venues"]
 
@@ -66,6 +66,34 @@ async def test_a_stop_can_be_made_to_trade_at_once_and_again_is_as_good(desk: De
         report = await changed(desk, issue_market(stop, n))
         assert (report.status, report.filled_quantity) == (OrderStatus.FILLED, 100)
     assert desk.venue.executions(stop) == 1
+
+
+@pytest.mark.req("PF-11", "ORD-9")
+@openalgo
+async def test_only_a_positions_first_stop_is_placed_without_a_look_at_what_is_held(
+    desk: Desk,
+) -> None:
+    stop = await waiting(desk)
+    order = replace(stop.order, reduce_only=True, quantity=Decimal(1_000_000))  # nobody has these
+    fresh = replace(stop, order=order, state=IntentState.NEW, broker_order_id=None)
+    sliced = replace(fresh, n=1 + SLICE_STRIDE)
+    for intent, is_asked in ((fresh, False), (sliced, False), (replace(fresh, n=2), True)):
+        prepared = await desk.broker.prepare(intent)
+        assert (prepared.refusal is not None) is is_asked
+
+
+@pytest.mark.req("PF-11", "ORD-9")
+@openalgo
+async def test_a_stop_is_not_made_to_trade_where_nothing_is_held(desk: Desk) -> None:
+    waits = await waiting(desk)
+    order = replace(waits.order, reduce_only=True, quantity=Decimal(1_000_000))
+    stop = replace(waits, order=order)
+    outcome = await desk.broker.send(await desk.broker.prepare(issue_market(stop, 1)))
+    assert isinstance(outcome, NotPlaced)
+    assert outcome.denial is Denial.NOTHING_TO_REDUCE
+    assert (await desk.found(waits)).report.status is OrderStatus.OPEN
+    trailing = issue_modify(stop, 2, quantity=Decimal(100), trigger_price=Decimal(77_600))
+    assert (await desk.broker.prepare(trailing)).refusal is None
 
 
 @pytest.mark.req("ORD-12")

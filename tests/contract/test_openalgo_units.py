@@ -15,7 +15,8 @@ import pytest
 from broker_support import PaperVenue, in_doubt, intent_for, paper_venues
 from onefill.brokers.accounts import OpenAlgoAccount, QuantityUnit
 from onefill.brokers.openalgo.adapter import OpenAlgoBroker
-from onefill.core.errors import BrokerUnavailable
+from onefill.brokers.openalgo.units import UnitConverter
+from onefill.core.errors import BrokerUnavailable, Bug
 from onefill.core.intent import OrderIntent
 from onefill.core.orders.report import Found, Placed
 from onefill.ports.clock import RealClock
@@ -94,3 +95,39 @@ async def test_a_server_that_counts_otherwise_than_configured_gets_no_order(
         with pytest.raises(BrokerUnavailable, match="are configured"):
             await broker.prepare(intent)
         assert bought(venue, intent) == 0
+
+
+@pytest.mark.req("ORD-12", "ORD-9")
+async def test_what_is_held_is_not_read_where_it_is_unsure_what_is_counted(
+    venue: PaperVenue,
+) -> None:
+    async with at_a_server_that_counts(venue, QuantityUnit.CONTRACTS) as broker:
+        assert isinstance(await broker.send(await broker.prepare(gold(1))), Placed)
+        assert (await broker.positions())[GOLD] % 100 == 0
+    declared = QuantityUnit.UNITS
+    async with at_a_server_that_counts(venue, QuantityUnit.CONTRACTS, declared) as broker:
+        with pytest.raises(BrokerUnavailable):
+            await broker.positions()
+
+
+@pytest.mark.req("ORD-12")
+async def test_a_part_of_a_contract_is_never_ordered(venue: PaperVenue) -> None:
+    async with at_a_server_that_counts(venue, QuantityUnit.CONTRACTS) as broker:
+        intent = gold(1)
+        part = replace(intent, order=replace(intent.order, quantity=Decimal(150)))
+        with pytest.raises(Bug, match="whole contracts"):
+            await broker.prepare(part)
+
+
+@pytest.mark.req("ORD-12")
+def test_a_quantity_that_may_mean_either_is_none() -> None:
+    account = OpenAlgoAccount(
+        base_url="http://nowhere",
+        mcx_quantity=QuantityUnit.UNITS,
+        units_per_contract={"GOLDM": Decimal(100)},
+    )
+    units = UnitConverter(account)
+    units.note(GOLD, Decimal(1), 0)
+    assert units.from_wire(Decimal(5), GOLD, "MCX") is None
+    units.note(GOLD, Decimal(100), 0)
+    assert units.from_wire(Decimal(500), GOLD, "MCX") == 500

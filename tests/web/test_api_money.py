@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -47,6 +48,34 @@ async def test_statistics_and_equity_come_from_the_fills(pool: Any, viewer: Any)
     assert [point["equity"] for point in curve["points"]] == ["5000999.5"]
     missing = await viewer.get("/api/statistics", params={"portfolio": "nobody"})
     assert missing.status_code == 404
+
+
+@pytest.mark.req("PF-13", "PF-14")
+async def test_an_order_costs_its_fee_once_in_how_many_parts_it_may_fill(
+    pool: Any, viewer: Any
+) -> None:
+    await pool.execute(TRADE)  # bought in two parts
+    await pool.execute(_CLOSED)
+    await pool.execute(
+        "UPDATE position_legs SET cost_per_order = 20, buy_cost_percent = 0.03, "
+        "sell_cost_percent = 0.13"
+    )
+    figures = (await viewer.get("/api/statistics")).json()["figures"]["ALL"]
+    costs = 2 * 20 + Decimal("1570050") * Decimal("0.0003") + Decimal("1572050") * Decimal("0.0013")
+    assert Decimal(figures["costs"]) == costs
+    assert Decimal(figures["profit"]) == 2000 - costs
+
+
+@pytest.mark.req("PF-14", "PF-24")
+async def test_of_a_rolled_position_one_r_is_measured_from_its_very_first_entry(
+    pool: Any, viewer: Any
+) -> None:
+    await pool.execute(TRADE)
+    await pool.execute(_CLOSED)
+    # 300 points were gained before it was rolled; its initial stop has moved by the basis.
+    await pool.execute("UPDATE portfolio_positions SET carried_points = 300")
+    figures = (await viewer.get("/api/statistics")).json()["figures"]["ALL"]
+    assert figures["expectancy_r"] == "0.25"  # 2000 of (78502.5 - 300 - 77802.5) · 2 · 10
 
 
 @pytest.mark.req("PF-14", "SIG-20")

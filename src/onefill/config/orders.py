@@ -68,6 +68,13 @@ class OrderSettings(Section):
         le=86_400,
         description="How often the leader compares its book with the brokers'.",
     )
+    watch_stops_every_s: int = Field(
+        default=10,
+        ge=1,
+        le=3600,
+        description="How often the leader compares stops that wait at a broker without "
+        "reduce-only orders with what is held there: one question for its positions.",
+    )
     book_evidence: bool = Field(
         default=True,
         description="Book what a reconciliation finds that a broker says of our own orders (a "

@@ -33,10 +33,15 @@ def refusal_of_entry(signal: Signal, situation: Situation, rules: Rules) -> Refu
 
 def opening_after(name: str, situation: Situation, rules: Rules) -> datetime | None:
     """When the instrument's exchange opens again; None while it trades, or hours don't matter."""
+    return closed_until(name, situation.market_time, rules)
+
+
+def closed_until(name: str, moment: datetime, rules: Rules) -> datetime | None:
+    """The same for any moment."""
     instrument = rules.instruments.get(name)
     if instrument is None or not rules.switches.market_hours:
         return None
-    moment, exchange = situation.market_time, instrument.exchange
+    exchange = instrument.exchange
     holidays = rules.holidays.get(exchange, frozenset())
     if is_open(exchange, moment, holidays):
         return None

@@ -105,7 +105,8 @@ class Situation:
     that is known; market_asked: whether the broker was asked for it. heard_at: the time of the
     signal under decision. quotes: the market of orders that follow their price, where known.
     listed: the contracts of the lane's instrument that its broker lists, where that is known.
-    leg_prices: by symbol, the prices that market_price is made of.
+    leg_prices: by symbol, the prices that market_price is made of. bare_stops: stops that wait at a
+    broker where less is held than they would sell, as far as somebody has just seen that.
     """
 
     now: datetime
@@ -124,6 +125,7 @@ class Situation:
     quotes: Mapping[ClientOrderId, Quote] = field(default_factory=dict)
     listed: tuple[Series, ...] = ()
     leg_prices: Mapping[str, Decimal] = field(default_factory=dict)
+    bare_stops: frozenset[ClientOrderId] = frozenset()
 
     @property
     def series(self) -> tuple[Series, ...]:

@@ -71,6 +71,17 @@ def next_open(exchange: str, moment: datetime, holidays: Set[date]) -> datetime:
     )
 
 
+def closes_after(exchange: str, moment: datetime, holidays: Set[date]) -> datetime | None:
+    """When the session of that moment ends; the moment itself while it is closed, None where it
+    trades always."""
+    hours = HOURS.get(exchange)
+    if hours is None:
+        return None
+    session = session_on(hours, moment.astimezone(hours.zone).date(), holidays)
+    is_open = session is not None and session[0] <= moment < session[1]
+    return session[1] if session is not None and is_open else moment
+
+
 def session_on(hours: Hours, day: date, holidays: Set[date]) -> tuple[datetime, datetime] | None:
     """Opening and close of that day; None on a weekend or a holiday without an evening session."""
     opens = hours.opens

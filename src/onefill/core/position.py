@@ -111,6 +111,17 @@ class Leg:
         sold = self.sold_value / self.sold_quantity
         return quantity * (sold - bought) * self.multiplier
 
+    def profit_at(self, price: Decimal) -> Decimal:
+        """Rupees gained on what is held, long or short, if it were closed at that price."""
+        if self.net == 0:
+            return ZERO
+        quantity, value = (
+            (self.bought_quantity, self.bought_value)
+            if self.net > 0
+            else (self.sold_quantity, self.sold_value)
+        )
+        return self.net * (price - value / quantity) * self.multiplier
+
     def add(self, side: Side, quantity: Decimal, value: Decimal, *, is_first: bool = True) -> Leg:
         """The leg after a fill; value is Σ quantity·price. is_first: of its order."""
         invariant(quantity > 0, "a fill has a quantity", leg=self.name, quantity=quantity)
@@ -260,7 +271,12 @@ class Position:
         return (entry - self.initial_stop) * self.held_lots * self.point_value
 
     def profit_at(self, price: Decimal) -> Decimal:
-        """Rupees gained on what is held if it were sold at that price; 0 before it was bought."""
+        """Rupees gained on what is held if it were sold at that price; 0 before it was bought.
+
+        One leg alone may be held short (the direct policy's): then it gains as the price falls.
+        """
+        if len(self.legs) == 1:
+            return self.legs[0].profit_at(price)
         if self.entry_price is None:
             return ZERO
         return (price - self.entry_price) * self.held_lots * self.point_value

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
-from onefill.core.ids import ClientOrderId, Epoch
+from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import ACCOMPLISHED, IntentState, OrderIntent
 from onefill.core.orders.rates import Urgency
 from onefill.core.orders.report import Unknown
@@ -19,7 +19,7 @@ from onefill.ports.claims import claim_of
 from onefill.ports.clock import Clock
 from onefill.ports.hints import Inbox
 from onefill.ports.rates import RateStore, urgently
-from onefill.ports.trading import Claim, TradingStore
+from onefill.ports.trading import TradingStore
 
 SWEEP_EVERY_MS = 1000
 INTENTS_A_SWEEP = 1024
@@ -56,6 +56,7 @@ class Executor:
         priced: Pricing = as_decided,
         rates: RateStore | None = None,
         may_send: Callable[[OrderIntent], bool] = lambda _: True,
+        lanes: Inbox[Lane] | None = None,
         in_flight_max: int = 128,
     ) -> None:
         self._priced = priced
@@ -65,6 +66,7 @@ class Executor:
         self._clock = clock
         self._rates = rates
         self._may_send = may_send
+        self._lanes = lanes
         self._free = in_flight_max
         self._offered: dict[ClientOrderId, OrderIntent] = {}
         self._todo: Inbox[ClientOrderId] = Inbox()
@@ -265,8 +267,7 @@ class Executor:
         mine: set[ClientOrderId] = set()
         try:
             if self._is_open:
-                claims = [claim_of(prepared) for prepared in group.values()]
-                mine = await self._claim(epoch, claims)
+                mine = await self._claim(epoch, group)
         finally:
             for name, prepared in group.items():
                 self._ready.pop(name, None)
@@ -275,11 +276,17 @@ class Executor:
                 else:
                     self._release()
 
-    async def _claim(self, epoch: Epoch | None, claims: Sequence[Claim]) -> set[ClientOrderId]:
+    async def _claim(
+        self, epoch: Epoch | None, group: Mapping[ClientOrderId, Prepared]
+    ) -> set[ClientOrderId]:
+        claims = [claim_of(prepared) for prepared in group.values()]
         try:
             answers = await self._store.claim(epoch, claims)
         except CommitUnknown:
             return await self._store.claimed_by_me(claims)
+        shut = [name for name, answer in answers.items() if answer == "shut"]
+        if shut and self._lanes is not None:  # the lane ends what is not sent any more
+            self._lanes.add([group[name].intent.lane for name in shut])
         return {name for name, answer in answers.items() if answer == "claimed"}
 
     # Claimed: to the end in any case -----------------------------------------------------------

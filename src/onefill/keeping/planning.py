@@ -163,8 +163,8 @@ def plan_lane(
 
 
 def _continue_exits(plan: Plan, situation: Situation, policy: Policy) -> Situation:
-    is_chasing = any(intent.chase is not None for intent in situation.intents)
-    if not is_chasing and not any(_is_unfinished(position) for position in situation.here):
+    is_moving = any(_may_move(intent) for intent in situation.intents)
+    if not is_moving and not any(_is_unfinished(position) for position in situation.here):
         return situation
     try:
         decision = policy.exits(situation)
@@ -177,9 +177,15 @@ def _continue_exits(plan: Plan, situation: Situation, policy: Policy) -> Situati
     return situation.after(decision)
 
 
+def _may_move(intent: OrderIntent) -> bool:
+    """Whether it follows its price, or may be unsent when its market closes."""
+    return intent.chase is not None or intent.state is IntentState.NEW
+
+
 def _is_unfinished(position: Position) -> bool:
     unfinished = (PositionStatus.CLOSING, PositionStatus.PARTIAL)
-    is_due = position.rollover is Rollover.PENDING or position.guard_at is not None
+    is_guarded = position.guard_at is not None or position.guards > 0
+    is_due = position.rollover is Rollover.PENDING or is_guarded
     return position.status in unfinished or is_due
 
 

@@ -12,6 +12,7 @@ from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.signal import LoggedSignal, SignalStatus
 from onefill.flow.chaser import Chaser
 from onefill.flow.executor import Executor
+from onefill.flow.stop_watch import StopWatch
 from onefill.flow.tracker import Tracker
 from onefill.ports.clock import Clock
 from onefill.ports.hints import Inbox, Topic
@@ -20,6 +21,10 @@ from onefill.ports.trading import Decide, Settled
 
 SIGNALS_TIMED_MAX = 10_000
 _ANSWERED = frozenset({IntentState.ACKED, IntentState.PARTIALLY_FILLED, IntentState.FILLED})
+
+
+Listener = Executor | Tracker | Chaser | StopWatch
+"""Who is told of settled intents."""
 
 
 class Hub:
@@ -38,9 +43,9 @@ class Hub:
         self._metrics = metrics
         self._clock = clock
         self._received: OrderedDict[int, datetime] = OrderedDict()
-        self._listeners: list[Executor | Tracker | Chaser] = []
+        self._listeners: list[Listener] = []
 
-    def connect(self, *listeners: Executor | Tracker | Chaser) -> None:
+    def connect(self, *listeners: Listener) -> None:
         """Tell these of settled intents from now on."""
         self._listeners += listeners
 

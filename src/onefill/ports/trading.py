@@ -106,10 +106,11 @@ class TradingStore(Protocol):
         self, epoch: Epoch | None, claims: Sequence[Claim]
     ) -> Mapping[ClientOrderId, str]:
         """ORD-3. For each claim: `claimed`, or why not (`taken`, `expired`, `limited`, `paused`,
-        `waiting`, `throttled`).
+        `waiting`, `throttled`, `shut`).
 
         Only what is `claimed` may be sent, once. `expired` and `limited` ones are EXPIRED in
-        the same commit; the lanes of `limited` ones are blocked (ORD-15).
+        the same commit; the lanes of `limited` ones are blocked (ORD-15). A `shut` one stays
+        NEW, as its market is closed: its lane decides what becomes of it (SIG-18).
         """
         ...
 

@@ -129,6 +129,10 @@ class Book:
             return self._trades.get((account, symbol), ())
         return (trade for trade in self.executions if trade.account == account)
 
+    def open_orders(self) -> list[Order]:
+        """All open orders."""
+        return [order for orders in self._open.values() for order in orders.values()]
+
     def open_on(self, source: str) -> list[Order]:
         """The open orders that a move of this source concerns, oldest first."""
         return list(self._open[source].values()) if source in self._open else []

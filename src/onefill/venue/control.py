@@ -55,6 +55,8 @@ class Control:
             ("GET", "/rates"): self._list_rates,
             ("POST", "/rates"): self._set_rates,
             ("POST", "/access"): self._set_access,
+            ("GET", "/market"): self._list_market,
+            ("POST", "/market"): self._set_market,
             ("GET", "/address"): lambda request: Reply(200, request.caller.encode()),
         }
 
@@ -142,6 +144,19 @@ class Control:
             return _wrong("ban_s is a whole number of seconds, not negative")
         self._turnstile.set(rates, ban_s)
         return answer({"status": "ok", "rates": len(rates)})
+
+    def _list_market(self, _: Request) -> Reply:
+        sessions = self._engine.sessions
+        return answer({"closed": sorted(sessions.closed), "turned_away": sessions.turned_away})
+
+    def _set_market(self, request: Request) -> Reply:
+        """Open or close an exchange, whatever the time is; all are open after a restart."""
+        wish = request.json() or {}
+        exchange, is_open = wish.get("exchange"), wish.get("open")
+        if exchange not in ("NFO", "MCX") or not isinstance(is_open, bool):
+            return _wrong("exchange is NFO or MCX, open is true or false")
+        (self._engine.open_market if is_open else self._engine.close_market)(str(exchange))
+        return self._list_market(request)
 
     def _set_price(self, request: Request) -> Reply:
         wish = request.json() or {}

@@ -27,6 +27,7 @@ from onefill.venue.orders import (
     Terms,
     Ticket,
 )
+from onefill.venue.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class Engine:
         self.book = Book()
         self.market = market
         self.fill_at_most: Decimal | None = None
+        self.sessions = Sessions()
         self.funds: Decimal | None = None  # None: enough that nothing is ever refused for it
         self._ledger = ledger
         self.clock = clock
@@ -89,6 +91,8 @@ class Engine:
         """Accept the ticket and fill what fills now; a refused ticket leaves no trace."""
         if self._is_taken(ticket):
             return Refusal.DUPLICATE_ID
+        if self.sessions.turns_away(instrument_of(ticket.dialect, ticket.symbol).exchange):
+            return Refusal.MARKET_CLOSED
         if ticket.reduces and not self._reducible(ticket):
             return Refusal.NOTHING_TO_REDUCE
         entry = Entry()
@@ -121,7 +125,8 @@ class Engine:
     def release(self, order: Order) -> None:
         """Let a held order trade."""
         self._circumstances.pop(order.broker_order_id, None)
-        self._touch(order)
+        if order.status.is_open:
+            self._touch(order)
 
     def cancel(self, order: Order) -> Refusal | None:
         """Take an open order out of the book."""
@@ -142,6 +147,8 @@ class Engine:
         after = (change.quantity, change.price, change.trigger_price, change.kind)
         if before == after:
             return Refusal.UNCHANGED
+        if self.sessions.turns_away(instrument_of(order.dialect, order.symbol).exchange):
+            return Refusal.MARKET_CLOSED
         entry = Entry(orders=[order])
         order.modifications += 1
         order.updated_at = self.clock.now_us()
@@ -166,6 +173,18 @@ class Engine:
         for algo in self.book.algos.waiting_on(source):
             if is_reached(algo, self._price_of(algo)):
                 self._trigger(algo)
+
+    def close_market(self, exchange: str) -> None:
+        """Trade nothing there any more; what rests ends, as orders of the day do in India."""
+        self.sessions.closed.add(exchange)
+        for order in self.book.open_orders():
+            if instrument_of(order.dialect, order.symbol).exchange == exchange:
+                self._end(order, Status.CANCELED)
+                self._commit(Entry(orders=[order]))
+
+    def open_market(self, exchange: str) -> None:
+        """Trade there again."""
+        self.sessions.closed.discard(exchange)
 
     def set_terms(self, terms: Terms) -> None:
         """Set on which terms an account trades, for good."""

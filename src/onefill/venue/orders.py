@@ -85,6 +85,7 @@ class Refusal(enum.Enum):
     NOT_OPEN = "The order is not open."
     UNCHANGED = "The order already has these values."
     WOULD_TRIGGER = "The price has passed the trigger price already."
+    MARKET_CLOSED = "Markets are closed right now. Use GTT or AMO to place orders after hours."
     CLOSED_BY_ANOTHER = "Another order closes the position on this side already."
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from onefill.config.settings import Settings
+from onefill.core.admission import closed_until
 from onefill.core.instrument import Rules
 from onefill.core.intake.parse import read
 from onefill.core.intake.signal_time import Zones
@@ -87,7 +89,7 @@ def build_postgres_stores(
 
     pool, jobs = LatePool(connecting), _jobs(held, me, settings, rules)
     vigil = PostgresVigil(connecting, clock)
-    trading = PostgresTradingStore(connecting, around, _terms(settings, zones, live))
+    trading = PostgresTradingStore(connecting, around, _terms(settings, zones, live, rules))
     messages = PostgresMessages(connecting, held(), clock)
     parts: dict[str, Any] = {
         "signal_log": PostgresSignalLog(held(DATABASE_SQL), held(), me.instance),
@@ -130,12 +132,16 @@ def _jobs(held: Callable[[], Held], me: Holder, settings: Settings, rules: Rules
     )
 
 
-def _terms(settings: Settings, zones: Zones, live: tuple[str, ...]) -> Terms:
+def _terms(settings: Settings, zones: Zones, live: tuple[str, ...], rules: Rules) -> Terms:
+    def is_shut(instrument: str, moment: datetime) -> bool:
+        return closed_until(instrument, moment, rules) is not None
+
     return Terms(
         read=partial(read, zones=zones),
         initial_capital=settings.initial_capital,
         live=live,
         limits=limits_of(settings),
+        is_shut=is_shut,
     )
 
 

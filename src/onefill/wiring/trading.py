@@ -26,6 +26,7 @@ from onefill.flow.market import Market, QuoteTiming
 from onefill.flow.reconciler import Reconciler
 from onefill.flow.resolver import Resolver
 from onefill.flow.settler import Settler
+from onefill.flow.stop_watch import StopWatch
 from onefill.flow.tracker import Tracker
 from onefill.node.hub import Hub
 from onefill.node.reconciling import Reconciling
@@ -78,8 +79,9 @@ def build_trading(given: Given) -> Trading:
     chaser = _chaser(given, common["broker_of"])
     executor = _executor(given, chaser, common)
     tracker = _tracker(given, common)
-    hub.connect(executor, tracker, chaser)
-    decider = _decider(given, hub, executor, chaser, brokers)
+    stops = _stop_watch(given, brokers, lambda: reconciling.soon())  # noqa: PLW0108
+    hub.connect(executor, tracker, chaser, stops)
+    decider = _decider(given, hub, executor, chaser=chaser, stops=stops, brokers=brokers)
     loops = _Loops(decider=decider, executor=executor, tracker=tracker, settler=settler)
     reconciler = _reconciler(given, settler, list(brokers.values()))
     reconciling = Reconciling(
@@ -97,7 +99,7 @@ def build_trading(given: Given) -> Trading:
         resolver=Resolver(**common, quarantine_after_s=settings.orders.quarantine_after_s),
         reconciling=reconciling,
         work=_work(given, loops, reconciler, reconciling, names),
-        watchers=(chaser, *_watchers(given, common)),
+        watchers=(chaser, stops, *_watchers(given, common)),
         listener=_listener(given, brokers, loops, reconciling),
     )
 
@@ -121,6 +123,20 @@ def _chaser(given: Given, broker_of: Callable[[OrderIntent], Broker | None]) -> 
         rules=given.rules,
         lanes=given.lanes,
         clock=given.clock,
+    )
+
+
+def _stop_watch(
+    given: Given, brokers: Mapping[BrokerKey, Broker], soon: Callable[[], None]
+) -> StopWatch:
+    return StopWatch(
+        store=given.stores.trading,
+        recovery=given.stores.recovery,
+        brokers=list(brokers.values()),
+        lanes=given.lanes,
+        soon=soon,
+        clock=given.clock,
+        every_s=given.settings.orders.watch_stops_every_s,
     )
 
 
@@ -152,7 +168,9 @@ def _decider(
     given: Given,
     hub: Hub,
     executor: Executor,
+    *,
     chaser: Chaser,
+    stops: StopWatch,
     brokers: Mapping[BrokerKey, Broker],
 ) -> Decider:
     rules, most_of = given.rules, _most_of(given.rules, brokers)
@@ -165,7 +183,9 @@ def _decider(
         store=given.stores.trading,
         lanes=given.lanes,
         decide=hub.timing(deciding_in_slices(covered, most_of, partial(_is_hedged, brokers))),
-        exits=chaser.informed(going_on_in_slices(partial(go_on, rules=rules), most_of)),
+        exits=stops.informed(
+            chaser.informed(going_on_in_slices(partial(go_on, rules=rules), most_of))
+        ),
         offer=executor.offer,
         ended=given.ended,
         clock=given.clock,
@@ -193,6 +213,7 @@ def _executor(given: Given, chaser: Chaser, common: dict[str, Any]) -> Executor:
         **common,
         priced=chaser.priced,
         rates=given.stores.rates,
+        lanes=given.lanes,
         may_send=lambda intent: intent.order.broker not in state.refused,
     )
 

@@ -83,6 +83,23 @@ def test_on_most_holidays_the_evening_session_of_mcx_trades(day: str, opens: str
     assert (moment in days) is (opens != "09:00")  # nothing expires on it
 
 
+@pytest.mark.req("SIG-18")
+@pytest.mark.parametrize(
+    ("day", "closes"),
+    [
+        ("2024-11-01", "23:30"),  # New York keeps its summer time until the first Sunday
+        ("2026-11-02", "23:55"),
+        ("2026-03-06", "23:55"),
+        ("2026-03-09", "23:30"),  # and takes it up with the second one of March
+        ("2026-11-10", "23:55"),  # Diwali: in the evening only, and as long as on other days
+    ],
+)
+def test_mcx_closes_later_while_new_york_has_winter_time(day: str, closes: str) -> None:
+    session = session_on(HOURS["MCX"], date.fromisoformat(day), Holidays({})["MCX"])
+    assert session is not None
+    assert f"{session[1]:%H:%M}" == closes
+
+
 @pytest.mark.req("SIG-18", "PF-23")
 def test_settings_give_an_evening_and_take_it() -> None:
     gets, loses = date(2026, 1, 27), date(2026, 5, 1)

@@ -95,6 +95,17 @@ def test_what_was_agreed_when_it_was_opened_holds_to_the_end() -> None:
 
 
 @pytest.mark.req("PF-13")
+def test_percents_are_of_rupees_where_a_point_is_worth_less_than_one_a_unit() -> None:
+    store = Store(situation("GOLD_MINI"))
+    gold = replace(BASE, instrument="GOLD_MINI", price=d(78_000), stop=d(77_000), lots=1)
+    (future,) = store.write(decide(logged(gold), store.seen(), DEAR), 1).intents
+    store.claim(future)
+    store.fill(future, 78_000)
+    lots = future.order.quantity / 100
+    assert only_position(store).costs == 20 + lots * 780_000 * d("0.0003")
+
+
+@pytest.mark.req("PF-13")
 def test_each_order_remembers_the_price_that_it_was_decided_at() -> None:
     gold = portfolio_signal(SignalKind.BASE_ENTRY, instrument="GOLD_MINI", price=d(78_000))
     gold = replace(gold, stop=d(77_000))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from makers import (
+    ACCOUNT,
     NOW,
     RULES,
     Store,
@@ -21,11 +22,13 @@ from makers import (
 )
 from onefill.core.book import Decision
 from onefill.core.decide import decide
+from onefill.core.instrument import EquityBase
 from onefill.core.intent import IntentState, OrderType, Side
 from onefill.core.money import ZERO
 from onefill.core.orders.closing import continue_exits
 from onefill.core.orders.report import Absent, NotPlaced, OrderStatus, Unknown
 from onefill.core.orders.settlement import Told
+from onefill.core.portfolio.equity import sizing_equity, unrealised
 from onefill.core.position import Position, PositionStatus
 from onefill.core.signal import Signal, SignalKind, SignalStatus
 
@@ -313,3 +316,14 @@ def test_a_partly_filled_trade_keeps_its_position() -> None:
     assert store.signals[1] == (SignalStatus.EXECUTED, "partly_filled")
     assert (position(store).status, net(store)) == (PositionStatus.OPEN, 1)
     store.check()
+
+
+@pytest.mark.req("PF-5")
+@pytest.mark.parametrize(("side", "gain"), [(SignalKind.BUY, -20), (SignalKind.SELL, 20)])
+def test_what_is_held_short_gains_as_its_price_falls(side: SignalKind, gain: int) -> None:
+    store = lane()
+    execute(store, send(store, side, quantity=d(2)), price=100)
+    held = replace(position(store), last_price=d(90))
+    assert held.profit_at(d(90)) == gain
+    assert unrealised([held]) == gain
+    assert sizing_equity(ACCOUNT, [held], EquityBase.BLENDED) == 5_000_000 + Decimal(gain) / 2

@@ -317,6 +317,25 @@ def test_a_stop_that_ended_is_told_of_and_replaced_each_time_after_a_longer_paus
     assert third.n == 3
 
 
+@pytest.mark.req("PF-11", "ORD-9")
+def test_a_stop_that_guards_nothing_is_cancelled_aloud_and_not_placed_again_at_once() -> None:
+    desk = opened()
+    bare = frozenset({desk.stop().client_order_id})
+    decision = go_on(desk.store.seen(bare_stops=bare), GUARDED)
+    assert decision is not None
+    (cancel,) = desk.store.write(decision).intents
+    assert (cancel.verb, cancel.target) == (Verb.CANCEL, desk.stop().client_order_id)
+    (alarm,) = decision.alarms
+    assert alarm.startswith("CRITICAL")
+    assert "its stop there is cancelled" in alarm
+    assert go_on(desk.store.seen(bare_stops=bare), GUARDED) is None  # once
+    desk.run(cancel)
+    assert desk.go_on() == []
+    desk.store.advance(60)
+    (stop,) = desk.go_on()  # its broker looks what is held before it takes it
+    assert stop.n > 1
+
+
 @pytest.mark.req("PF-11")
 def test_a_stop_that_would_have_triggered_at_once_closes_the_position() -> None:
     desk = Desk()

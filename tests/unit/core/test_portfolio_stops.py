@@ -93,6 +93,21 @@ def test_a_stop_never_falls_whatever_the_closes(closes: list[tuple[int, int | No
 
 
 @pytest.mark.req("PF-10")
+@pytest.mark.parametrize("kind", [SignalKind.MARKET_DATA, SignalKind.EXIT])
+def test_an_atr_of_nothing_says_nothing_and_puts_no_stop_on_the_close(kind: SignalKind) -> None:
+    store = bought()
+    known = base_of(store).atr
+    assert known is not None
+    blind = bar(53000, atr=d(0))
+    if kind is SignalKind.EXIT:  # of another slot, by a sender that knows no ATR
+        blind = replace(blind, kind=kind, position="Long_2", reason="signal")
+    take(store, blind)
+    base = base_of(store)
+    assert (base.atr, base.highest_close, base.status) == (known, 53000, PositionStatus.OPEN)
+    assert base.stop == 53000 - d("2.5") * known
+
+
+@pytest.mark.req("PF-10")
 def test_a_bar_trails_the_stop_by_two_and_a_half_atrs() -> None:
     store = bought()
     decision = take(store, bar(53000))

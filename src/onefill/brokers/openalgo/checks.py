@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from onefill.core.intent import OrderIntent, Side, Verb
+from onefill.core.intent import SLICE_STRIDE, OrderIntent, Side, Verb
 from onefill.core.money import ZERO, plain
 
 
@@ -13,12 +13,17 @@ def must_be_held(intent: OrderIntent) -> bool:
     """Whether the order may go only if what it reduces is held there.
 
     There are no reduce-only orders in India: whoever closed a position by hand must not find it
-    open on the other side after our exit (ORD-9). A stop that waits is not asked about: what is
-    held when it triggers, nobody knows yet.
+    open on the other side after our exit (ORD-9), be it an order or a stop that is made to trade.
+    The first stop of a position is not asked about: it follows the fill at once, which a position
+    book may show later. The ones after it are, as what they guard may be what is gone.
     """
     order = intent.order
-    waits = order.order_type.is_conditional
-    return intent.verb is Verb.PLACE and order.reduce_only and not waits
+    if not order.reduce_only or intent.verb is Verb.CANCEL:
+        return False
+    if intent.verb is Verb.MODIFY:
+        return not order.order_type.is_conditional
+    is_first = intent.n - intent.slice * SLICE_STRIDE == 1
+    return not (order.order_type.is_conditional and is_first)
 
 
 def nothing_to_reduce(intent: OrderIntent, positions: Mapping[str, Decimal]) -> str | None:

@@ -14,6 +14,7 @@ from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent, Side
 from onefill.core.issue import CLOSE, STOP, Cause, issue, issue_cancel, issue_market
 from onefill.core.money import ZERO
+from onefill.core.orders.standing import told_to_wait
 from onefill.core.position import Leg, Position, PositionStatus
 from onefill.core.signal import SignalStatus
 
@@ -45,10 +46,12 @@ def continue_exits(situation: Situation, rules: Rules) -> Decision | None:
     """New orders for positions in `closing` that hold what no live order closes, when due.
 
     Each round is the next n of its position, after a pause that grows. None when nothing is due.
-    The decision's status says nothing: no signal is decided by it. Source: PF-12.
+    The decision's status says nothing: no signal is decided by it. Of what has to wait for the
+    market to open a person is told, once. Source: PF-12.
     """
     positions: list[Position] = []
     intents: list[OrderIntent] = []
+    alarms: list[str] = []
     for position in situation.here:
         if position.status is not PositionStatus.CLOSING or not _is_due(position, situation.now):
             continue
@@ -56,9 +59,16 @@ def continue_exits(situation: Situation, rules: Rules) -> Decision | None:
         if again != position:
             positions.append(again)
             intents += issued
+            if not issued and again.next_exit_at is not None:
+                alarms.append(told_to_wait(again, again.next_exit_at))
     if not positions:
         return None
-    return Decision(status=SignalStatus.DECIDED, positions=tuple(positions), intents=tuple(intents))
+    return Decision(
+        status=SignalStatus.DECIDED,
+        positions=tuple(positions),
+        intents=tuple(intents),
+        alarms=tuple(alarms),
+    )
 
 
 def closing_intents(

@@ -16,8 +16,10 @@ from onefill.core.book import Decision, Situation, TimeBasis
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent, Side
 from onefill.core.issue import COMPLETE, UNWIND, Cause, is_waiting_stop, issue_in_turn
+from onefill.core.market_hours import closes_after
 from onefill.core.money import ZERO
-from onefill.core.position import Leg, Position, PositionStatus
+from onefill.core.orders.standing import NOT_FILLED, not_reopened, told_to_wait
+from onefill.core.position import Leg, Position, PositionStatus, Rollover
 from onefill.core.signal import SignalKind, SignalStatus
 
 COMPLETIONS_MAX = 2
@@ -32,14 +34,21 @@ def continue_repairs(situation: Situation, rules: Rules) -> Decision | None:
     """
     positions: list[Position] = []
     intents: list[OrderIntent] = []
+    alarms: list[str] = []
     for position in situation.here:
         if position.status is PositionStatus.PARTIAL and _is_due(position, situation):
-            again, issued = _repair(position, situation, rules)
+            again, issued, told = _repair(position, situation, rules)
             positions.append(again)
             intents += issued
+            alarms += told
     if not positions:
         return None
-    return Decision(status=SignalStatus.DECIDED, positions=tuple(positions), intents=tuple(intents))
+    return Decision(
+        status=SignalStatus.DECIDED,
+        positions=tuple(positions),
+        intents=tuple(intents),
+        alarms=tuple(alarms),
+    )
 
 
 def common_quantity(position: Position) -> Decimal:
@@ -57,11 +66,11 @@ def _is_due(position: Position, situation: Situation) -> bool:
 
 def _repair(
     position: Position, situation: Situation, rules: Rules
-) -> tuple[Position, tuple[OrderIntent, ...]]:
+) -> tuple[Position, tuple[OrderIntent, ...], tuple[str, ...]]:
     opens = opening_after(position.instrument, situation, rules)
     if opens is not None and situation.account.time_basis is TimeBasis.NOW:
-        return replace(position, next_exit_at=opens), ()
-    fresh_until = _fresh_until(position, rules)
+        return replace(position, next_exit_at=opens), (), (told_to_wait(position, opens),)
+    fresh_until = _fresh_until(position, situation, rules)
     pause_s = rules.exit_retry_s[min(position.repairs, len(rules.exit_retry_s) - 1)]
     next_round = replace(
         position,
@@ -69,15 +78,48 @@ def _repair(
         next_exit_at=situation.now + timedelta(seconds=pause_s),
     )
     if _may_complete(position, situation, fresh_until):
-        return next_round, _completing(position, rules, fresh_until)
+        return next_round, _completing(position, rules, fresh_until), ()
+    if position.is_flat and situation.paused:  # it was told of; nothing is lost by waiting
+        return replace(position, next_exit_at=next_round.next_exit_at), (), ()
+    if position.is_flat:
+        return _not_reopened(position, situation)
     undone = replace(next_round, reason=position.reason or UNWOUND)
-    return undone, _unwinding(position, rules)
+    return undone, _unwinding(position, rules), ()
 
 
-def _fresh_until(position: Position, rules: Rules) -> datetime:
+def _not_reopened(
+    position: Position, situation: Situation
+) -> tuple[Position, tuple[OrderIntent, ...], tuple[str, ...]]:
+    """The end of a successor of which nothing was bought before its market closed, and may not be
+    bought now: its lane is blocked, or it was tried often enough."""
+    ended = replace(
+        position,
+        status=PositionStatus.CLOSED,
+        closed_at=situation.now,
+        rollover=Rollover.FAILED,
+        reason=NOT_FILLED,
+    )
+    return ended, (), (not_reopened(position),)
+
+
+def _fresh_until(position: Position, situation: Situation, rules: Rules) -> datetime:
+    """Until when what lacks may be bought. A successor that its market's close cut short was held
+    before: what lacks of it is as fresh at the opening as it was then."""
     kind = SignalKind.BASE_ENTRY if position.is_base else SignalKind.PYRAMID
     begun = position.rollover_timestamp or position.opened_at
+    if position.rolled_from is not None and _closed_since(begun, position, situation, rules):
+        begun = situation.now
     return begun + timedelta(seconds=float(rules.max_age_of(kind)))
+
+
+def _closed_since(begun: datetime, position: Position, situation: Situation, rules: Rules) -> bool:
+    """Whether its market has closed since that moment."""
+    instrument = rules.instruments.get(position.instrument)
+    if instrument is None or not rules.switches.market_hours:
+        return False
+    holidays = rules.holidays.get(instrument.exchange, frozenset())
+    ends = closes_after(instrument.exchange, begun, holidays)
+    return ends is not None and ends <= situation.now
 
 
 def _may_complete(position: Position, situation: Situation, fresh_until: datetime) -> bool:

@@ -58,6 +58,16 @@ def position_standing(
     return _opening_standing(priced, live, now)
 
 
+def told_to_wait(position: Position, opens: datetime) -> str:
+    """Whom to tell what, when a position can't go on before its market opens (PF-12, PF-21)."""
+    is_even = len({abs(leg.net) for leg in position.legs}) == 1
+    level = "" if is_even else "CRITICAL "
+    return (
+        f"{level}{position.lane}: position {position.id} holds {_held(position)} and its market is "
+        f"closed: it goes on at {opens:%Y-%m-%d %H:%M %Z}"
+    )
+
+
 def signal_standing(
     signal_id: int,
     intents: Sequence[OrderIntent],
@@ -142,12 +152,20 @@ def _opening_standing(position: Position, live: Sequence[OrderIntent], now: date
         return Standing(position=_opened(position))
     if any(intent.action in BUILDING for intent in live):
         return Standing(position=position)
+    if _waits_to_be_reopened(position):
+        return Standing(position=position)
     if position.is_flat:
         reason = position.reason if _was_traded(position) else NOT_FILLED
         return _not_opened(replace(_closed(position, now), reason=reason))
     if (lots := _common_lots(position)) is not None:
         return _smaller(position, lots)
     return _unequal(position)
+
+
+def _waits_to_be_reopened(position: Position) -> bool:
+    """A successor of which nothing was sent before its market closed (core/orders/shutting)."""
+    is_waiting = position.status is _S.PARTIAL and position.rolled_from is not None
+    return is_waiting and position.is_flat and not _was_traded(position)
 
 
 def _opened(position: Position) -> Position:
@@ -176,8 +194,14 @@ def _not_opened(position: Position) -> Standing:
     """An entry that came to nothing; of a rollover that is a position lost."""
     if position.rolled_from is None:
         return Standing(position=position)
-    alarm = f"CRITICAL {position.lane}: {position.rolled_from} was closed to roll, and not reopened"
-    return Standing(position=replace(position, rollover=Rollover.FAILED), alarm=alarm)
+    failed = replace(position, rollover=Rollover.FAILED)
+    return Standing(position=failed, alarm=not_reopened(position))
+
+
+def not_reopened(successor: Position) -> str:
+    """Whom to tell what, when a rollover loses its position."""
+    closed = f"{successor.rolled_from} was closed to roll"
+    return f"CRITICAL {successor.lane}: {closed}, and not reopened"
 
 
 def _smaller(position: Position, lots: int) -> Standing:

@@ -44,6 +44,7 @@ def take_close(
         positions=tuple(position for position, _ in peeled),
         intents=(*exits.intents, *(intent for _, intents in peeled for intent in intents)),
         withdraw=exits.withdraw,
+        alarms=exits.alarms,
         signals=exits.signals,
     )
 

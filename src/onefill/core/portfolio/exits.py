@@ -12,7 +12,7 @@ from onefill.core.intent import IntentState, OrderIntent, Verb
 from onefill.core.issue import BUILDING, STOP
 from onefill.core.money import figures
 from onefill.core.orders.closing import begin_closing, continue_exits
-from onefill.core.orders.standing import PARTLY_FILLED
+from onefill.core.orders.standing import PARTLY_FILLED, told_to_wait
 from onefill.core.position import Position, PositionStatus, Rollover
 from onefill.core.refusal import Refusal
 from onefill.core.signal import ALL_SLOTS, LoggedSignal, SignalStatus
@@ -83,8 +83,10 @@ def close(
     opens = opening_after(asked[0].instrument, situation, rules) if asked else None
     waiting = figures(waits_for_open=opens.isoformat()) if opens is not None else {}
     at_work = any(position.is_live for position in positions)
+    held = (position for position in positions if not position.is_flat)
     return Decision(
         status=SignalStatus.DECIDED if at_work else SignalStatus.EXECUTED,
+        alarms=tuple(told_to_wait(each, opens) for each in held) if opens is not None else (),
         numbers=figures(positions=len(positions), orders=len(intents)) | waiting,
         positions=tuple(positions),
         intents=tuple(intents),

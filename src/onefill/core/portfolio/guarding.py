@@ -89,10 +89,29 @@ def _keep(position: Position, instrument: Instrument, situation: Situation, rule
     opens = opening_after(position.instrument, situation, rules)
     if opens is not None:
         return _Kept(position=_looked_at(position, opens))
+    if bare := [stop for stop in stops if stop.client_order_id in situation.bare_stops]:
+        return _withdraw(position, bare, situation)
     lacking = held - sum((stop.remaining for stop in stops), ZERO)
     if not stops or (len(stops) > 1 and lacking > 0):
         return _place(position, lacking, instrument, situation, rules)
     return _adjust(position, stops, lacking, instrument, situation)
+
+
+def _withdraw(position: Position, bare: Sequence[OrderIntent], situation: Situation) -> _Kept:
+    """Away with stops that would open the other side: somebody closed the position by hand.
+
+    The next one is placed only once its broker holds what it guards, or our book is set right.
+    """
+    wanted = [stop for stop in bare if not _is_being_changed(stop, situation.intents)]
+    if not wanted:
+        return _Kept(position=position)
+    after = replace(position, guards=position.guards + 1, guard_at=situation.now + TELL_AGAIN)
+    alarm = (
+        f"CRITICAL {position.lane}: less is held at the broker than position {position.id} says: "
+        "its stop there is cancelled, as it would open the other side; see `onefill reconcile`"
+    )
+    cancels = tuple(issue_cancel(stop, after.guards) for stop in wanted)
+    return _Kept(position=after, intents=cancels, alarms=(alarm,))
 
 
 def _place(

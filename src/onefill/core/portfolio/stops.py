@@ -14,12 +14,13 @@ from onefill.core.position import Position
 def trail(position: Position, close: Decimal, atr: Decimal | None, k: Decimal) -> Position:
     """The position after a bar's close; its stop only rises.
 
-    atr of the bar (None: the last one known) and close in points, k in ATRs.
+    atr of the bar and close in points, k in ATRs. None, or the 0 of an indicator that has not
+    warmed up, leaves the last one known: with no distance the stop would be the close itself.
     """
     highest = close if position.highest_close is None else max(position.highest_close, close)
-    known = position.atr if atr is None else atr
+    known = atr or position.atr
     stop = position.stop
-    if known is not None and position.stop is not None:
+    if known and position.stop is not None:
         stop = max(position.stop, highest - k * known)
     return replace(position, last_price=close, highest_close=highest, atr=known, stop=stop)
 

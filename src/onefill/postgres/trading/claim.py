@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from onefill.core.ids import ClientOrderId
+from onefill.core.intent import Verb
 from onefill.core.orders.limits import LimitBook
 from onefill.core.orders.rates import RateWindow
 from onefill.core.position import PositionStatus
@@ -29,7 +31,7 @@ from onefill.postgres.trading.limits import breaches, lock
 from onefill.postgres.trading.rates import room_of
 
 CLAIMED, TAKEN, EXPIRED, PAUSED, WAITING = "claimed", "taken", "expired", "paused", "waiting"
-LIMITED, THROTTLED = "limited", "throttled"
+LIMITED, THROTTLED, SHUT = "limited", "throttled", "shut"
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +40,9 @@ _log = logging.getLogger(__name__)
 # action's order in doubt (ORD-8); completing a started action, of the same source, does not.
 _LOOK = f"""
 SELECT i.client_order_id, i.lane, i.state, i.attempt, i.adds_exposure, clock_timestamp() AS now,
+       i.instrument, i.verb, i.position_id IS NOT NULL AND EXISTS (
+           SELECT FROM portfolio_state p
+           WHERE p.portfolio = i.portfolio AND p.time_basis = 'now') AS keeps_hours,
        i.valid_until < clock_timestamp() AS is_late,
        i.after IS NULL OR before.state IN ('FILLED', 'DONE') AS is_ready,
        i.adds_exposure AND (l.blocked IS NOT NULL OR EXISTS (
@@ -140,14 +145,23 @@ WHERE position_id = ANY($1) AND status = 'pending' AND NOT EXISTS (
         OR i.state NOT IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED', 'NOT_PLACED', 'DONE')))"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What no order passes. is_shut: whether an instrument's market is closed at that moment."""
+
+    limits: LimitBook
+    is_shut: Callable[[str, datetime], bool]
+
+
 async def claim_group(
-    transaction: Transaction, claims: Sequence[Claim], me: Holder, teller: Teller, limits: LimitBook
+    transaction: Transaction, claims: Sequence[Claim], me: Holder, teller: Teller, door: Door
 ) -> Mapping[ClientOrderId, str]:
     """The verdict on each claim; those `claimed` are SENDING when the transaction commits."""
+    limits = door.limits
     rates = {claim.account: claim.order_rates for claim in claims if claim.order_rates}
     await lock(transaction, (*limits.accounts, *rates))
     seen = {row["client_order_id"]: row for row in await _look(transaction, claims)}
-    verdicts = {c.client_order_id: _verdict(c, seen.get(c.client_order_id)) for c in claims}
+    verdicts = {c.client_order_id: _verdict(c, seen.get(c.client_order_id), door) for c in claims}
     late = [seen[name] for name, verdict in verdicts.items() if verdict == EXPIRED]
     if late:
         verdicts |= await _end_orders(transaction, late, sorted(verdicts), teller, Refusal.TOO_OLD)
@@ -179,19 +193,29 @@ async def _look(transaction: Transaction, claims: Sequence[Claim]) -> list[Row]:
     return await transaction.fetch(_LOOK, [claim.client_order_id for claim in claims])
 
 
-def _verdict(claim: Claim, seen: Row | None) -> str:
+def _verdict(claim: Claim, seen: Row | None, door: Door) -> str:
     before = ("SENDING", "IN_DOUBT") if claim.resend else ("NEW",)
     if seen is None or seen["state"] not in before or seen["attempt"] != claim.attempt - 1:
         return TAKEN
     if seen["is_late"]:
         # What may be at the broker already can't expire: it can only be found, or be a person's.
         return WAITING if claim.resend else EXPIRED
+    if not claim.resend and _comes_to_a_closed_market(claim, seen, door):
+        return SHUT
     if seen["is_paused"]:
         return PAUSED
     # SAFE: only what was looked up, where a repeat can't double it, may be sent.
     if seen["is_doubtful"] or not seen["is_ready"] or (seen["is_safe"] and not claim.resend):
         return WAITING
     return CLAIMED
+
+
+def _comes_to_a_closed_market(claim: Claim, seen: Row, door: Door) -> bool:
+    """Whether it may arrive while its market is closed; a cancel can only be refused there."""
+    if seen["verb"] == Verb.CANCEL or not seen["keeps_hours"]:
+        return False
+    latest = seen["now"] + timedelta(milliseconds=claim.send_within_ms)
+    return any(door.is_shut(seen["instrument"], moment) for moment in (seen["now"], latest))
 
 
 async def _take(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -31,7 +31,7 @@ from onefill.postgres.connection import Connecting, Held, Surroundings
 from onefill.postgres.faults import Conflicted
 from onefill.postgres.trading import worklists
 from onefill.postgres.trading.books import Teller
-from onefill.postgres.trading.claim import claim_group, mine
+from onefill.postgres.trading.claim import Door, claim_group, mine
 from onefill.postgres.trading.decide import ClaimedMeanwhile, Desk, decide_group
 from onefill.postgres.trading.settle import settle_group
 
@@ -57,7 +57,8 @@ class Terms:
     read: a logged payload back into a Signal. initial_capital: of a portfolio that nobody
     configured. live: `broker/account` pairs of real money; all others are paper (ORD-14).
     signals_a_lane: how many are decided in one go, so that no lane holds up the group.
-    limits: what accounts never do, checked in every claim (ORD-15).
+    limits: what accounts never do, checked in every claim (ORD-15). is_shut: whether an
+    instrument's market is closed at that moment, asked in every claim (SIG-18).
     """
 
     read: Read
@@ -65,6 +66,7 @@ class Terms:
     live: tuple[str, ...] = ()
     signals_a_lane: int = 16
     limits: LimitBook = field(default_factory=LimitBook)
+    is_shut: Callable[[str, datetime], bool] = lambda _instrument, _moment: False
 
 
 @dataclass(slots=True)
@@ -113,10 +115,9 @@ class PostgresTradingStore:
         if not claims:
             return {}
         before, after = Failpoint.CLAIM_BEFORE_COMMIT, Failpoint.CLAIM_AFTER_COMMIT
+        door = Door(limits=self._terms.limits, is_shut=self._terms.is_shut)
         async with self._held.claim.guarded(epoch, before, after) as transaction:
-            return await claim_group(
-                transaction, claims, self._me, self._teller(epoch), self._terms.limits
-            )
+            return await claim_group(transaction, claims, self._me, self._teller(epoch), door)
 
     async def claimed_by_me(self, claims: Sequence[Claim]) -> set[ClientOrderId]:
         """After CommitUnknown: which of these attempts are this process's own."""

@@ -20,7 +20,7 @@ FROM portfolio_state WHERE portfolio = $1
 # Only fills and what a position was opened with: nothing that is derived is read back.
 _TRADES = """
 SELECT p.instrument, p.status = 'closed' AS is_closed,
-       (p.entry_price - p.initial_stop) * p.lots * p.point_value AS risk,
+       (p.entry_price - p.carried_points - p.initial_stop) * p.lots * p.point_value AS risk,
        min(f.booked_at) AS first_at, max(f.booked_at) AS last_at,
        sum(CASE f.side WHEN 'SELL' THEN f.value ELSE -f.value END * l.multiplier) AS gross,
        sum(f.value * l.multiplier * 0.01

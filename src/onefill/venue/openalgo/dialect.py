@@ -173,6 +173,8 @@ class OpenAlgoDialect:
         if misfit is not None:
             return _error(misfit)
         refusal = self._engine.modify(order, change)
+        if refusal is Refusal.MARKET_CLOSED:
+            return _error(refusal.value)
         return _done(order) if refusal in (None, Refusal.UNCHANGED) else _not_open(order)
 
     def _cancel(self, account: str, body: Body) -> Reply:
