@@ -99,9 +99,10 @@ async def test_statistics_are_kept_for_each_instrument_and_in_total(
 
 _LOGGED = """
 INSERT INTO signal_log (fingerprint, lane, engine, kind, portfolio, instrument,
-    signal_time, received_at, received_by, payload, processing_status, ended_at)
+    signal_time, signal_second, received_at, received_by, payload, processing_status, ended_at)
 SELECT sha256((n + $1)::text::bytea), 'l', 'direct', 'BUY', 'main', 'X', now(),
-       now() - $3 * interval '1 day', 'a', '{"a": 1}', 'executed', CASE WHEN n > $4 THEN now() END
+       date_trunc('second', now()), now() - $3 * interval '1 day', 'a', '{"a": 1}', 'executed',
+       CASE WHEN n > $4 THEN now() END
 FROM generate_series(1, $2) n"""
 
 
