@@ -181,7 +181,7 @@ async def test_who_can_not_wait_for_the_maker_says_unavailable(postgres: Postgre
     log = postgres.signals(ME)
     async with open_transaction(postgres) as maker:
         await make_room(Transaction(maker), [IN_2051])
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable, match="lock timeout"):
             await log.append(signals(IN_2051))
     [answer] = await log.append(signals(IN_2051))
     assert isinstance(answer, Logged)
