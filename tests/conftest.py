@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
 
 from postgres_server import PostgresServer
@@ -14,6 +16,11 @@ from postgres_server import PostgresServer
 # A busy machine is no failure: properties are judged by what holds, never by how long it took.
 settings.register_profile("onefill", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("onefill")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The product's loop: its lines break with other errors than asyncio's own."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ async def judge(here: World, count: int) -> None:
 async def test_three_instances_use_what_the_broker_takes_and_no_more_though_one_dies(
     database_url: str, tmp_path: Path
 ) -> None:
-    count, most, seconds = 220, 60, 2
+    count, most, seconds = 110, 30, 2  # far less than a busy machine can send
     async with world(database_url, tmp_path, **PATIENT) as here:
         await rule(
             here,

@@ -63,8 +63,10 @@ class World:
             return response.status, await response.json()
 
     async def status(self, name: str) -> dict[str, Any]:
-        """How an instance says that it stands."""
-        return dict((await self.ask(name, "/api/ginie/instance-status"))[1])
+        """How an instance says that it stands; it can always say so (CTL-7)."""
+        code, document = await self.ask(name, "/api/ginie/instance-status")
+        assert code == 200, document
+        return dict(document)
 
     async def told(self, name: str, *arguments: str) -> str:
         """What the command line says, with these arguments, at that instance."""

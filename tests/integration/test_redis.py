@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+import itertools
+import socket
+import struct
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import uvloop
 
 from makers_of_signals import committed
 from onefill.core.ids import Epoch, Lane
@@ -18,6 +23,7 @@ from onefill.ports.messages import Message, MessageKind
 from onefill.ports.witness import Witnessed
 from onefill.redis.beside.gossip import CHANNEL, Known, RedisGossip
 from onefill.redis.beside.heartbeat import RedisHeartbeat
+from onefill.redis.beside.listener import Listener
 from onefill.redis.beside.messages import RedisMessages
 from onefill.redis.beside.witness import RedisWitness
 from onefill.redis.connection import RedisConnection, RedisUnavailable
@@ -27,6 +33,7 @@ from support import until
 __all__ = ["redis_server"]
 
 A, B = Epoch(7), Epoch(8)
+CALLS = 600
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 
@@ -50,6 +57,33 @@ async def running(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.wait_for(asyncio.wait(tasks), 5)
 
 
+@contextlib.contextmanager
+def resetting_server() -> Iterator[int]:
+    """A port whose connections are reset, sooner or later after they were opened."""
+    delays = itertools.cycle(step / 50_000 for step in range(50))
+    abort = struct.pack("ii", 1, 0)
+    over = threading.Event()
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def reset_each() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                accepted, _ = server.accept()
+                over.wait(next(delays))
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, abort)
+                accepted.close()
+
+    thread = threading.Thread(target=reset_each)
+    thread.start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        over.set()
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()
+
+
 # Calls ------------------------------------------------------------------------------------
 
 
@@ -64,6 +98,27 @@ async def test_a_paused_redis_fails_the_first_call_in_time_and_the_next_at_once(
     with pytest.raises(RedisUnavailable, match="backing off"):
         await connection.call("PING")
     assert not connection.is_up
+
+
+@pytest.mark.req("CTL-10", "Q-1")
+def test_a_line_that_is_reset_at_any_moment_of_its_opening_is_only_away() -> None:
+    """On the product's own event loop: its transports raise what asyncio's never do."""
+
+    async def calls(port: int) -> None:
+        for _ in range(CALLS):
+            connection = RedisConnection(f"redis://127.0.0.1:{port}", RealClock())
+            with pytest.raises(RedisUnavailable):
+                await connection.call("PING")
+            await connection.close()
+
+    async def listens(port: int) -> None:
+        listener = Listener(f"redis://127.0.0.1:{port}", RealClock(), "heard", print)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(listener.run(), 1)
+
+    with resetting_server() as port:
+        uvloop.run(calls(port))
+        uvloop.run(listens(port))
 
 
 @pytest.mark.req("OPS-3")

@@ -21,6 +21,9 @@ BACKOFF_MS = 50
 BACKOFF_MAX_MS = 500
 """Short, because being back within 2 s of the server's return is promised (OPS-3)."""
 
+BROKEN = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What a broken line raises; RuntimeError is uvloop's for writing to one that broke just now."""
+
 log = structlog.get_logger()
 
 
@@ -88,7 +91,7 @@ class RedisConnection:
         except ResponseError as error:
             self._answered()
             raise RedisUnavailable(str(error)) from error
-        except (RedisError, OSError, TimeoutError) as error:
+        except BROKEN as error:
             self._back_off(error)
             raise RedisUnavailable(str(error) or "time-out") from error
         self._answered()

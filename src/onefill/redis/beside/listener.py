@@ -9,10 +9,15 @@ from typing import Any
 
 import structlog
 from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
 
 from onefill.ports.clock import Clock
-from onefill.redis.connection import BACKOFF_MAX_MS, BACKOFF_MS, cancellation_kept, open_client
+from onefill.redis.connection import (
+    BACKOFF_MAX_MS,
+    BACKOFF_MS,
+    BROKEN,
+    cancellation_kept,
+    open_client,
+)
 
 SILENCE_MS = 500
 """After so long without a word Redis is asked whether it is there, and given as long again."""
@@ -47,7 +52,7 @@ class Listener:
                     async with self._subscribed() as channel:
                         failures = 0
                         await self._listen(channel)
-            except (RedisError, OSError, TimeoutError) as error:
+            except BROKEN as error:
                 if failures == 0:
                     log.warning("redis.not_listening", channel=self._channel, error=str(error))
             await self._clock.sleep(min(BACKOFF_MAX_MS, BACKOFF_MS * 2**failures) / 1000)
