@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 
@@ -19,6 +20,7 @@ from onefill.ports.hints import Inbox
 from onefill.ports.intake import IntakeUnavailable, SignalUnloggable
 from onefill.ports.metrics import Metrics
 from onefill.ports.signal_log import Logged, NewSignal
+from onefill.postgres.connection import Held
 from onefill.postgres.migrate import SchemaTooNew, bundled, migrate, pending
 from onefill.postgres.signal_log import PostgresSignalLog
 from support import until
@@ -148,6 +150,34 @@ async def test_every_row_and_number_stays_and_each_old_signal_is_still_a_duplica
 async def test_an_empty_log_begins_with_number_one(postgres: PostgresAuthority) -> None:
     await migrate(postgres.url)
     assert await postgres.signals(ME).append([new_signal(signal(1))]) == [Logged(1, True)]
+
+
+async def test_whatever_zone_and_style_the_server_writes_times_in_years_begin_in_utc(
+    postgres: PostgresAuthority,
+) -> None:
+    """IST is India's zone where it is written, and Israel's where it is read."""
+    name = str((await postgres.rows("SELECT current_database() AS name"))[0]["name"])
+    await postgres.rows(f"ALTER DATABASE {name} SET timezone = 'Asia/Kolkata'")
+    await postgres.rows(f"ALTER DATABASE {name} SET datestyle = 'SQL, DMY'")
+    await migrate(postgres.url)
+    pooled = replace(postgres.connecting(ME), pooled=True)  # keeps nothing in its session
+    log = PostgresSignalLog(Held(pooled, postgres.around), Held(pooled, postgres.around), "a")
+    hours = [datetime(2051, 1, 1, hour, tzinfo=UTC) for hour in (23, 5, 1)]
+    around = [datetime(2050, 12, 31, 23, tzinfo=UTC), datetime(2052, 1, 1, 1, tzinfo=UTC)]
+    for at in (*hours, *around):
+        [answer] = await log.append([new_signal(buy("SIM001", at, "o"))])
+        assert isinstance(answer, Logged)
+    await log.close()
+    utc = await asyncpg.connect(
+        postgres.url, server_settings={"timezone": "UTC", "datestyle": "ISO"}
+    )
+    bounds = await utc.fetch(
+        "SELECT substring(pg_get_expr(relpartbound, oid) FROM 'TO .*') AS until"
+        " FROM pg_class WHERE relispartition AND relkind = 'r' ORDER BY relname"
+    )
+    await utc.close()
+    assert len(bounds) == 4
+    assert all(row["until"].endswith("-01-01 00:00:00+00')") for row in bounds)
 
 
 async def test_the_way_back_and_forth_again_keeps_all(

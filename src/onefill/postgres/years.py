@@ -31,8 +31,12 @@ years AS (
 SELECT moment FROM unnest($1::timestamptz[]) AS asked (moment)
 WHERE NOT EXISTS (SELECT FROM years WHERE moment >= coalesce(since, '-infinity')
                                      AND moment < coalesce(until, 'infinity'))"""
-# Longer than that, and a paused neighbour holds what we wait for; its session ends by itself.
-_PATIENCE = "SET LOCAL lock_timeout = '1s'"
+# Bounds are written as the session writes times, and read by us: in a style with names of zones
+# IST would be India's on the way out, and Israel's on the way in. And if we wait for longer than a
+# second, then for a paused neighbour, whose session ends by itself.
+_SET = """
+SELECT set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO', true),
+       set_config('lock_timeout', '1s', true)"""
 _TAKE_TURNS = f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"
 # Made beside the log and attached then: CREATE TABLE … PARTITION OF would lock the whole log
 # against reading and writing, ATTACH only against others who change its make-up.
@@ -52,9 +56,9 @@ async def make_room(transaction: Transaction, seconds: Collection[datetime]) -> 
     Of several who do this at once one makes a year, and the others find it. Until the transaction
     ends they wait for it, a second at the most. Raises StoreUnavailable.
     """
+    await transaction.fetch(_SET)
     if not await _lacking(transaction, seconds):
         return []
-    await transaction.fetch(_PATIENCE)
     await transaction.fetch(_TAKE_TURNS)
     years = await _lacking(transaction, seconds)
     try:

@@ -71,16 +71,19 @@ CREATE TABLE signal_log (
 ) PARTITION BY RANGE (signal_second);
 ALTER SEQUENCE signal_log_id_seq OWNED BY signal_log.id;
 
--- All times so far, up to the end of this year; postgres/years.py makes the years behind it.
+-- All times so far, up to the end of this year; postgres/years.py makes the years behind it. The end
+-- is put together from its year: where a server writes times with names of zones, it reads them as
+-- others (IST is India's, and Israel's).
 DO $$
 DECLARE
     newest timestamptz := (SELECT max(signal_time) FROM signal_log_before);
-    the_year integer := extract(
+    next_year integer := 1 + extract(
         year FROM greatest(clock_timestamp(), newest) AT TIME ZONE 'UTC');
 BEGIN
     EXECUTE format(
-        'CREATE TABLE signal_log_first PARTITION OF signal_log FOR VALUES FROM (MINVALUE) TO (%L) '
-        'WITH (fillfactor = 85)', make_timestamptz(the_year + 1, 1, 1, 0, 0, 0, 'UTC'));
+        'CREATE TABLE signal_log_first PARTITION OF signal_log '
+        'FOR VALUES FROM (MINVALUE) TO (''%s-01-01 00:00:00+00'') WITH (fillfactor = 85)',
+        next_year);
 END $$;
 
 -- Cut off as Python's int() does, which the fingerprint was made with.
