@@ -47,7 +47,7 @@ bench: $(BENCHMARKS) ## Measure speed, as ratios to pgbench in the same run
 	$(RUN) benchmarks $(ARGS)
 
 chaos: $(DEVELOPMENT) ## Kill, stop and cut off instances, and count orders afterwards
-	ONEFILL_CHAOS_ORDERS=$${ONEFILL_CHAOS_ORDERS:-2000} $(PYTEST) $(CHAOS)
+	ONEFILL_CHAOS_ORDERS=$${ONEFILL_CHAOS_ORDERS:-2000} ONEFILL_CHAOS_BREAKS=$${ONEFILL_CHAOS_BREAKS:-300} $(PYTEST) $(CHAOS)
 
 sim: $(DEVELOPMENT) ## Run 10,000 simulated worlds full of faults (ARGS="--seed 8142 --trace": one)
 	$(RUN) -m onefill simulate $(or $(ARGS),--seeds 10000)

@@ -31,6 +31,16 @@ FENCE_SQL = (
 
 _SERIALIZABLE = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"
 _NAME_BYTES_MAX = 63
+_PATIENT = {
+    "statement_timeout": "0",
+    "idle_session_timeout": "0",
+    # Whoever waits for a lock never sees that nobody listens any more: one more would be left with
+    # each handover and each broken line, until the server is full.
+    "client_connection_check_interval": "1s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
 _FREELY_PLANNED = {"enable_seqscan": "on", "plan_cache_mode": "auto"}
 
 
@@ -123,13 +133,9 @@ class Connecting:
 
         Raises StoreUnavailable.
         """
-        patient = {"statement_timeout": "0", "idle_session_timeout": "0"}
+        timeout, session = self.connect_timeout_ms / 1000, {**self.session, **_PATIENT}
         with translated():
-            return await asyncpg.connect(
-                self.url,
-                timeout=self.connect_timeout_ms / 1000,
-                server_settings={**self.session, **patient},
-            )
+            return await asyncpg.connect(self.url, timeout=timeout, server_settings=session)
 
     async def _inspected(self, connection: asyncpg.Connection) -> None:
         if self.inspect is None:
