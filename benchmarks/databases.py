@@ -23,13 +23,13 @@ _YARDSTICK = "CREATE TABLE IF NOT EXISTS yardstick (LIKE signal_log INCLUDING AL
 _ROW = r"""\set lane random(1, 100)
 \set n random(1, 1000000000000000)
 INSERT INTO yardstick (fingerprint, lane, engine, kind, portfolio, instrument, signal_time,
-                       payload, received_by)
+                       signal_second, payload, received_by)
 VALUES (sha256((:client_id || ' ' || :n)::bytea), 'bench/SIM' || :lane, 'direct', 'BUY', 'bench',
-        'SIM' || :lane, now(),
+        'SIM' || :lane, now(), date_trunc('second', now()),
         '{"action": "buy", "ticker": "SIM' || :lane || '", "contracts": 1, "timestamp": '
         || '"2026-01-01T00:00:00Z", "order_id": "load-0123456789-' || :n || '", '
         || '"strategy": "benchmark", "portfolio": "bench"}', 'bench')
-ON CONFLICT (fingerprint) DO NOTHING RETURNING id;
+ON CONFLICT (fingerprint, signal_second) DO NOTHING RETURNING id;
 """
 
 

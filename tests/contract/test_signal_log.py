@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -23,6 +23,8 @@ from trading_support import (
 
 ME = holder("a")
 BAR = datetime(2026, 1, 5, 4, 0, tzinfo=UTC)
+YEARS_END = datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
+IN_YEARS = datetime(2051, 1, 5, 4, 0, tzinfo=UTC)
 
 
 def signals(count: int, name: str = "o") -> list[NewSignal]:
@@ -64,6 +66,21 @@ async def test_equal_signals_inside_a_group_are_one(authority: Authority) -> Non
     assert len({answer.signal_id for answer in answers}) == 2
 
 
+@pytest.mark.req("SIG-9", "SIG-17")
+@pytest.mark.parametrize("at", [BAR, YEARS_END], ids=["midday", "the year's end"])
+async def test_equal_fingerprints_with_different_fractions_of_a_second_are_one_signal(
+    authority: Authority, at: datetime
+) -> None:
+    """Inside a group, and from two instances one after the other."""
+    parts = [new_signal(buy("SIM001", at + n * timedelta(milliseconds=100), "o")) for n in range(9)]
+    assert len({new.fingerprint for new in parts}) == 1
+    a, b = authority.signals(ME), authority.signals(holder("b"))
+    answers = [*logged(await a.append(parts[2:4])), *logged(await a.append(parts[4:5]))]
+    answers += [*logged(await b.append(parts[7:9])), *logged(await b.append(parts[0:1]))]
+    assert [answer.fresh for answer in answers] == [True] + [False] * 5
+    assert len({answer.signal_id for answer in answers}) == 1
+
+
 @pytest.mark.req("SIG-15")
 async def test_one_bad_row_fails_itself_alone(authority: Authority) -> None:
     group = signals(9)
@@ -75,15 +92,17 @@ async def test_one_bad_row_fails_itself_alone(authority: Authority) -> None:
     assert len({a.signal_id for a in answers if isinstance(a, Logged)}) == 7
 
 
-@pytest.mark.req("SIG-10")
+@pytest.mark.req("SIG-10", "SIG-17")
 async def test_overlapping_unsorted_groups_of_two_instances_never_deadlock(
     authority: Authority,
 ) -> None:
+    """Over two years, the second of which has no room in the log before somebody needs it."""
     logs = [authority.signals(holder(name)) for name in ("a", "b")]
     chance = random.Random(8142)
     fresh = 0
     for turn in range(40):
-        group = signals(32, f"{turn}-")
+        next_year = [new_signal(buy("SIM001", IN_YEARS, f"{turn}-{n}")) for n in range(16)]
+        group = signals(16, f"{turn}-") + next_year
         shuffled = [chance.sample(group, len(group)) for _ in logs]
         answers = await asyncio.gather(
             *(log.append(mixed) for log, mixed in zip(logs, shuffled, strict=True))

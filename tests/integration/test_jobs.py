@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -14,6 +15,7 @@ from onefill.core.ids import Epoch
 from onefill.jobs.runner import Runner
 from onefill.ports.jobs import Job, JobOutcome
 from onefill.postgres.jobs import PostgresJobs, Retention
+from onefill.postgres.years import make_room
 from support import until
 from trading_support import TTL_MS, PostgresAuthority, holder, lead
 from web.rows import TRADE
@@ -99,10 +101,19 @@ async def test_statistics_are_kept_for_each_instrument_and_in_total(
 
 _LOGGED = """
 INSERT INTO signal_log (fingerprint, lane, engine, kind, portfolio, instrument,
-    signal_time, received_at, received_by, payload, processing_status, ended_at)
-SELECT sha256((n + $1)::text::bytea), 'l', 'direct', 'BUY', 'main', 'X', now(),
-       now() - $3 * interval '1 day', 'a', '{"a": 1}', 'executed', CASE WHEN n > $4 THEN now() END
-FROM generate_series(1, $2) n"""
+    signal_time, signal_second, received_at, received_by, payload, processing_status, ended_at)
+SELECT sha256((n + $1)::text::bytea), 'l', 'direct', 'BUY', 'main', 'X', at, at,
+       now() - $3 * interval '1 day', 'a', '{"a": 1}', 'executed',
+       CASE WHEN n > $4 THEN now() END
+FROM generate_series(1, $2) n, LATERAL (
+    SELECT ('{2026-01-15, 2041-01-15, 2042-01-15}'::timestamptz[])[1 + n % 3] AS at) times"""
+YEARS = [datetime(year, 1, 15, tzinfo=UTC) for year in (2026, 2041, 2042)]
+
+
+async def over_three_years(postgres: PostgresAuthority) -> None:
+    """Room for _LOGGED, whose numbers go from partition to partition and back."""
+    async with postgres.held(holder("a")).transaction() as transaction:
+        await make_room(transaction, YEARS)
 
 
 async def cleaned(runs: PostgresJobs, epoch: Epoch) -> int:
@@ -121,6 +132,7 @@ async def test_old_payloads_go_fingerprints_and_what_is_not_over_stay(
     postgres: PostgresAuthority,
 ) -> None:
     epoch, runs = await lead(postgres, holder("a")), jobs_of(postgres)
+    await over_three_years(postgres)
     await postgres.rows(_LOGGED, 0, 4_500, 8, 1)  # the first of them has not ended
     await postgres.rows(_LOGGED, 4_500, 100, 6, 0)
     assert await cleaned(runs, epoch) == 4_499
@@ -139,6 +151,7 @@ async def test_a_run_looks_only_at_what_has_grown_old_since_the_last_one(
     postgres: PostgresAuthority,
 ) -> None:
     epoch, runs = await lead(postgres, holder("a")), jobs_of(postgres)
+    await over_three_years(postgres)
     await postgres.rows(_LOGGED, 0, 5_000, 8, 0)
     assert await cleaned(runs, epoch) == 5_000
     # Were these looked at again, they would be emptied again.

@@ -72,9 +72,9 @@ async def test_a_miss_is_raised_once_whoever_leads_and_ends_when_it_comes_right(
 async def log_signal(postgres: PostgresAuthority, n: int, portfolio: str, **fields: object) -> None:
     await postgres.rows(
         "INSERT INTO signal_log (fingerprint, lane, engine, kind, portfolio, instrument,"
-        " signal_time, payload, received_by, processing_status) VALUES"
+        " signal_time, signal_second, payload, received_by, processing_status) VALUES"
         " (decode(lpad($1, 64, '0'), 'hex'), $2, 'portfolio', 'MARKET_DATA', $3, 'GOLD_MINI',"
-        " $4, $5, 'a', 'executed')",
+        " $4, $4, $5, 'a', 'executed')",
         str(n),
         f"{portfolio}/GOLD_MINI",
         portfolio,

@@ -10,10 +10,10 @@ INSERT INTO portfolio_state (portfolio, initial_capital, realised_pnl, equity_hi
 VALUES ('main', 4998999.50, 1000.50, 5000000, 16000, 210000);
 INSERT INTO lanes (lane, portfolio, instrument) VALUES ('main/GOLD_MINI', 'main', 'GOLD_MINI');
 INSERT INTO signal_log (fingerprint, lane, engine, kind, portfolio, instrument, signal_time,
-                        received_at, received_by, payload, processing_status, decided_at, ended_at,
-                        processed_by_instance)
+                        signal_second, received_at, received_by, payload, processing_status,
+                        decided_at, ended_at, processed_by_instance)
 VALUES (sha256('a'), 'main/GOLD_MINI', 'portfolio', 'BASE_ENTRY', 'main', 'GOLD_MINI',
-        '2026-01-05 09:15:00+00', '2026-01-05 09:15:00.12+00', 'dev',
+        '2026-01-05 09:15:00+00', '2026-01-05 09:15:00+00', '2026-01-05 09:15:00.12+00', 'dev',
         '{"type": "BASE_ENTRY", "price": 78500.10, "lots": 9}', 'executed',
         '2026-01-05 09:15:00.13+00', '2026-01-05 09:15:00.2+00', 'prod');
 INSERT INTO signal_events VALUES
@@ -54,9 +54,9 @@ VALUES ('of1', 50, 'p1', 'openalgo', 'paper', 'GOLDM05FEB26FUT', 'BUY', 50, 3925
 
 _SIGNALS = """
 INSERT INTO signal_log (fingerprint, lane, engine, kind, portfolio, instrument, signal_time,
-                        received_at, received_by, payload, processing_status)
+                        signal_second, received_at, received_by, payload, processing_status)
 SELECT sha256(convert_to($1 || n, 'utf8')), 'main/' || $1, 'direct', 'BUY', 'main', $1, at, at,
-       'prod', '{}', $2
+       at, 'prod', '{}', $2
 FROM generate_series(1, $3::int) n, LATERAL (
     SELECT '2026-01-05 09:00:00+00'::timestamptz + make_interval(secs => n) AS at) times
 """

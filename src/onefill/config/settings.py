@@ -144,7 +144,9 @@ class JobSettings(Section):
         default=Decimal(86_400), gt=0, description="Computing trading_statistics from fills."
     )
     cleanup_every_s: Number = Field(
-        default=Decimal(86_400), gt=0, description="Emptying old payloads, deleting old records."
+        default=Decimal(86_400),
+        gt=0,
+        description="Emptying old payloads, deleting old records, making room for the next year.",
     )
     archive_every_s: Number = Field(
         default=Decimal(600), gt=0, description="Putting aside instances that are gone."

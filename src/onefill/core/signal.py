@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from onefill.core.ids import Lane, lane_of
@@ -127,6 +127,15 @@ class Signal:
         return self.kind in ENTRIES
 
 
+def second_of(time: datetime) -> datetime:
+    """The second that the fingerprint of a signal of this time holds, in UTC (SIG-9).
+
+    The log tells its partitions, and so equal signals, apart by it: whoever rounds in another way
+    takes one alert twice.
+    """
+    return datetime.fromtimestamp(int(time.timestamp()), UTC)
+
+
 def fingerprint(signal: Signal) -> bytes:
     """The identity of an alert for deduplication: 32 bytes.
 
@@ -142,7 +151,7 @@ def fingerprint(signal: Signal) -> bytes:
         signal.position or "",
         size,
         target,
-        str(int(signal.time.timestamp())),
+        str(int(second_of(signal.time).timestamp())),
         signal.order_id or "",
     )
     return hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).digest()

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from onefill.core.ids import Lane
-from onefill.core.signal import SignalStatus
+from onefill.core.signal import SignalStatus, second_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,11 @@ class NewSignal:
     signal_time: datetime
     payload: str
     perhaps_logged: bool = False
+
+    @property
+    def signal_second(self) -> datetime:
+        """The time as the fingerprint holds it: the same for all signals of one fingerprint."""
+        return second_of(self.signal_time)
 
 
 @dataclass(frozen=True, slots=True)

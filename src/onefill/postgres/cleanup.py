@@ -26,10 +26,11 @@ FROM signal_log WHERE id > $1 ORDER BY id LIMIT $3"""
 _STILL_LEFT = "SELECT id, ended_at IS NOT NULL AS has_ended FROM signal_log WHERE id = ANY($1)"
 _EMPTY = """
 WITH old AS (
-    SELECT id FROM signal_log
+    SELECT id, signal_second FROM signal_log
     WHERE id = ANY($1) AND ended_at IS NOT NULL AND payload <> '{}'
     ORDER BY id FOR NO KEY UPDATE)
-UPDATE signal_log s SET payload = '{}' FROM old WHERE s.id = old.id RETURNING s.id"""
+UPDATE signal_log s SET payload = '{}' FROM old
+WHERE (s.id, s.signal_second) = (old.id, old.signal_second) RETURNING s.id"""
 _KEEP = """
 INSERT INTO settings (key, value, changed_by) VALUES ($1, $2, 'cleanup')
 ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, changed_at = clock_timestamp()"""

@@ -18,7 +18,7 @@ from onefill.core.ids import Epoch
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.lease import LEADER, Holder
-from onefill.postgres.faults import Conflicted, translated
+from onefill.postgres.faults import NotNow, translated
 
 Row = Mapping[str, Any]
 Inspect = Callable[[asyncpg.Connection], Awaitable[None]]
@@ -281,7 +281,7 @@ class Held:
                     with translated():
                         tag = await connection.execute(opening)
                     yield Transaction(connection), tag
-                except Conflicted:
+                except NotNow:
                     await _roll_back(connection)
                     raise
                 except (StoreUnavailable, Bug):
@@ -340,7 +340,7 @@ class Held:
         """A connection on which a call was cut off is in an unknown state: never used again."""
         try:
             yield
-        except Conflicted:
+        except NotNow:
             raise
         except (StoreUnavailable, Bug):
             self._drop(connection)

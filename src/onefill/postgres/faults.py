@@ -26,11 +26,19 @@ class PoolerInTheWay(ConfigurationError):
     )
 
 
-class Conflicted(StoreUnavailable):
-    """A serializable transaction met what another one wrote meanwhile: nothing of it is written.
+class NotNow(StoreUnavailable):
+    """Refused as it stands now: nothing of it is written, its connection is sound, and the same
+    again may succeed."""
 
-    Its connection is sound, and the same again may succeed.
-    """
+
+class Conflicted(NotNow):
+    """A serializable transaction met what another one wrote meanwhile."""
+
+
+class YearMissing(NotNow):
+    """A row's year has no partition yet. Never a fault of the row: it must not be set apart."""
+
+    remedy = "Make the year's partition, and write the row again."
 
 
 _LOST = (
@@ -63,6 +71,8 @@ def meaning(error: Exception, *, committing: bool) -> OnefillError:
     """
     if _is_of_a_pooler(error):
         return PoolerInTheWay(cause=repr(error))
+    if isinstance(error, asyncpg.CheckViolationError) and error.constraint_name is None:
+        return YearMissing(cause=repr(error))
     if isinstance(
         error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError | ValueError
     ):

@@ -13,6 +13,7 @@ from onefill.ports.jobs import JobOutcome, JobRun
 from onefill.postgres.cleanup import empty_payloads
 from onefill.postgres.connection import Held
 from onefill.postgres.views.statistics import statistics_of
+from onefill.postgres.years import make_room
 
 _LAST = """
 SELECT clock_timestamp() AS now, r.* FROM (SELECT 1) AS one
@@ -37,6 +38,9 @@ _ARCHIVE = """
 UPDATE instance_metadata SET status = 'archived', is_leader = false
 WHERE status <> 'archived' AND last_heartbeat < clock_timestamp() - $1 * interval '1 second'
 RETURNING instance"""
+
+_MONTH_AHEAD = """
+SELECT unnest(ARRAY[clock_timestamp(), clock_timestamp() + interval '31 days']) AS moment"""
 
 # Never SENDING: what may have been sent is the resolver's.
 _STUCK = """
@@ -124,6 +128,13 @@ class PostgresJobs:
         """Empty payloads past their retention; fingerprints stay for ever (SIG-17)."""
         cleaned = await empty_payloads(self._held, epoch, self._retention.payloads_days)
         return json.dumps({"payloads": cleaned})
+
+    async def make_years(self, epoch: Epoch) -> str:
+        """Make room in the signal log for this year and, in its last month, for the next."""
+        async with self._held.guarded(epoch) as transaction:
+            moments = [row["moment"] for row in await transaction.fetch(_MONTH_AHEAD)]
+            made = await make_room(transaction, moments)
+        return json.dumps({"years": made})
 
     async def archive_instances(self, epoch: Epoch) -> str:
         """Put aside instances that were not heard of for long (CTL-17)."""

@@ -5,48 +5,63 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
+import structlog
+
 from onefill.core.errors import invariant
 from onefill.core.signal import SignalStatus
 from onefill.keeping.apart import RowsRefused
 from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.signal_log import Logged, NewSignal, Progress, Unloggable
 from onefill.postgres.connection import Held
+from onefill.postgres.faults import YearMissing
+from onefill.postgres.years import make_room
+
+log = structlog.get_logger()
 
 # Numbered in the order of arrival, inserted in the order of fingerprints: without an order common
-# to all, two groups that share two fingerprints wait for each other.
+# to all, two groups that share two fingerprints wait for each other. A fingerprint fixes its
+# second, so that this is one order over all partitions.
 _APPEND = """
 INSERT INTO signal_log (id, fingerprint, lane, engine, kind, portfolio, instrument, signal_time,
-                        payload, received_by)
+                        signal_second, payload, received_by)
 SELECT * FROM (
     SELECT nextval('signal_log_id_seq'), fingerprint, lane, engine, kind, portfolio, instrument,
-           signal_time, payload, $9
+           signal_time, signal_second, payload, $10
     FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-                $7::timestamptz[], $8::text[])
-        AS row (fingerprint, lane, engine, kind, portfolio, instrument, signal_time, payload)
+                $7::timestamptz[], $8::timestamptz[], $9::text[])
+        AS row (fingerprint, lane, engine, kind, portfolio, instrument, signal_time, signal_second,
+                payload)
 ) AS numbered ORDER BY fingerprint
-ON CONFLICT (fingerprint) DO NOTHING RETURNING id, fingerprint"""
+ON CONFLICT (fingerprint, signal_second) DO NOTHING RETURNING id, fingerprint"""
 
-_FIND = "SELECT id, fingerprint FROM signal_log WHERE fingerprint = ANY($1::bytea[])"
+# With its second each is looked for in one partition.
+_FIND = """
+SELECT s.id, s.fingerprint
+FROM unnest($1::bytea[], $2::timestamptz[]) AS asked (fingerprint, signal_second)
+    JOIN signal_log s USING (fingerprint, signal_second)"""
 
 # A database that was put back to an older state is another one, however that was done: a restored
 # folder needs a start of the server, a recovery in time or a promotion another timeline, a
-# restored dump another table or another file of it.
+# restored dump another table or another file of it, or of one of its partitions. A new year is
+# taken for another database as well, which costs what was remembered, and nothing else.
 DATABASE_SQL = """
 SELECT concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
                  (SELECT timeline_id FROM pg_control_checkpoint()),
                  extract(epoch FROM pg_postmaster_start_time()),
                  (SELECT oid FROM pg_database WHERE datname = current_database()),
-                 to_regclass('signal_log')::oid, pg_relation_filenode(to_regclass('signal_log')),
+                 to_regclass('signal_log')::oid,
                  (SELECT string_agg(pg_relation_filenode(relid)::text, ',' ORDER BY relid)
                   FROM pg_partition_tree(to_regclass('signal_log')))) AS database"""
 
 _COUNT = """
 WITH locked AS (
-    SELECT id FROM signal_log WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE)
+    SELECT s.id, s.signal_second, c.n, c.layer
+    FROM unnest($1::bigint[], $2::integer[], $3::text[]) AS c (id, n, layer)
+        JOIN signal_log s USING (id)
+    ORDER BY s.id FOR NO KEY UPDATE OF s)
 UPDATE signal_log s SET duplicates = s.duplicates + c.n, last_duplicate_at = clock_timestamp(),
     last_duplicate_layer = coalesce(c.layer, s.last_duplicate_layer)
-FROM unnest($1::bigint[], $2::integer[], $3::text[]) AS c (id, n, layer)
-    JOIN locked USING (id) WHERE s.id = c.id"""
+FROM locked c WHERE (s.id, s.signal_second) = (c.id, c.signal_second)"""
 
 _PROGRESS = """
 SELECT id, processing_status, reason FROM signal_log WHERE id = ANY($1::bigint[])"""
@@ -59,6 +74,7 @@ _columns = attrgetter(
     "portfolio",
     "instrument",
     "signal_time",
+    "signal_second",
     "payload",
 )
 
@@ -88,7 +104,7 @@ class PostgresSignalLog:
         """Log them in one durable statement; the answer is in the batch's order."""
         first = {signal.fingerprint: signal for signal in reversed(batch)}
         arrived = list(reversed(first.values()))
-        known = await self._look_up([s.fingerprint for s in arrived if s.perhaps_logged])
+        known = await self._look_up([s for s in arrived if s.perhaps_logged])
         new = [signal for signal in arrived if signal.fingerprint not in known]
         return _in_order(batch, {**known, **await self._append(new)})
 
@@ -132,30 +148,42 @@ class PostgresSignalLog:
     async def _insert(self, arrived: list[NewSignal]) -> dict[bytes, Logged | Unloggable]:
         columns = [list(column) for column in zip(*map(_columns, arrived), strict=True)]
         reach(Failpoint.INTAKE_BEFORE_COMMIT)
-        rows = await self._appends.write(_APPEND, *columns, self._instance)
+        try:
+            rows = await self._appends.write(_APPEND, *columns, self._instance)
+        except YearMissing:
+            # The database slept, and nobody led who would have made it: made now, then tried once
+            # more. Whatever fails here is no verdict on the signals.
+            await self._make_room(arrived)
+            rows = await self._appends.write(_APPEND, *columns, self._instance)
         reach(Failpoint.INTAKE_AFTER_COMMIT)
         found: dict[bytes, Logged | Unloggable] = {
             row["fingerprint"]: Logged(row["id"], True) for row in rows
         }
         if len(found) < len(arrived):
-            missing = [s.fingerprint for s in arrived if s.fingerprint not in found]
+            missing = [s for s in arrived if s.fingerprint not in found]
             found.update(await self._find(missing))
         return found
 
-    async def _find(self, fingerprints: list[bytes]) -> dict[bytes, Logged]:
-        found = await self._look_up(fingerprints)
+    async def _make_room(self, arrived: Sequence[NewSignal]) -> None:
+        async with self._appends.transaction() as transaction:
+            years = await make_room(transaction, {signal.signal_second for signal in arrived})
+        log.warning("signal_log.years_made_on_demand", years=years)
+
+    async def _find(self, missing: Sequence[NewSignal]) -> dict[bytes, Logged]:
+        found = await self._look_up(missing)
         invariant(
-            len(found) == len(fingerprints),
+            len(found) == len(missing),
             "a signal that was not inserted is in the log",
-            asked=len(fingerprints),
+            asked=len(missing),
             found=len(found),
         )
         return found
 
-    async def _look_up(self, fingerprints: list[bytes]) -> dict[bytes, Logged]:
-        if not fingerprints:
+    async def _look_up(self, signals: Sequence[NewSignal]) -> dict[bytes, Logged]:
+        if not signals:
             return {}
-        rows = await self._appends.read(_FIND, fingerprints)
+        seconds = [signal.signal_second for signal in signals]
+        rows = await self._appends.read(_FIND, [s.fingerprint for s in signals], seconds)
         return {row["fingerprint"]: Logged(row["id"], False) for row in rows}
 
 

@@ -50,6 +50,7 @@ def postgres_jobs(
         ),
         _sweep(times, store.count_abandoned, sweep_now),
         Job(name="statistics", every_s=float(times.statistics_every_s), work=store.keep_statistics),
+        Job(name="signal_log_years", every_s=float(times.cleanup_every_s), work=store.make_years),
         Job(
             name="signal_log_cleanup",
             every_s=float(times.cleanup_every_s),

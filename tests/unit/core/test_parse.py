@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from onefill.core.errors import Bug
 from onefill.core.intake.parse import Invalid, Valid, parse, read
 from onefill.core.intake.signal_time import Zones
-from onefill.core.signal import Engine, Signal, SignalKind, fingerprint
+from onefill.core.signal import Engine, Signal, SignalKind, fingerprint, second_of
 
 NOW = datetime(2026, 1, 15, 9, 15, 30, tzinfo=UTC)
 ZONES = Zones.named({"BANK_NIFTY": "Asia/Kolkata"})
@@ -201,6 +204,32 @@ def test_unknown_fields_are_kept_and_named() -> None:
 def test_names_are_normalised_before_they_identify() -> None:
     one = signal(ENTRY, instrument=" bank_nifty ", portfolio="Main", position="LONG_1")
     assert fingerprint(one) == fingerprint(signal(ENTRY))
+
+
+@pytest.mark.req("SIG-9", "SIG-17")
+@given(
+    st.datetimes(datetime(1980, 1, 1), datetime(9990, 1, 1), timezones=st.just(UTC)),
+    st.integers(0, 3_000_000),
+)
+def test_signals_have_one_fingerprint_exactly_when_they_have_one_second(
+    at: datetime, later_us: int
+) -> None:
+    """Whatever tells rows of the log apart beside the fingerprint must not tell these apart."""
+    one = signal(ENTRY)
+    other = at + timedelta(microseconds=later_us)
+    same = fingerprint(replace(one, time=at)) == fingerprint(replace(one, time=other))
+    assert same == (second_of(at) == second_of(other))
+    assert second_of(second_of(at)) == second_of(at)
+    assert abs(second_of(at) - at) <= timedelta(seconds=1)
+
+
+@pytest.mark.req("SIG-9", "SIG-17")
+def test_a_fingerprint_is_what_it_was_in_every_version_before() -> None:
+    """Else all that was ever logged would be taken in again."""
+    at = datetime(2026, 1, 5, 4, 0, 0, 700_000, tzinfo=UTC)
+    one = replace(signal(ORDER), time=at, quantity=Decimal(2), order_id="o")
+    expected = "8e8fd9df98c35bddf8dc7d5226578eb6331b678cfb68759ac755f9cd1c192577"
+    assert fingerprint(one).hex() == expected
 
 
 @pytest.mark.req("SIG-7")

@@ -9,9 +9,11 @@ from onefill.core.intake.parse import read
 from onefill.core.intake.signal_time import Zones
 from onefill.core.orders.operator_exit import exit_payload
 from onefill.core.position import Position, PositionStatus
-from onefill.core.signal import Signal, fingerprint
+from onefill.core.signal import Signal, fingerprint, second_of
 from onefill.ports.figures import CapitalMoved, CapitalRefusal, Closing, ClosingRefusal
+from onefill.postgres.connection import Transaction
 from onefill.postgres.rows import position_of
+from onefill.postgres.years import make_room
 
 _STATE = "SELECT closed_equity, equity_high FROM portfolio_state WHERE portfolio = $1 FOR UPDATE"
 _BOOKED = "SELECT amount FROM capital_ledger WHERE portfolio = $1 AND reference = $2"
@@ -32,9 +34,11 @@ JOIN portfolio_state s ON s.portfolio = p.portfolio WHERE position_id = $1"""
 _LOG = """
 WITH fresh AS (
     INSERT INTO signal_log (fingerprint, lane, engine, kind, portfolio, instrument, signal_time,
-                            payload, received_by)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (fingerprint) DO NOTHING RETURNING id)
-SELECT id FROM fresh UNION ALL SELECT id FROM signal_log WHERE fingerprint = $1 LIMIT 1"""
+                            signal_second, payload, received_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (fingerprint, signal_second) DO NOTHING RETURNING id)
+SELECT id FROM fresh UNION ALL
+SELECT id FROM signal_log WHERE fingerprint = $1 AND signal_second = $8 LIMIT 1"""
 
 _NO_ZONES = Zones.named({})
 """The payload's time has its zone."""
@@ -75,6 +79,8 @@ async def close_position(
         return ClosingRefusal.CLOSED
     payload = exit_payload(position, row["moment"], note)
     signal = read(payload, zones=_NO_ZONES)
+    # Beforehand: a refused statement would end this transaction.
+    await make_room(Transaction(connection), [second_of(signal.time)])
     signal_id = await connection.fetchval(_LOG, *_columns(signal, payload), actor)
     return Closing(position_id=position_id, signal_id=signal_id)
 
@@ -97,5 +103,6 @@ def _columns(signal: Signal, payload: str) -> tuple[object, ...]:
         signal.portfolio,
         signal.instrument,
         signal.time,
+        second_of(signal.time),
         payload,
     )

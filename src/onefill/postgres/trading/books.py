@@ -67,14 +67,16 @@ _NEWS: Columns[SignalNews] = Columns(
 _TELL = f"""
 WITH news AS (SELECT * FROM {_NEWS.unnest()}),
 locked AS (
-    SELECT s.id FROM signal_log s JOIN news USING (id) ORDER BY s.id FOR NO KEY UPDATE OF s),
+    SELECT s.id, s.signal_second, news.status, news.reason, news.numbers
+    FROM signal_log s JOIN news USING (id) ORDER BY s.id FOR NO KEY UPDATE OF s),
 changed AS (
     UPDATE signal_log s
     SET processing_status = news.status, reason = news.reason, processed_by_instance = $5,
         decided_at = coalesce(s.decided_at, clock_timestamp()),
         ended_at = CASE WHEN news.status = ANY($8) THEN clock_timestamp() END
-    FROM news JOIN locked USING (id)
-    WHERE s.id = news.id AND s.processing_status = ANY($7)
+    FROM locked news
+    WHERE (s.id, s.signal_second) = (news.id, news.signal_second)
+      AND s.processing_status = ANY($7)
       AND (s.processing_status, s.reason) IS DISTINCT FROM (news.status, news.reason)
     RETURNING s.id, news.status, news.reason, news.numbers)
 INSERT INTO signal_events (signal_id, at, status, reason, numbers, instance, epoch)

@@ -41,14 +41,14 @@ FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE SKIP LOCKED"""
 _UNDECIDED = f"""
 SELECT s.id, s.lane, s.engine, s.kind, s.fingerprint, s.payload, s.received_at, s.signal_time
 FROM unnest($1::text[]) AS asked (lane) CROSS JOIN LATERAL (
-    (SELECT id FROM signal_log
+    (SELECT id, signal_second FROM signal_log
      WHERE lane = asked.lane AND processing_status = 'received'
      ORDER BY signal_time, id LIMIT $2)
     UNION
-    (SELECT id FROM signal_log
+    (SELECT id, signal_second FROM signal_log
      WHERE lane = asked.lane AND processing_status = 'received' AND kind <> ALL ($3)
      ORDER BY signal_time, id LIMIT $2)
-) AS next JOIN signal_log s USING (id)
+) AS next JOIN signal_log s USING (id, signal_second)
 WHERE $4::timestamptz IS NULL OR {is_old("$4")} ORDER BY s.signal_time, s.id"""
 
 _LIVE_INTENTS = f"""
