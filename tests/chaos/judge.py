@@ -24,8 +24,6 @@ ENDS = {"executed", "ignored", "rejected", "blocked", "expired", "failed"}
 IDLE_S_MAX = 2.0
 CLOCK_STEP = timedelta(milliseconds=5)
 """Two processes of one machine read its clock in the order of their acts, nearly."""
-LAST_FENCE = timedelta(milliseconds=250)
-"""The database stamps a takeover before it waits for the last open transaction of the old epoch."""
 
 _QUERIES = {
     "signals": "SELECT *, payload::json AS body FROM signal_log ORDER BY id",
@@ -213,7 +211,7 @@ def acted_out_of_turn(seen: Evidence) -> Iterator[str]:
         reign, after = reigns.get(epoch), reigns.get(epoch + 1)
         if reign is None or reign["instance"] != instance:
             yield f"{instance} {what} under epoch {epoch}, which was not its"
-        elif after is not None and at > after["became_at"] + LAST_FENCE:
+        elif after is not None and at > after["became_at"]:
             yield f"{instance} {what} under epoch {epoch} after epoch {epoch + 1} began"
 
 

@@ -113,7 +113,7 @@ async def test_what_is_noted_while_others_carry_over_is_not_struck_out_with_it(
 
 
 @pytest.mark.req("CTL-18", "CTL-1")
-async def test_a_takeover_that_waits_for_the_row_notes_what_it_finds_there_afterwards(
+async def test_a_takeover_that_waits_for_the_row_notes_what_it_finds_there_afterwards_and_when(
     postgres: PostgresAuthority,
 ) -> None:
     epoch = await lead(postgres, A)
@@ -133,8 +133,11 @@ async def test_a_takeover_that_waits_for_the_row_notes_what_it_finds_there_after
 
         await until(waits)
         await postgres.rows("ALTER TABLE leadership_history RENAME TO mislaid")
+        last_of_a = await other.fetchval("SELECT clock_timestamp()")
     await other.close()
     assert await handed_over == epoch + 1
+    (lease,) = await postgres.rows("SELECT acquired_at FROM leases")
+    assert lease["acquired_at"] > last_of_a
     (row,) = await postgres.rows(UNWRITTEN)
     assert row["facts"] == 3
     await postgres.rows("UPDATE leases SET unwritten = unwritten - 0")

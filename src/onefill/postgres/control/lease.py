@@ -18,7 +18,9 @@ SELECT epoch, holder, boot, barred, {session_has_ended("session_key")} AS has_di
            AS remaining_ms
 FROM leases WHERE resource = $1"""
 
-_NOW = "(SELECT clock_timestamp() AS moment) now"
+# The moment of a change is taken once for all that it writes, and beside the row itself: so it is
+# taken again after a wait for the last fence, where one in FROM would be of before.
+_NOW = "(SELECT clock_timestamp() AS moment OFFSET 0) now"
 _ENDED = ended("l", moment="now.moment", reason="{reason}")
 _BEGAN = began(
     epoch="l.epoch + 1",
@@ -63,20 +65,23 @@ _WHY = "CASE WHEN l.holder IS NULL THEN 'election' ELSE $7::text END"
 _TAKE = f"""
 UPDATE leases l SET epoch = l.epoch + 1, holder = $3, boot = $4, barred = false,
        lease_until = clock_timestamp() + $5 * interval '1 millisecond',
-       acquired_at = now.moment, session_key = $6,
-       unwritten = l.unwritten || {_ENDED.format(reason="$7::text")}
-           || {_BEGAN.format(holder="$3", boot="$4", hostname="$8::text", reason=_WHY)}
-FROM {_NOW} WHERE {{policy}} RETURNING l.epoch"""
+       session_key = $6,
+       (acquired_at, unwritten) = (
+           SELECT now.moment, l.unwritten || {_ENDED.format(reason="$7::text")}
+               || {_BEGAN.format(holder="$3", boot="$4", hostname="$8::text", reason=_WHY)}
+           FROM {_NOW})
+WHERE {{policy}} RETURNING l.epoch"""
 
 _TRANSFER = f"""
 UPDATE leases l SET epoch = l.epoch + 1, holder = $4, boot = $5, barred = false,
        lease_until = clock_timestamp() + $6 * interval '1 millisecond',
-       acquired_at = now.moment,
        session_key = (SELECT m.session_key FROM instance_metadata m
                       WHERE m.instance = $4 AND m.boot = $5),
-       unwritten = l.unwritten || {_ENDED.format(reason="$7::text")}
-           || {_BEGAN.format(holder="$4", boot="$5", hostname="NULL::text", reason="$7::text")}
-FROM {_NOW} WHERE l.resource = $1 AND l.epoch = $2 AND l.boot = $3
+       (acquired_at, unwritten) = (
+           SELECT now.moment, l.unwritten || {_ENDED.format(reason="$7::text")}
+               || {_BEGAN.format(holder="$4", boot="$5", hostname="NULL::text", reason="$7::text")}
+           FROM {_NOW})
+WHERE l.resource = $1 AND l.epoch = $2 AND l.boot = $3
 RETURNING l.epoch"""
 
 _RENEW = """
@@ -85,8 +90,8 @@ WHERE resource = $1 AND epoch = $2 AND boot = $3 RETURNING epoch"""
 
 _RELEASE = f"""
 UPDATE leases l SET holder = NULL, boot = NULL, lease_until = NULL,
-       unwritten = l.unwritten || {_ENDED.format(reason="$4::text")}
-FROM {_NOW} WHERE l.resource = $1 AND l.epoch = $2 AND l.boot = $3 RETURNING l.epoch"""
+       unwritten = (SELECT l.unwritten || {_ENDED.format(reason="$4::text")} FROM {_NOW})
+WHERE l.resource = $1 AND l.epoch = $2 AND l.boot = $3 RETURNING l.epoch"""
 
 
 class PostgresLeaseStore:
