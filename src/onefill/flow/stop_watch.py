@@ -57,6 +57,7 @@ class StopWatch:
         self._soon = soon
         self._clock = clock
         self._every_s = every_s
+        self._suspected: frozenset[ClientOrderId] = frozenset()
         self._bare: frozenset[ClientOrderId] = frozenset()
         self._comparisons = 0
 
@@ -92,10 +93,12 @@ class StopWatch:
                         found += await self._bare_ones(broker, here)
         except OnefillError as error:
             log.warning("stop_watch.not_looked", error=str(error))
-        self._bare = frozenset(intent.client_order_id for intent in found)
-        if found:
+        # Twice in a row: a book of positions may lag behind the fill that a stop just followed.
+        before, self._suspected = self._suspected, frozenset(i.client_order_id for i in found)
+        self._bare = self._suspected & before
+        if self._bare:
             log.critical("stop_watch.guards_nothing", intents=sorted(self._bare))
-            self._lanes.add([intent.lane for intent in found])
+            self._lanes.add([i.lane for i in found if i.client_order_id in self._bare])
             self._comparisons = COMPARISONS
         if self._comparisons > 0:
             self._comparisons -= 1
