@@ -24,6 +24,7 @@ async def answered(call: Awaitable[T], within_s: float) -> T:
     for is for the caller to judge, from before its question.
     """
     asking = asyncio.ensure_future(call)
+    asking.add_done_callback(_heard)
     try:
         await asyncio.wait({asking}, timeout=within_s)
         for _ in range(LAST_TURNS):
@@ -42,5 +43,9 @@ async def _ended(asking: asyncio.Future[Any]) -> None:
     if not asking.done():
         asking.cancel()
         await asyncio.wait({asking})
-        if not asking.cancelled():
-            asking.exception()
+
+
+def _heard(asking: asyncio.Future[Any]) -> None:
+    """It may fail in the very moment in which nobody waits for it any more."""
+    if not asking.cancelled():
+        asking.exception()

@@ -33,6 +33,7 @@ class ControlJudge:
         self._note = note
         self._holders: dict[Epoch, Holder] = {}
         self._sent_s: dict[tuple[ClientOrderId, int], float] = {}
+        self._drains_s: dict[Holder, float] = {}
 
     def granted(self, epoch: Epoch, holder: Holder) -> None:
         """I1: epochs grow, and each has one holder."""
@@ -57,18 +58,24 @@ class ControlJudge:
         """Bytes leave for this attempt."""
         self._sent_s[name, attempt] = self._timeline.now_s
 
+    def draining(self, holder: Holder) -> None:
+        """It begins nothing more; what it was claiming just now still goes to its end."""
+        self._drains_s[holder] = self._timeline.now_s
+
     def handed_over(self, epoch: Epoch, holder: Holder, tables: Tables) -> None:
         """CTL-2: effects stop, then what was sent gets its answer stored, and only then control
         goes; what had no answer for as long as a holder may drain stays SENDING (CTL-11).
 
         In active-active sending goes on whoever leads, under no epoch; but the leader alone sends
         again what was in doubt, under its own."""
+        now_s = self._timeline.now_s
+        began_s = self._drains_s.get(holder, now_s)
         for intent in tables.in_states(IntentState.SENDING):
             key = (intent.client_order_id, intent.attempt)
             attempt = tables.attempts[key]
             if attempt.boot != holder.boot or attempt.epoch != epoch or key not in self._sent_s:
                 continue
-            if self._timeline.now_s - self._sent_s[key] < HANDOVER.drain_ms / 1000:
+            if now_s - min(began_s, self._sent_s[key]) < HANDOVER.drain_ms / 1000:
                 facts = f"{holder.instance} hands over, and {key[0]} has no answer yet"
                 self._blame("handed_over_means_drained", facts)
 

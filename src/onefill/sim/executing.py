@@ -252,11 +252,13 @@ def _giving(shared: Shared, elector: Elector, leadership: Leadership) -> Giving:
 
 def _stepping_down(shared: Shared, leadership: Leadership) -> Callable[[], Awaitable[None]]:
     """How it drains. The planted bug: it hands over while it still finishes what it sent."""
-    if shared.around.has(Protection.DRAIN):
-        return leadership.step_down
-    draining: set[asyncio.Task[None]] = set()
+    beside: set[asyncio.Task[None]] = set()
 
-    async def beside() -> None:
-        draining.add(asyncio.create_task(leadership.step_down()))
+    async def drain() -> None:
+        shared.around.watch.control.draining(shared.around.me)
+        if shared.around.has(Protection.DRAIN):
+            await leadership.step_down()
+        else:
+            beside.add(asyncio.create_task(leadership.step_down()))
 
-    return beside
+    return drain

@@ -36,6 +36,10 @@ class Control(LeaseWitness, Protocol):
         """A request for control was opened, while so many others for that epoch ran."""
         ...
 
+    def draining(self, holder: Holder) -> None:
+        """It begins nothing more, to give control away."""
+        ...
+
 
 class Watch(Protocol):
     """Who watches an instance from the outside."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -247,3 +248,17 @@ async def test_who_is_cancelled_while_waiting_takes_the_question_back() -> None:
     await asyncio.wait({waiting})
     assert waiting.cancelled()
     assert ended.is_set()
+
+
+async def test_a_question_that_fails_as_its_asker_is_cancelled_is_heard() -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+    asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(answered(asked, 60))
+    await turn()
+    asked.set_exception(StoreUnavailable("the connection is lost"))
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    del asked, waiting
+    gc.collect()
+    assert complaints == []
