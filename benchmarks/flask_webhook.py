@@ -17,9 +17,9 @@ from flask import Flask, jsonify, request
 
 _INSERT = """
 INSERT INTO yardstick (fingerprint, lane, engine, kind, portfolio, instrument, signal_time,
-                       payload, received_by)
-VALUES (%s, %s, 'direct', %s, %s, %s, %s, %s, 'flask')
-ON CONFLICT (fingerprint) DO NOTHING RETURNING id"""
+                       signal_second, payload, received_by)
+VALUES (%s, %s, 'direct', %s, %s, %s, %s, date_trunc('second', %s::timestamptz), %s, 'flask')
+ON CONFLICT (fingerprint, signal_second) DO NOTHING RETURNING id"""
 
 app = Flask(__name__)
 _local = threading.local()
@@ -56,6 +56,7 @@ def webhook() -> Any:
                 alert["action"].upper(),
                 alert["portfolio"],
                 alert["ticker"],
+                alert["timestamp"],
                 alert["timestamp"],
                 body.decode(),
             ),
