@@ -69,7 +69,7 @@ class Server:
             self._process.kill()
             self._process.wait()
 
-    async def ended(self, seconds: float = 20) -> int:
+    async def ended(self, seconds: float = 120) -> int:
         """Wait until it ends; its exit code (negative: by that signal)."""
         assert self._process is not None
         return await asyncio.to_thread(self._process.wait, seconds)
@@ -82,12 +82,12 @@ class Server:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
         try:
-            return self._process.wait(15)
+            return self._process.wait(60)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
 
-    async def up(self, seconds: float = 60) -> None:
+    async def up(self, seconds: float = 120) -> None:
         """Wait until the probe answers 200. Fails with the end of the log when it dies first."""
         async with aiohttp.ClientSession() as session:
 

@@ -22,7 +22,7 @@ async def here(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
         await running.restart()
         await until_active(running)
         await _send(running, direct("one", "SIM001"), direct("two", "SIM002"))
-        await running.until_all_ended(20)
+        await running.until_all_ended()
         yield running
 
 
@@ -76,6 +76,6 @@ async def test_a_database_of_yesterday_is_noticed_and_opens_nothing_until_a_pers
             status, row = await act(here, "/api/reconciliation/accept", **order, note="seen")
             assert status == 200
     assert _kinds(row) == [("quantity", "SIM001"), ("quantity", "SIM002")]
-    await here.until_all_ended(10)
+    await here.until_all_ended()
     (signal,) = await here.rows("SELECT processing_status AS status FROM signal_log")
     assert signal["status"] == "executed"

@@ -60,7 +60,6 @@ def _rows(dice: random.Random) -> Iterator[str]:
 
 
 @pytest.mark.req("SIG-20", "PF-12", "PF-13", "PF-20", "ORD-13", "OPS-1")
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("lots", ["file", "own"])
 async def test_a_replay_under_kills_ends_like_one_without(
     postgres_server: Any, tmp_path: Path, lots: str
