@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from chaos.strain import watched
 from chaos.traffic import traffic
 from chaos.world import World, world
-from strain import watched
 from support import until
 
 TAKE = "/api/ginie/take-control"

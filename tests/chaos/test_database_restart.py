@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from chaos.strain import watched
 from chaos.traffic import traffic
 from chaos.world import World, direct, executions_by_order, send_until_accepted, world
-from strain import watched
 from support import until
 
 STREAMS = 4

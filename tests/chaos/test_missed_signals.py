@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from chaos.strain import watched
 from chaos.world import SECRET, World, send_until_accepted, world
-from strain import watched
 from support import until
 
 BAR_S = 8

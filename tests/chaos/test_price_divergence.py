@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from chaos.signals import bank_nifty
+from chaos.strain import Strain, watched
 from chaos.world import World, send_until_accepted, world
-from strain import Strain, watched
 from support import until
 
 WITHIN_S = 4

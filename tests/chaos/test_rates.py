@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 import support
+from chaos.strain import Strain, watched
 from chaos.world import World, direct, executions_by_order, send_until_accepted, world
-from strain import Strain, watched
 
 NAMES = ("prod", "b", "c")
 MANY_S = 240
