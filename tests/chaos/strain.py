@@ -1,35 +1,18 @@
-"""How long the machine had more to do than it could: what a time that is promised is judged by.
-
-A promise such as «within two seconds» is of a machine that has time for it. On a busy one as much
-longer is allowed as somebody waited for a processor or a disk meanwhile; whoever sleeps too long,
-or waits for a time-out, waits for neither.
-"""
+"""The machine's strain while a test runs, moment by moment: see tests/strain.py."""
 
 from __future__ import annotations
 
 import asyncio
 import bisect
 import contextlib
-import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
-_PRESSURE = [Path("/proc/pressure/cpu"), Path("/proc/pressure/io")]
+from strain import strained_s
+
 LOOKS_EVERY_S = 0.05
-
-
-def strained_s() -> float:
-    """Seconds of that kind since the machine was started, as the kernel counts them."""
-    if all(file.exists() for file in _PRESSURE):
-        some = (file.read_text().splitlines()[0].split() for file in _PRESSURE)
-        return sum(int(words[-1].removeprefix("total=")) for words in some) / 1e6
-    words = Path("/proc/stat").read_text().splitlines()[0].split()
-    ticks = [int(word) for word in words[1:9]]
-    busy = sum(ticks) - ticks[3]  # the fourth is idle
-    return busy / os.sysconf("SC_CLK_TCK") / (os.cpu_count() or 1)
 
 
 @dataclass
@@ -76,12 +59,3 @@ async def watched() -> AsyncIterator[Strain]:
         looking.cancel()
         await asyncio.wait({looking})
         seen.look()
-
-
-@contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Fail when the block takes longer than that, by more than the machine's strain."""
-    began, strained = time.monotonic(), strained_s()
-    yield
-    took, excuse = time.monotonic() - began, strained_s() - strained
-    assert took - excuse <= seconds, f"it took {took:.2f} s, with {excuse:.2f} s of strain"

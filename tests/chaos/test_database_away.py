@@ -12,7 +12,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chaos.strain import within
 from chaos.world import (
     SECRET,
     World,
@@ -22,6 +21,7 @@ from chaos.world import (
     world,
 )
 from postgres_server import PostgresServer
+from strain import within
 from support import until
 from wires import wire_to_postgres
 

@@ -15,9 +15,9 @@ import pytest
 
 import support
 from chaos.processes import Server
-from chaos.strain import within
 from chaos.world import OPERATOR, World, direct, executions_by_order, send_until_accepted, world
 from redis_servers import KINDS, RedisServer, redis_server_of
+from strain import within
 
 SIGNALS, COPIES = 120, 3
 BACK_WITHIN_S = 2.0
