@@ -38,6 +38,8 @@ class Shared:
             preferred = "true" if name == names[0] else "false"
             environment = {**self.here.environment, **variables}
             self.here[name].start({**environment, "ONEFILL_ACTIVE_BY_DEFAULT": preferred})
+            if name == names[0] and len(names) > 1:
+                await self.here[name].listens()
         for name in names:
             await self.here[name].up(UP_WITHIN_S)
 

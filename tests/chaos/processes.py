@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -100,6 +101,21 @@ class Server:
                     return False
 
             await support.until(answers, seconds)
+
+    async def listens(self) -> None:
+        """Wait until it is loaded, and has its port: it begins to act now."""
+        where = urlsplit(self.url)
+
+        async def connects() -> bool:
+            assert self.is_running, f"it ended: {self.tail()}"
+            try:
+                _, writer = await asyncio.open_connection(where.hostname, where.port)
+            except OSError:
+                return False
+            writer.close()
+            return True
+
+        await support.until(connects, 120)
 
     def tail(self) -> str:
         """The last lines of its log."""

@@ -228,19 +228,6 @@ async def test_a_requester_that_dies_halfway_leaves_an_active_instance(
 
 
 @pytest.mark.req("CTL-15")
-async def test_of_two_that_start_at_once_the_preferred_one_leads(
-    database_url: str, tmp_path: Path
-) -> None:
-    async with world(database_url, tmp_path) as here:
-        here["dev"].start({**here.environment, "ONEFILL_ACTIVE_BY_DEFAULT": "false"})
-        await here.run("prod")
-        await here["dev"].up()
-        await here.until_active("prod")
-        await here.until_told()
-        assert [reign["instance"] for reign in await here.reigns()] == ["prod"]
-
-
-@pytest.mark.req("CTL-15")
 async def test_without_a_preferred_one_the_first_leads_after_a_while(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ async def test_entries_buy_what_the_broker_lists_whoever_decides_and_the_rules_w
         await _list(here, listed, by_rule + timedelta(days=70))
         await here.restart(**LISTING)
         await _until_known(here, 2)
+        await until(lambda: here["prod"].logged("listed_unlike_the_rules"))
         assert await _bought(here, "prod", "listed") == listed
         # Another instance, while the broker answers nothing about its market.
         await here.fault(kind="error_before", match={"kind": "market", "path": "/api/v1/expiry"})
@@ -75,4 +76,3 @@ async def test_entries_buy_what_the_broker_lists_whoever_decides_and_the_rules_w
         # A list of last week is not trusted any more.
         await here.rows("UPDATE listed_contracts SET asked_at = now() - interval '8 days'")
         assert await _bought(here, "dev", "old") == by_rule
-        await until(lambda: here["prod"].logged("listed_unlike_the_rules"))
