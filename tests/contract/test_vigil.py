@@ -12,7 +12,7 @@ import pytest
 
 from onefill.core.errors import StoreUnavailable
 from onefill.ports.clock import RealClock
-from onefill.postgres.connection import Connecting
+from onefill.postgres.connecting import Connecting
 from onefill.postgres.control.vigil import PostgresVigil
 from support import until
 from trading_support import holder
