@@ -71,7 +71,7 @@ OPENALGO = Market("openalgo", "NFO", _OPTIONS, 30, {"BANKNIFTY": "60000"})
 
 @pytest.mark.slow
 @pytest.mark.req("ORD-4", "ORD-5", "ORD-7", "ORD-10", "ORD-13", "Q-1")
-@pytest.mark.timeout(400 + 2 * ORDERS)
+@pytest.mark.timeout(900 + 2 * ORDERS)
 @pytest.mark.parametrize(
     ("market", "order_class", "mode"),
     [
@@ -134,7 +134,7 @@ async def _until_settled(here: World) -> None:
     async def settled() -> bool:
         return bool((await here.rows(left))[0]["left"] == 0)
 
-    await until(settled, 90 + ORDERS / 5)
+    await until(settled, 240 + ORDERS / 5)
 
 
 async def _judge(here: World, market: Market, order_class: str) -> None:
