@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,17 @@ async def _hear(here: World, name: str, **more: object) -> None:
 
 
 def _told(here: World) -> list[str]:
-    """The alarms of the first leader."""
-    lines = here["prod"].log.read_text().splitlines()
-    return [line for line in lines if "watch.missed" in line]
+    """The alarms, of whoever led."""
+    logs = [here[name].log.read_text() for name in ("prod", "dev")]
+    return [line for log in logs for line in log.splitlines() if "watch.missed" in line]
+
+
+async def _until_each_is_told_once(here: World, name: str) -> None:
+    async def so() -> bool:
+        (_, page) = await here.ask(name, "/api/missed")
+        return len(_told(here)) == len(page["items"]) >= 3
+
+    await until(so)
 
 
 async def _missed(here: World, name: str) -> dict[str, dict[str, Any]]:
@@ -67,7 +76,7 @@ async def test_a_missed_bar_and_a_hole_alarm_once_through_a_failover_and_end_whe
         since, raised = (datetime.fromisoformat(bar[name]) for name in ("since", "raised_at"))
         late = (raised - since).total_seconds() - machine.between(since, raised)
         assert late < BAR_S
-        await until(lambda: len(_told(here)) == 3)
+        await _until_each_is_told_once(here, "prod")
         here["prod"].kill()
         await here.until_active("dev")
         await _hear(here, "dev", sequence=2)
@@ -80,8 +89,10 @@ async def test_a_missed_bar_and_a_hole_alarm_once_through_a_failover_and_end_whe
 
         await until(all_came_right)
         (_, page) = await here.ask("dev", "/api/missed")
-        kinds = [each["kind"] for each in page["items"] if each["id"] <= 3]
-        assert sorted(kinds) == ["bar", "position", "sequence"]
-        told = _told(here)
-        assert len(told) == 3
-        assert {json.loads(line)["level"] for line in told} == {"error"}
+        kinds = Counter(each["kind"] for each in page["items"])
+        assert (kinds["position"], kinds["sequence"]) == (1, 1)
+        # A slow machine may miss more bars; each is raised once all the same.
+        bars = [each["since"] for each in page["items"] if each["kind"] == "bar"]
+        assert len(bars) == len(set(bars)) >= 1
+        await _until_each_is_told_once(here, "dev")
+        assert {json.loads(line)["level"] for line in _told(here)} == {"error"}
