@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -25,12 +25,12 @@ from onefill.core.orders.report import (
     Placed,
     Unknown,
 )
-from onefill.core.orders.rivals import rivals_of
 from onefill.core.orders.settlement import Told, Unsettled
 from onefill.ports.broker import Broker, OrderClass, Prepared
 from onefill.ports.claims import claim_of
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
+from onefill.ports.looking import look_up_surely
 from onefill.ports.rates import urgently
 from onefill.ports.trading import TradingStore
 
@@ -80,31 +80,25 @@ class Resolver:
         if not intents:
             return
         now = await self._store.now()
-        nameless = await self._store.nameless(INTENTS_A_ROUND)
         async with asyncio.TaskGroup() as tasks:
             for intent in intents:
-                rivals = rivals_of(intent, nameless)
-                tasks.create_task(self._resolve_alone(epoch, intent, rivals, now))
+                tasks.create_task(self._resolve_alone(epoch, intent, now))
 
-    async def _resolve_alone(
-        self, epoch: Epoch, intent: OrderIntent, rivals: Sequence[OrderIntent], now: datetime
-    ) -> None:
+    async def _resolve_alone(self, epoch: Epoch, intent: OrderIntent, now: datetime) -> None:
         """What fails for one order must not end the look-ups, or a send, of the others."""
         try:
             with urgently(Urgency.FIRST):
-                await self._resolve(epoch, intent, rivals, now)
+                await self._resolve(epoch, intent, now)
         except StoreUnavailable as error:
             log.warning("resolver.not_resolved", intent=intent.client_order_id, error=str(error))
 
-    async def _resolve(
-        self, epoch: Epoch, intent: OrderIntent, rivals: Sequence[OrderIntent], now: datetime
-    ) -> None:
+    async def _resolve(self, epoch: Epoch, intent: OrderIntent, now: datetime) -> None:
         broker = self._broker_of(intent)
         if broker is None:
             return
         async with self._places:
             reach(Failpoint.LOOK_UP_BEFORE)
-            answer = await broker.look_up(intent, rivals)
+            answer = await look_up_surely(broker, self._store, intent)
             reach(Failpoint.LOOK_UP_AFTER)
         if intent.verb is not Verb.PLACE:
             self._resolve_change(intent, answer, now)

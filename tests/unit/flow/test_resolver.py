@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -16,7 +17,9 @@ from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.intent import IntentState, OrderIntent, OrderRequest, Side
 from onefill.core.orders.report import (
     Absent,
+    Found,
     LookUp,
+    NoAnswer,
     NotPlaced,
     NotSent,
     OrderReport,
@@ -32,6 +35,7 @@ from onefill.ports.clock import RealClock
 from onefill.ports.trading import Claim, TradingStore
 from support import until
 
+S = IntentState
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 PLACED = Placed(report=OrderReport(broker_order_id="7", status=OrderStatus.OPEN))
 
@@ -60,12 +64,17 @@ class Store:
 
     def __init__(self, *names: str) -> None:
         self._intents = [in_doubt(name) for name in names]
+        self.rivals: list[OrderIntent] = []
+        self.owners: dict[str, ClientOrderId] = {}
 
     async def unresolved(self, limit: int) -> Sequence[OrderIntent]:
         return self._intents
 
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
-        return self._intents
+        return [*self._intents, *self.rivals]
+
+    async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
+        return {number: owner for number, owner in self.owners.items() if number in ids}
 
     async def now(self) -> datetime:
         return NOW
@@ -81,6 +90,7 @@ class ClassA:
 
     class capabilities:  # noqa: N801  a port's attribute
         order_class = OrderClass.A
+        finds_by_client_id = True
 
     def __init__(self, word: Outcome) -> None:
         self._word = word
@@ -112,7 +122,26 @@ class ClassA:
         return self._word
 
 
-def resolver_of(store: Store, broker: ClassA, told: list[Told]) -> Resolver:
+class ClassC:
+    """A venue that shows one order like the one in doubt; something happens before it does."""
+
+    class capabilities:  # noqa: N801  a port's attribute
+        order_class = OrderClass.C
+        finds_by_client_id = False
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.meanwhile = meanwhile
+        self.looks = 0
+
+    async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
+        if rivals:
+            return NoAnswer(detail="it may be another's")
+        self.meanwhile()
+        self.looks += 1
+        return Found(report=PLACED.report)
+
+
+def resolver_of(store: Store, broker: ClassA | ClassC, told: list[Told]) -> Resolver:
     return Resolver(
         store=cast(TradingStore, store),
         broker_of=lambda intent: cast(Broker, broker),
@@ -123,7 +152,7 @@ def resolver_of(store: Store, broker: ClassA, told: list[Told]) -> Resolver:
 
 
 @asynccontextmanager
-async def resolving(store: Store, broker: ClassA) -> Any:
+async def resolving(store: Store, broker: ClassA | ClassC) -> Any:
     """What is told while the resolver runs, and its task."""
     told: list[Told] = []
     resolver = resolver_of(store, broker, told)
@@ -173,3 +202,22 @@ async def test_the_answer_to_a_repeat_is_waited_for_when_its_term_ends() -> None
     broker.answers.set()
     await draining
     assert [word.word for word in told] == [PLACED]
+
+
+@pytest.mark.req("ORD-7", "ORD-4")
+async def test_an_order_of_somebody_who_sent_a_like_one_during_the_look_is_not_taken() -> None:
+    store = Store("one")
+    rival = replace(in_doubt("one"), client_order_id=ClientOrderId("two"), state=S.SENDING)
+    broker = ClassC(lambda: store.rivals.append(rival))
+    async with resolving(store, broker) as (told, _):
+        await until(lambda: broker.looks)
+        assert not told
+        broker.meanwhile = lambda: None
+        store.owners["7"] = rival.client_order_id  # its answer came: the order is its own
+        store.rivals.clear()
+        seen = broker.looks
+        await until(lambda: broker.looks > seen + 1)
+        assert not told
+        store.owners.clear()  # it is nobody's after all
+        await until(lambda: told)
+        assert told[0].word == PLACED
