@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
-from onefill.core.ids import Epoch
+from onefill.core.ids import ClientOrderId, Epoch
 from onefill.core.intent import IntentState, OrderIntent, Verb
 from onefill.core.orders.changes import is_carried_out, may_be_repeated
 from onefill.core.orders.rates import Urgency
@@ -35,8 +35,9 @@ from onefill.ports.rates import urgently
 from onefill.ports.trading import TradingStore
 
 LOOK_EVERY_S = 0.25
-INTENTS_A_ROUND = 256
+INTENTS_A_ROUND = 1024
 LOOK_UPS_AT_ONCE = 16
+"""Of each account."""
 
 log = structlog.get_logger()
 
@@ -58,31 +59,36 @@ class Resolver:
         self._tell = tell
         self._clock = clock
         self._quarantine_after = timedelta(seconds=quarantine_after_s)
-        self._places = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
+        self._places: dict[tuple[str, str], asyncio.Semaphore] = {}
+        self._looking: set[ClientOrderId] = set()
         self._sending: set[asyncio.Task[None]] = set()
 
     async def run(self, epoch: Epoch) -> None:
         """Resolve until cancelled. Raises Fenced when the epoch is over."""
-        while True:
-            try:
-                await self._round(epoch)
-            except StoreUnavailable as error:
-                log.warning("resolver.store_unavailable", error=str(error))
-            await self._clock.sleep(LOOK_EVERY_S)
+        self._looking.clear()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                try:
+                    await self._round(epoch, tasks)
+                except StoreUnavailable as error:
+                    log.warning("resolver.store_unavailable", error=str(error))
+                await self._clock.sleep(LOOK_EVERY_S)
 
     async def drained(self) -> None:
         """Return when every request that was sent again has its outcome told."""
         while self._sending:
             await asyncio.wait(self._sending)
 
-    async def _round(self, epoch: Epoch) -> None:
+    async def _round(self, epoch: Epoch, tasks: asyncio.TaskGroup) -> None:
+        """Begin what is not under way yet: a broker that is silent holds up nobody else's."""
         intents = await self._store.unresolved(INTENTS_A_ROUND)
-        if not intents:
+        fresh = [intent for intent in intents if intent.client_order_id not in self._looking]
+        if not fresh:
             return
         now = await self._store.now()
-        async with asyncio.TaskGroup() as tasks:
-            for intent in intents:
-                tasks.create_task(self._resolve_alone(epoch, intent, now))
+        for intent in fresh:
+            self._looking.add(intent.client_order_id)
+            tasks.create_task(self._resolve_alone(epoch, intent, now))
 
     async def _resolve_alone(self, epoch: Epoch, intent: OrderIntent, now: datetime) -> None:
         """What fails for one order must not end the look-ups, or a send, of the others."""
@@ -91,12 +97,16 @@ class Resolver:
                 await self._resolve(epoch, intent, now)
         except StoreUnavailable as error:
             log.warning("resolver.not_resolved", intent=intent.client_order_id, error=str(error))
+        finally:
+            self._looking.discard(intent.client_order_id)
 
     async def _resolve(self, epoch: Epoch, intent: OrderIntent, now: datetime) -> None:
         broker = self._broker_of(intent)
         if broker is None:
             return
-        async with self._places:
+        account = (intent.order.broker, intent.order.account)
+        places = self._places.setdefault(account, asyncio.Semaphore(LOOK_UPS_AT_ONCE))
+        async with places:
             reach(Failpoint.LOOK_UP_BEFORE)
             answer = await look_up_surely(broker, self._store, intent)
             reach(Failpoint.LOOK_UP_AFTER)

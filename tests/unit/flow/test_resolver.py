@@ -29,7 +29,7 @@ from onefill.core.orders.report import (
     Unknown,
 )
 from onefill.core.orders.settlement import Told
-from onefill.flow.resolver import Resolver
+from onefill.flow.resolver import LOOK_UPS_AT_ONCE, Resolver
 from onefill.ports.broker import Broker, OrderClass, Prepared
 from onefill.ports.clock import RealClock
 from onefill.ports.trading import Claim, TradingStore
@@ -51,7 +51,11 @@ def in_doubt(name: str) -> OrderIntent:
         action="trade",
         n=1,
         order=OrderRequest(
-            broker="sim", account="paper", symbol=name, side=Side.BUY, quantity=Decimal(1)
+            broker="sim",
+            account=name.rstrip("0123456789"),
+            symbol=name,
+            side=Side.BUY,
+            quantity=Decimal(1),
         ),
         adds_exposure=False,
         state=IntentState.IN_DOUBT,
@@ -221,3 +225,31 @@ async def test_an_order_of_somebody_who_sent_a_like_one_during_the_look_is_not_t
         store.owners.clear()  # it is nobody's after all
         await until(lambda: told)
         assert told[0].word == PLACED
+
+
+class Silent(ClassC):
+    """A venue that takes questions and never answers."""
+
+    async def look_up(self, intent: OrderIntent, rivals: Sequence[OrderIntent]) -> LookUp:
+        self.looks += 1
+        await asyncio.Event().wait()
+        raise AssertionError("it never answers")
+
+
+@pytest.mark.req("ORD-7", "ORD-11")
+async def test_one_brokers_doubts_are_settled_while_another_one_is_silent() -> None:
+    stuck = [f"stuck{n}" for n in range(LOOK_UPS_AT_ONCE + 1)]
+    store, silent = Store(*stuck, "one"), Silent(lambda: None)
+    told: list[Told] = []
+    resolver = Resolver(
+        store=cast(TradingStore, store),
+        broker_of=lambda i: cast(Broker, ClassA(PLACED) if i.source == "one" else silent),
+        tell=told.append,
+        clock=RealClock(),
+        quarantine_after_s=60,
+    )
+    running = asyncio.create_task(resolver.run(Epoch(1)))
+    await until(lambda: len(told) > 1)  # and again, as its store goes on calling it in doubt
+    assert silent.looks == LOOK_UPS_AT_ONCE
+    running.cancel()
+    await asyncio.wait({running})
