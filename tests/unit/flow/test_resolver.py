@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ NOW = datetime(2026, 1, 15, tzinfo=UTC)
 PLACED = Placed(report=OrderReport(broker_order_id="7", status=OrderStatus.OPEN))
 
 
-def in_doubt(name: str) -> OrderIntent:
+def in_doubt(name: str, account: str = "paper") -> OrderIntent:
     return OrderIntent(
         client_order_id=ClientOrderId(name),
         lane=Lane("main/BTCUSDT"),
@@ -52,7 +52,7 @@ def in_doubt(name: str) -> OrderIntent:
         n=1,
         order=OrderRequest(
             broker="sim",
-            account=name.rstrip("0123456789"),
+            account=account,
             symbol=name,
             side=Side.BUY,
             quantity=Decimal(1),
@@ -71,8 +71,11 @@ class Store:
         self.rivals: list[OrderIntent] = []
         self.owners: dict[str, ClientOrderId] = {}
 
+    def add(self, intents: Iterable[OrderIntent]) -> None:
+        self._intents += intents
+
     async def unresolved(self, limit: int) -> Sequence[OrderIntent]:
-        return self._intents
+        return tuple(self._intents)
 
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         return [*self._intents, *self.rivals]
@@ -238,8 +241,8 @@ class Silent(ClassC):
 
 @pytest.mark.req("ORD-7", "ORD-11")
 async def test_one_brokers_doubts_are_settled_while_another_one_is_silent() -> None:
-    stuck = [f"stuck{n}" for n in range(LOOK_UPS_AT_ONCE + 1)]
-    store, silent = Store(*stuck, "one"), Silent(lambda: None)
+    store, silent = Store("one"), Silent(lambda: None)
+    store.add(in_doubt(f"stuck{n}", "another") for n in range(LOOK_UPS_AT_ONCE + 1))
     told: list[Told] = []
     resolver = Resolver(
         store=cast(TradingStore, store),

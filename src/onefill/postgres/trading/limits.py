@@ -30,7 +30,7 @@ WHERE a.claimed_at > clock_timestamp() - interval '1 minute'
   AND i.broker || '/' || i.account = $1 AND i.verb = 'place'
 GROUP BY i.symbol"""
 # A net position may live for weeks: what it had gained or lost by midnight is not today's. That is
-# what its legs had traded both ways by then, as core/position.py counts it; costs of before are few.
+# what its legs had traded both ways by then, as core/position.py counts it; costs are not split.
 _LOST = """
 WITH today AS (SELECT date_trunc('day', clock_timestamp(), 'UTC') AS began),
 mine AS (
