@@ -188,6 +188,11 @@ def _of_all_attempts(outcome: Outcome) -> Outcome:
 
 
 def _may_be_resent(broker: Broker, intent: OrderIntent, now: datetime) -> bool:
-    """Class A only, and an entry only while it is fresh: a late one would trade an old price."""
-    fresh = intent.valid_until is None or now <= intent.valid_until
-    return broker.capabilities.order_class is OrderClass.A and fresh
+    """Class A only, while its broker surely remembers the id, and an entry only while it is fresh:
+    a late one would trade an old price."""
+    able = broker.capabilities
+    if able.order_class is not OrderClass.A:
+        return False
+    age = now - intent.signed_at if intent.signed_at is not None else timedelta(0)
+    remembered = able.retention_s is None or age <= timedelta(seconds=able.retention_s) / 2
+    return remembered and (intent.valid_until is None or now <= intent.valid_until)

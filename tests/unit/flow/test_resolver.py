@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
@@ -28,7 +28,7 @@ from onefill.core.orders.report import (
     Placed,
     Unknown,
 )
-from onefill.core.orders.settlement import Told
+from onefill.core.orders.settlement import Told, Unsettled
 from onefill.flow.resolver import LOOK_UPS_AT_ONCE, Resolver
 from onefill.ports.broker import Broker, OrderClass, Prepared
 from onefill.ports.clock import RealClock
@@ -98,6 +98,7 @@ class ClassA:
     class capabilities:  # noqa: N801  a port's attribute
         order_class = OrderClass.A
         finds_by_client_id = True
+        retention_s = 86_400
 
     def __init__(self, word: Outcome) -> None:
         self._word = word
@@ -256,3 +257,16 @@ async def test_one_brokers_doubts_are_settled_while_another_one_is_silent() -> N
     assert silent.looks == LOOK_UPS_AT_ONCE
     running.cancel()
     await asyncio.wait({running})
+
+
+@pytest.mark.req("ORD-7")
+@pytest.mark.parametrize(("hours", "word"), [(12, Placed), (12.1, Unsettled)])
+async def test_an_id_that_its_broker_may_have_forgotten_soon_is_not_sent_again(
+    hours: float, word: type
+) -> None:
+    store = Store()
+    sent = NOW - timedelta(hours=hours)
+    store.add([replace(in_doubt("old"), signed_at=sent, send_by=sent)])
+    async with resolving(store, ClassA(PLACED)) as (told, _):
+        await until(lambda: told)
+        assert isinstance(told[0].word, word)
