@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from makers import RULES, Store, d, logged
+from makers import RULES, Store, d, logged, portfolio_signal
 from onefill.core.book import Decision
 from onefill.core.decide import decide
 from onefill.core.instrument import Rules
 from onefill.core.intent import IntentState, Side
+from onefill.core.issue import OPEN, PEEL
 from onefill.core.position import PositionStatus
+from onefill.core.signal import SignalKind, SignalStatus
 from unit.core.test_portfolio_stops import bar, base_of, bought
 
 PEELING = replace(RULES, peel_off=True)
@@ -85,3 +87,22 @@ def test_a_part_that_is_sold_leaves_a_smaller_open_position() -> None:
     base = base_of(store)
     assert (base.status, base.lots) == (PositionStatus.OPEN, 2)
     assert take(store, rules, minutes=225, number=4).intents == ()
+
+
+@pytest.mark.req("PF-7", "PF-3", "SIG-13")
+def test_a_pyramid_that_makes_the_base_too_large_is_decided_once_that_is_peeled_off() -> None:
+    store = grown(6)
+    signal = portfolio_signal(
+        SignalKind.PYRAMID, "Long_2", price=d(53000), stop=d(52650), time=store.now
+    )
+    first = store.write(decide(logged(signal, 2), store.seen(), PEELING), 2)
+    assert first.wait
+    put, call = first.intents
+    assert {put.action, call.action} == {PEEL}
+    assert store.write(decide(logged(signal, 2), store.seen(), PEELING), 2).intents == ()
+    for intent in (put, call):
+        store.claim(intent)
+        store.fill(intent, 500)
+    again = store.write(decide(logged(signal, 2), store.seen(), PEELING), 2)
+    assert (again.wait, again.status) == (False, SignalStatus.DECIDED)
+    assert {intent.action for intent in again.intents} == {OPEN}
