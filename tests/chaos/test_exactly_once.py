@@ -13,7 +13,7 @@ from chaos.world import World, direct, executions_by_order, send_until_accepted,
 from support import until
 
 SIGNALS, COPIES, CONNECTIONS = 200, 5, 32
-LIVES_S, TAKES = 0.4, 30
+LIVES_S, TAKES = 0.4, 60
 """From ready to the next SIGKILL; with its start, an instance dies about every second. On a slow
 machine it lives until it has taken in so many: else it might never take any."""
 SLOWLY_S = 900
