@@ -26,11 +26,11 @@ from onefill.core.orders.report import (
     Unknown,
 )
 from onefill.core.orders.settlement import Told, Unsettled
+from onefill.flow.looking import look_up_surely
 from onefill.ports.broker import Broker, OrderClass, Prepared
 from onefill.ports.claims import claim_of
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
-from onefill.ports.looking import look_up_surely
 from onefill.ports.rates import urgently
 from onefill.ports.trading import TradingStore
 
