@@ -10,10 +10,10 @@ from onefill.core.errors import StoreUnavailable
 from onefill.core.intent import OrderIntent
 from onefill.core.orders.report import Found, Placed
 from onefill.core.orders.settlement import Told
+from onefill.flow.looking import look_up_surely
 from onefill.ports.broker import Broker
 from onefill.ports.clock import Clock
 from onefill.ports.doubts import DoubtStore
-from onefill.ports.looking import look_up_surely
 
 ORDERS_A_ROUND = 256
 
