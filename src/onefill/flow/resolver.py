@@ -103,6 +103,7 @@ class Resolver:
     async def _resolve(self, epoch: Epoch, intent: OrderIntent, now: datetime) -> None:
         broker = self._broker_of(intent)
         if broker is None:
+            self._quarantine_if_hopeless(intent, now, "its account is not configured here any more")
             return
         account = (intent.order.broker, intent.order.account)
         places = self._places.setdefault(account, asyncio.Semaphore(LOOK_UPS_AT_ONCE))
@@ -121,7 +122,9 @@ class Resolver:
             case Absent() if _may_be_resent(broker, intent, now):
                 await self._resend(epoch, broker, intent)
             case Absent(detail=detail) | NoAnswer(detail=detail):
-                self._quarantine_if_hopeless(broker, intent, now, detail)
+                if broker.capabilities.order_class is not OrderClass.B:
+                    self._quarantine_if_hopeless(intent, now, detail)
+                # Else it becomes conclusive by itself; a silent venue is asked again.
 
     def _resolve_change(self, intent: OrderIntent, answer: LookUp, now: datetime) -> None:
         """A cancel or a change carries absolute values: after a look-up it may be sent again."""
@@ -138,11 +141,10 @@ class Resolver:
         log.info("resolver.settled", intent=intent.client_order_id, word=type(word).__name__)
         self._tell(Told(client_order_id=intent.client_order_id, attempt=intent.attempt, word=word))
 
-    def _quarantine_if_hopeless(
-        self, broker: Broker, intent: OrderIntent, now: datetime, detail: str
-    ) -> None:
-        if broker.capabilities.order_class is OrderClass.B:
-            return  # it becomes conclusive by itself; a silent venue is asked again
+    def _quarantine_if_hopeless(self, intent: OrderIntent, now: datetime, detail: str) -> None:
+        """Hand a place to a person; a cancel or a change is never one's (ORD-7)."""
+        if intent.verb is not Verb.PLACE:
+            return
         sent_by = intent.send_by or now
         if intent.state is not IntentState.QUARANTINED and now - sent_by > self._quarantine_after:
             log.critical("resolver.quarantined", intent=intent.client_order_id, detail=detail)

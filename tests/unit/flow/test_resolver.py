@@ -14,7 +14,7 @@ import pytest
 
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import ClientOrderId, Epoch, Lane
-from onefill.core.intent import IntentState, OrderIntent, OrderRequest, Side
+from onefill.core.intent import IntentState, OrderIntent, OrderRequest, Side, Verb
 from onefill.core.orders.report import (
     Absent,
     Found,
@@ -270,3 +270,25 @@ async def test_an_id_that_its_broker_may_have_forgotten_soon_is_not_sent_again(
     async with resolving(store, ClassA(PLACED)) as (told, _):
         await until(lambda: told)
         assert isinstance(told[0].word, word)
+
+
+@pytest.mark.req("ORD-7", "ORD-8")
+async def test_an_order_whose_broker_is_configured_no_more_becomes_a_persons() -> None:
+    store, told = Store(), list[Told]()
+    late, fresh = (NOW - timedelta(seconds=seconds) for seconds in (61, 59))
+    cancel = replace(in_doubt("cancel"), verb=Verb.CANCEL, send_by=late)
+    store.add([cancel, replace(in_doubt("fresh"), send_by=fresh)])
+    store.add([replace(in_doubt("late"), send_by=late)])
+    resolver = Resolver(
+        store=cast(TradingStore, store),
+        broker_of=lambda intent: None,
+        tell=told.append,
+        clock=RealClock(),
+        quarantine_after_s=60,
+    )
+    running = asyncio.create_task(resolver.run(Epoch(1)))
+    await until(lambda: len(told) > 1)
+    running.cancel()
+    await asyncio.wait({running})
+    assert {word.client_order_id for word in told} == {"late"}
+    assert all(isinstance(word.word, Unsettled) for word in told)
