@@ -164,7 +164,7 @@ async def _pair(stage: Stage, name: str) -> AsyncIterator[Pair]:
     async with (
         wire_to_postgres(url) as (first, first_url),
         wire_to_postgres(url) as (second, second_url),
-        world(url, folder) as here,
+        world(url, folder, is_patient=False) as here,
     ):
         urls = dict(zip(NAMES, (first_url, second_url), strict=True))
         pair = Pair(here, dict(zip(NAMES, (first, second), strict=True)), urls)
@@ -180,7 +180,7 @@ async def _direct_pair(stage: Stage, name: str) -> AsyncIterator[Pair]:
     url = await stage.databases.fresh()
     folder = stage.folder / name
     folder.mkdir()
-    async with world(url, folder) as here:
+    async with world(url, folder, is_patient=False) as here:
         pair = Pair(here, {}, dict.fromkeys(NAMES, url))
         for each in NAMES:
             await pair.run(each)

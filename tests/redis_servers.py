@@ -36,7 +36,7 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """An ordinary client that waits."""
-        return redis.Redis.from_url(self.url, socket_timeout=5)
+        return redis.Redis.from_url(self.url, socket_timeout=60)
 
     def start(self, *options: str) -> None:
         """Start it; it may not answer yet."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import os
+import random
 import shutil
 import signal
 import socket
@@ -23,10 +24,11 @@ SOURCE = ROOT / "src"
 _T = TypeVar("_T")
 
 
-async def until(condition: Callable[[], _T | Awaitable[_T]], seconds: float = 10.0) -> _T:
+async def until(condition: Callable[[], _T | Awaitable[_T]], seconds: float = 60.0) -> _T:
     """Wait until the condition (a plain or an async function) is true, and return its value.
 
-    Fails the test after so many seconds. The only place in the tests that sleeps.
+    Fails the test after so many seconds: far more than it ever takes, as only a failure waits so
+    long, and the machine may be busy. The only place in the tests that sleeps.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -41,11 +43,25 @@ async def until(condition: Callable[[], _T | Awaitable[_T]], seconds: float = 10
         pytest.fail(f"not true within {seconds} s: {inspect.getsource(condition).strip()}")
 
 
+_given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses now. Prefer to bind port 0 where you can."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody uses now. Prefer to bind port 0 where you can.
+
+    Below those that the system hands out by itself, so that no connection of anybody's sits on it
+    before its owner binds it, or while its owner is dead. The same one is never given again.
+    """
+    limits = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first = int(limits.read_text().split()[0]) if limits.exists() else 32_768
+    while True:
+        port = random.SystemRandom().randrange(first // 2, first)
+        if port in _given_ports:
+            continue
+        _given_ports.add(port)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def require(tool: str) -> str:

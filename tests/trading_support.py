@@ -30,7 +30,8 @@ from onefill.ports.lease import Holder, LeaseStore
 from onefill.ports.signal_log import Logged, NewSignal, SignalLog
 from onefill.ports.trading import Claim, Settled, TradingStore
 from onefill.ports.views import Actor
-from onefill.postgres.connection import Connecting, Held, Surroundings
+from onefill.postgres.connecting import Connecting
+from onefill.postgres.connection import Held, Surroundings
 from onefill.postgres.control.handover import PostgresHandovers
 from onefill.postgres.control.history import LeadershipHistory
 from onefill.postgres.control.lease import PostgresLeaseStore

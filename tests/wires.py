@@ -24,11 +24,12 @@ class Wire:
         self._flows.set()
         self._is_cut = False
         self._ends: set[asyncio.StreamWriter] = set()
+        self._served: set[asyncio.Task[None]] = set()
         self.port = 0
 
     async def start(self, host: str = "127.0.0.1") -> asyncio.Server:
         """Listen."""
-        server = await asyncio.start_server(self._serve, host, 0)
+        server = await asyncio.start_server(self._accept, host, 0)
         self.port = server.sockets[0].getsockname()[1]
         return server
 
@@ -46,14 +47,21 @@ class Wire:
         self._is_cut = False
         self._flows.set()
 
-    def close(self) -> None:
-        """End everything."""
+    async def close(self) -> None:
+        """End everything, and see the end of it."""
         self.cut()
         self._flows.set()
+        await asyncio.gather(*self._served)
 
     def _abort(self) -> None:
         for end in self._ends:
             end.transport.abort()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of ours: the one that asyncio would make complains when it is cancelled.
+        served = asyncio.create_task(self._serve(reader, writer))
+        self._served.add(served)
+        served.add_done_callback(self._served.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._ends.add(writer)
@@ -117,7 +125,7 @@ async def _wire(
         yield wire
     finally:
         server.close()
-        wire.close()
+        await wire.close()
 
 
 class Notifications:

@@ -38,7 +38,7 @@ async def until_active(here: World) -> None:
         ):
             return response.status == 200
 
-    await until(active, 20)
+    await until(active)
 
 
 async def by_hand(here: World, name: str, broker: str = "binance", **order: Any) -> None:

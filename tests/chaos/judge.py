@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -74,12 +74,14 @@ async def judge(
     signals: int | None = None,
     may_quarantine: bool = False,
     idle_s_max: float | None = None,
+    strained_s: Callable[[datetime, datetime], float] = lambda start, end: 0.0,
 ) -> Evidence:
     """Fail with everything that is wrong. Call it when all signals have come to rest.
 
     acknowledged: the signals that webhooks answered 2xx for. signals: how many there must be.
     may_quarantine: a class C exchange, where what can't be known goes to a person.
-    idle_s_max: how long a lane with work may have waited for anybody.
+    idle_s_max: how long a lane with work may have waited for anybody, and as much longer as the
+    machine had no time then: strained_s, see strain.py.
     """
     seen = await gather(database_url, venue_url)
     complaints = [
@@ -93,7 +95,7 @@ async def judge(
     if signals is not None and len(seen.signals) != signals:
         complaints.append(f"{len(seen.signals)} signals are logged, not {signals}")
     if idle_s_max is not None:
-        complaints += idle_lanes(seen, idle_s_max)
+        complaints += idle_lanes(seen, idle_s_max, strained_s)
     assert not complaints, "\n".join(complaints[:40])
     return seen
 
@@ -215,7 +217,11 @@ def acted_out_of_turn(seen: Evidence) -> Iterator[str]:
             yield f"{instance} {what} under epoch {epoch} after epoch {epoch + 1} began"
 
 
-def idle_lanes(seen: Evidence, idle_s_max: float = IDLE_S_MAX) -> Iterator[str]:
+def idle_lanes(
+    seen: Evidence,
+    idle_s_max: float = IDLE_S_MAX,
+    strained_s: Callable[[datetime, datetime], float] = lambda start, end: 0.0,
+) -> Iterator[str]:
     """Lanes in which something was to be done, and nobody did anything for longer than that.
 
     A lane that waits for the exchange's word about one order (a second attempt, or an answer that
@@ -238,7 +244,7 @@ def idle_lanes(seen: Evidence, idle_s_max: float = IDLE_S_MAX) -> Iterator[str]:
             steps += [(event["status"], event["at"]) for event in events[signal["id"]]]
             steps = [(status, max(free_at, at)) for status, at in steps]
             gaps = [
-                (after - before).total_seconds()
+                (after - before).total_seconds() - strained_s(before, after)
                 for (status, before), (_, after) in itertools.pairwise(steps)
                 if not (status == "executing" and signal["id"] in waits)
             ]

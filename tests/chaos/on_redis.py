@@ -21,12 +21,6 @@ from redis_servers import RedisServer, redis_server_of
 from support import until
 
 UP_WITHIN_S = 90
-PATIENT = {
-    "ONEFILL_LEASE__TTL_MS": "4000",
-    "ONEFILL_LEASE__GIVE_UP_MS": "3000",
-    "ONEFILL_LEASE__CALL_TIMEOUT_MS": "1000",
-}
-"""On a machine that does much else, nobody shall be thought dead who is only slow."""
 ENDS = {"executed", "ignored", "rejected", "blocked", "expired", "failed"}
 KEY = "{onefill}:"
 
@@ -44,6 +38,8 @@ class Shared:
             preferred = "true" if name == names[0] else "false"
             environment = {**self.here.environment, **variables}
             self.here[name].start({**environment, "ONEFILL_ACTIVE_BY_DEFAULT": preferred})
+            if name == names[0] and len(names) > 1:
+                await self.here[name].listens()
         for name in names:
             await self.here[name].up(UP_WITHIN_S)
 
@@ -70,7 +66,7 @@ class Shared:
         positions = [msgspec.json.decode(body, type=Position) for body in bodies]
         return sum((leg.net for each in positions for leg in each.legs), Decimal(0))
 
-    async def until_all_ended(self, seconds: float = 30) -> None:
+    async def until_all_ended(self, seconds: float = UP_WITHIN_S) -> None:
         """Wait until every signal has an end status."""
         await until(lambda: set(self.statuses().values()) <= ENDS, seconds)
 
@@ -88,7 +84,7 @@ class Shared:
         bodies = [direct(f"s{n}", f"SIM{n % 50 + 1:03d}") for n in range(signals)] * copies
         chance = random.Random(7)
         chance.shuffle(bodies)
-        timeout, connector = aiohttp.ClientTimeout(total=5), aiohttp.TCPConnector(limit=8)
+        timeout, connector = aiohttp.ClientTimeout(total=30), aiohttp.TCPConnector(limit=8)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             sends = (
                 send_until_accepted(session, self.here[chance.choice(names)].url, body)
@@ -107,7 +103,6 @@ async def shared(folder: Path, kind: str = "valkey", **more: str) -> AsyncIterat
             "ONEFILL_TOPOLOGY": "shared-redis",
             "ONEFILL_MODE": "active-standby",
             "ONEFILL_REDIS_URL": redis.url,
-            **PATIENT,
             **more,
         }
         async with world("", folder, **variables) as here:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -69,7 +70,7 @@ class Server:
             self._process.kill()
             self._process.wait()
 
-    async def ended(self, seconds: float = 20) -> int:
+    async def ended(self, seconds: float = 120) -> int:
         """Wait until it ends; its exit code (negative: by that signal)."""
         assert self._process is not None
         return await asyncio.to_thread(self._process.wait, seconds)
@@ -82,12 +83,12 @@ class Server:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
         try:
-            return self._process.wait(15)
+            return self._process.wait(60)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
 
-    async def up(self, seconds: float = 60) -> None:
+    async def up(self, seconds: float = 120) -> None:
         """Wait until the probe answers 200. Fails with the end of the log when it dies first."""
         async with aiohttp.ClientSession() as session:
 
@@ -100,6 +101,21 @@ class Server:
                     return False
 
             await support.until(answers, seconds)
+
+    async def listens(self) -> None:
+        """Wait until it is loaded, and has its port: it begins to act now."""
+        where = urlsplit(self.url)
+
+        async def connects() -> bool:
+            assert self.is_running, f"it ended: {self.tail()}"
+            try:
+                _, writer = await asyncio.open_connection(where.hostname, where.port)
+            except OSError:
+                return False
+            writer.close()
+            return True
+
+        await support.until(connects, 120)
 
     def tail(self) -> str:
         """The last lines of its log."""

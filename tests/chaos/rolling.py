@@ -49,7 +49,7 @@ async def until_status(here: World, status: str, rolled: int = 0) -> None:
         )
         return bool(rows)
 
-    await until(found, 60)
+    await until(found)
 
 
 async def another_rolls(here: World, **variables: str) -> None:

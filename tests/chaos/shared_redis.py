@@ -35,7 +35,7 @@ class RedisWorld:
                 },
             )
 
-    async def until_seen(self, name: str, is_up: bool, seconds: float = 10) -> None:
+    async def until_seen(self, name: str, is_up: bool, seconds: float = 60) -> None:
         """Wait until that instance says that Redis is there, or is not."""
 
         async def says_so() -> bool:
@@ -43,7 +43,7 @@ class RedisWorld:
 
         await support.until(says_so, seconds)
 
-    async def until_named(self, leader: str | None, seconds: float = 10) -> None:
+    async def until_named(self, leader: str | None, seconds: float = 60) -> None:
         """Wait until Redis names that leader with the database's epoch, or nobody."""
 
         async def named() -> bool:
@@ -64,7 +64,12 @@ class RedisWorld:
 
 @contextlib.asynccontextmanager
 async def redis_world(
-    database_url: str, folder: Path, *names: str, kind: str = "valkey", **more: str
+    database_url: str,
+    folder: Path,
+    *names: str,
+    kind: str = "valkey",
+    is_patient: bool = True,
+    **more: str,
 ) -> AsyncIterator[RedisWorld]:
     """Instances of these names can be run; nothing but Redis and the exchange runs yet."""
     async with contextlib.AsyncExitStack() as stack:
@@ -74,5 +79,7 @@ async def redis_world(
         urls: dict[str, str] = {}
         for name in names:
             wires[name], urls[name] = await stack.enter_async_context(wire_to_redis(redis.url))
-        here = await stack.enter_async_context(world(database_url, folder, **more))
+        here = await stack.enter_async_context(
+            world(database_url, folder, is_patient=is_patient, **more)
+        )
         yield RedisWorld(here, redis, wires, urls)

@@ -174,7 +174,7 @@ async def _run(
         for name in INSTANCES:
             here[name].kill()
         await _up(here, *INSTANCES)
-        await here.until_all_ended(60)
+        await here.until_all_ended()
         await _until_counted(here)
         state = {name: await here.rows(query) for name, query in _STATE.items()}
         await _check_the_venue(here)
@@ -191,7 +191,7 @@ async def _until_counted(here: World) -> None:
         )
         return bool(rows)
 
-    await support.until(counted, 60)
+    await support.until(counted)
 
 
 def _bars() -> tuple[str, list[Bar]]:

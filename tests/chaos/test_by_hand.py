@@ -76,7 +76,7 @@ class Market:
         async def so() -> bool:
             return await self.ours() == wanted
 
-        await until(so, 40)
+        await until(so)
 
     async def reconcile(self, *arguments: str) -> str:
         """What `onefill reconcile` prints."""
@@ -103,7 +103,7 @@ class Market:
         async def clean() -> bool:
             return "All books agree" in await self.reconcile(*arguments)
 
-        await until(clean, 30)
+        await until(clean)
 
     async def judge(self) -> None:
         """Our book and the venue hold the same, and the book adds up at the next start."""
@@ -193,11 +193,11 @@ async def test_an_exit_never_sells_what_was_closed_by_hand(market: Market) -> No
         )
         return any(row["reason"].startswith("nothing_to_reduce") for row in rows)
 
-    await until(refused, 30)
+    await until(refused)
     assert market.symbols[0] not in await market.there()
     await market.until_clean("--apply", "--note", "closed by phone")
     await market.until_held(0, 1)
-    await market.here.until_all_ended(30)
+    await market.here.until_all_ended()
     await market.judge()
 
 
@@ -243,7 +243,7 @@ async def test_a_part_that_filled_before_and_a_rest_that_filled_while_nobody_was
         rows = await market.here.rows("SELECT FROM order_intents WHERE state = 'PARTIALLY_FILLED'")
         return bool(rows)
 
-    await until(partly, 20)
+    await until(partly)
     market.here.instance.kill()
     moved = "BANKNIFTY" if market.broker == "openalgo" else market.symbols[2]
     async with aiohttp.ClientSession() as session:
@@ -258,8 +258,12 @@ async def test_a_part_that_filled_before_and_a_rest_that_filled_while_nobody_was
     market.here.start()
     await market.here.instance.up()
     await market.until_held(2, 1, 3)
-    rows = await market.here.rows("SELECT report FROM reconciliations")
-    assert any('"missed_fill"' in row["report"] for row in rows)
+
+    async def reported() -> bool:  # it is written after what it tells of is booked
+        rows = await market.here.rows("SELECT report FROM reconciliations")
+        return any('"missed_fill"' in row["report"] for row in rows)
+
+    await until(reported)
     await market.judge()
 
 

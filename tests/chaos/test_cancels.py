@@ -28,7 +28,7 @@ async def _until_rests(here: World) -> None:
     async def rests() -> bool:
         return bool(await here.rows("SELECT FROM order_intents WHERE state = 'ACKED'"))
 
-    await until(rests, 10)
+    await until(rests)
 
 
 @pytest.mark.req("ORD-3", "ORD-7", "ORD-8")
@@ -40,13 +40,13 @@ async def test_a_close_cancels_what_rests_and_sells_the_whole_of_it_once(
     async with world(database_url, tmp_path, order_class=order_class) as here:
         await here.restart()
         await _send(here, direct("buy", "SIM001", contracts=4))
-        await here.until_all_ended(20)
+        await here.until_all_ended()
         await _send(here, _limit("rest", "sell", 3, 200))
         await _until_rests(here)
         if kind is not None:
             await here.fault(kind=kind, next=1, match={"kind": "cancel"})
         await _send(here, direct("close", "SIM001", action="close"))
-        await here.until_all_ended(30)
+        await here.until_all_ended()
 
         states = await here.rows("SELECT verb, state FROM order_intents ORDER BY created_at")
         assert ("cancel", "DONE") in [(row["verb"], row["state"]) for row in states]
@@ -73,7 +73,7 @@ async def test_a_death_between_a_cancel_and_its_answer_is_looked_up(
         await _send(here, direct("close", "SIM001", action="close"))
         assert await here.instance.ended() == -9
         await here.restart()
-        await here.until_all_ended(30)
+        await here.until_all_ended()
         rows = await here.rows("SELECT state, attempt FROM order_intents WHERE verb = 'cancel'")
         assert [(row["state"], row["attempt"]) for row in rows] == [("DONE", 1)]
         assert executions_by_order(await here.ledger()) == {}

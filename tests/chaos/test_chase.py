@@ -40,11 +40,11 @@ EVERYWHERE_ELSE = [
 rarely = pytest.mark.long
 
 
-def chasing(steps_max: int) -> dict[str, str]:
+def chasing(steps_max: int, every_s: str = "0.4") -> dict[str, str]:
     prefix = "ONEFILL_INSTRUMENTS__BANK_NIFTY__CHASE__"
     return {
         f"{prefix}STEP": "0.5",
-        f"{prefix}EVERY_S": "0.4",
+        f"{prefix}EVERY_S": every_s,
         f"{prefix}STEPS_MAX": str(steps_max),
         "ONEFILL_MODE": "active-standby",
     }
@@ -64,12 +64,12 @@ async def _send(url: str, *bodies: bytes) -> None:
             await send_until_accepted(session, url, body)
 
 
-async def _position(here: World, status: str, seconds: float = 40) -> dict[str, Any]:
+async def _position(here: World, status: str) -> dict[str, Any]:
     async def found() -> dict[str, Any] | None:
         rows = await here.rows("SELECT * FROM portfolio_positions WHERE status = $1", status)
         return rows[0] if rows else None
 
-    row = await until(found, seconds)
+    row = await until(found)
     assert row is not None
     return row
 
@@ -86,7 +86,7 @@ async def _until_decided(here: World, verb: str) -> None:
     async def decided() -> bool:
         return bool(await here.rows("SELECT FROM order_intents WHERE verb = $1", verb))
 
-    await until(decided, 20)
+    await until(decided)
 
 
 def _bought(position: dict[str, Any]) -> dict[tuple[str, str], float]:
@@ -98,7 +98,8 @@ def _bought(position: dict[str, Any]) -> dict[tuple[str, str], float]:
 async def test_orders_start_at_the_middle_and_move_until_they_are_taken(
     database_url: str, tmp_path: Path
 ) -> None:
-    async with world(database_url, tmp_path, **chasing(3)) as here:
+    # Long enough to hear of a fill before the next step is due.
+    async with world(database_url, tmp_path, **chasing(3, every_s="2")) as here:
         await _post(here, "/settings", spread=WITHIN_REACH)
         await here.restart()
         await _send(here.instance.url, bank_nifty("BASE_ENTRY", "Long_1", "one"))
@@ -134,7 +135,7 @@ async def test_an_order_that_fills_while_its_cancel_is_on_the_way_is_not_bought_
 ) -> None:
     async with world(database_url, tmp_path, **chasing(0)) as here:
         await _post(here, "/settings", spread=OUT_OF_REACH)
-        await _post(here, "/faults", kind="latency", ms=1500, next=1, match={"kind": "cancel"})
+        await _post(here, "/faults", kind="latency", ms=6000, next=1, match={"kind": "cancel"})
         await here.restart()
         await _send(here.instance.url, bank_nifty("BASE_ENTRY", "Long_1", "one"))
         await _until_decided(here, "cancel")
@@ -158,7 +159,7 @@ async def test_a_chase_is_gone_on_with_by_another_instance_whoever_dies_where(
         await here.until_active("first")
         await here.run("spare", ONEFILL_ACTIVE_BY_DEFAULT="false")
         await _send(here["spare"].url, bank_nifty("BASE_ENTRY", "Long_1", "one"))
-        assert await here["first"].ended(30) == -9
+        assert await here["first"].ended() == -9
         position = await _position(here, "open")
         assert await _traded(here) == _bought(position)
         (lane,) = await here.rows("SELECT blocked FROM lanes")

@@ -29,10 +29,10 @@ HASTY = {"ONEFILL_TAKEOVER__DRAIN_MS": "500", "ONEFILL_TAKEOVER__FORCED_AFTER_MS
 SLOW_LEASE = {"ONEFILL_LEASE__TTL_MS": "60000", "ONEFILL_LEASE__GIVE_UP_MS": "30000"}
 
 
-async def took_control(here: World, name: str, seconds: float = 5) -> list[str]:
+async def took_control(here: World, name: str) -> list[str]:
     """Click, and wait until that instance is active and has said so; the steps that it took."""
     assert (await here.ask(name, TAKE, {}))[0] == 202
-    await here.until_active(name, seconds)
+    await here.until_active(name)
 
     async def told() -> list[str] | None:
         seen = steps(await here.status(name))
@@ -112,6 +112,7 @@ async def test_made_up_late_and_early_messages_move_nobody(
         await connection.close()
         # One more takeover, so that all of it has been heard, and then the other way.
         await took_control(here, "prod")
+        await here.until_told()
         assert [reign["instance"] for reign in await here.reigns()] == ["prod", "dev", "prod"]
         await here.judge()
 
@@ -170,7 +171,7 @@ async def test_a_holder_that_stops_dead_while_it_drains_is_forced(
         await here.run("dev", ONEFILL_ACTIVE_BY_DEFAULT="false")
         await here.until_active("prod")
         async with traffic(here, "dev") as sender:
-            assert "forced" in await took_control(here, "dev", 6)
+            assert "forced" in await took_control(here, "dev")
             here["prod"].resume()
             await until(lambda: _follows(here, "prod"))  # what it would hand over is gone
         await here.judge(signals=sender.sent, acknowledged=sender.acknowledged)
@@ -198,7 +199,7 @@ async def test_a_requester_that_dies_at_any_step_leaves_one_leader_and_no_order_
             with contextlib.suppress(aiohttp.ClientError):  # it may die before it can answer
                 await here.ask("dev", TAKE, {})
             assert await here["dev"].ended() == -9
-            await here.until_active("prod", 5)
+            await here.until_active("prod")
         await here.judge(signals=sender.sent, acknowledged=sender.acknowledged)
 
 
@@ -218,7 +219,7 @@ async def test_a_holder_that_dies_while_it_hands_over_has_handed_over(
         async with traffic(here, "dev") as sender:
             assert (await here.ask("dev", TAKE, {}))[0] == 202
             assert await here["prod"].ended() == -9
-            await here.until_active("dev", 5)
+            await here.until_active("dev")
         await here.judge(signals=sender.sent, acknowledged=sender.acknowledged)
         assert [reign["instance"] for reign in await here.reigns()] == ["prod", "dev"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from chaos.processes import Server
 from chaos.traffic import traffic
-from chaos.world import World, world
+from chaos.world import PATIENT, world
 from onefill.ports.failpoints import Failpoint
 from support import require, until
 from wires import wire_to_postgres
@@ -21,18 +21,7 @@ LONG = pytest.mark.long
 PAUSED_S = 20.0
 
 
-async def until_follows(here: World, name: str, leader: str, seconds: float = 10) -> None:
-    """Wait until the one sees that it follows the other."""
-
-    async def follows() -> bool:
-        seen = await here.status(name)
-        return (seen["state"], seen["active_instance"]) == ("STANDBY", leader)
-
-    await until(follows, seconds)
-
-
 @LONG
-@pytest.mark.timeout(240)
 @pytest.mark.req("CTL-1", "CTL-3", "CTL-6", "ORD-3", "ORD-5")
 @pytest.mark.parametrize("mode", ["active-active", "active-standby"])
 @pytest.mark.parametrize(
@@ -56,16 +45,16 @@ async def test_a_leader_that_slept_twenty_seconds_sends_nothing_and_wakes_as_a_f
             if mode == "active-active":
                 # Who decides there is open; the prod instance gets its share of alerts as well.
                 sender.send_to("dev", "prod")
-            await here.until_active("dev", 20)
+            await here.until_active("dev")
             sender.send_to("dev")
             await asyncio.sleep(PAUSED_S)
             (before,) = await here.rows(_ATTEMPTS_OF_PROD)
             here["prod"].resume()
-            await until_follows(here, "prod", "dev")
+            await here.until_follows("prod", "dev")
             (after,) = await here.rows(_ATTEMPTS_OF_PROD)
         if mode == "active-standby":
             assert after == before
-        await here.judge(60, signals=sender.sent, acknowledged=sender.acknowledged)
+        await here.judge(signals=sender.sent, acknowledged=sender.acknowledged)
         assert [reign["instance"] for reign in await here.reigns()] == ["prod", "dev"]
 
 
@@ -86,12 +75,12 @@ async def test_a_leader_cut_off_from_the_database_stops_and_another_leads(
         await here.until_active("prod")
         async with traffic(here, "dev", "prod") as sender:
             getattr(wire, how)()
-            await here.until_active("dev", 10)
+            await here.until_active("dev")
             await here.until_not_active("prod")
             wire.cut()
             wire.mend()
-            await until_follows(here, "prod", "dev", 20)
-        await here.judge(60, signals=sender.sent, acknowledged=sender.acknowledged)
+            await here.until_follows("prod", "dev")
+        await here.judge(signals=sender.sent, acknowledged=sender.acknowledged)
 
 
 @LONG
@@ -107,17 +96,17 @@ async def test_three_wrong_suspicions_make_the_lease_last_twice_as_long(
             here[leader].pause()
             await here.until_active(other)
             here[leader].resume()
-            await until_follows(here, leader, other)
+            await here.until_follows(leader, other)
             leader, other = other, leader
 
         async def lasts() -> bool:
             (lease,) = await here.rows(
                 "SELECT extract(epoch FROM lease_until - clock_timestamp()) AS s FROM leases"
             )
-            return bool(lease["s"] > 1.8)
+            return bool(lease["s"] > 1.2 * int(PATIENT["ONEFILL_LEASE__TTL_MS"]) / 1000)
 
-        await until(lasts, 15)
-        assert here[leader].logged("damping.lease")
+        await until(lasts)
+        await until(lambda: here[leader].logged("damping.lease"))
         await here.judge()
 
 
@@ -130,7 +119,6 @@ def fake_clock() -> str:
 
 
 @LONG
-@pytest.mark.timeout(240)
 @pytest.mark.req("CTL-3", "SIG-13", "Q-1")
 @pytest.mark.parametrize("step", ["+3600", "-3600"])
 async def test_a_wall_clock_that_steps_an_hour_changes_nothing_about_who_leads(
@@ -150,7 +138,7 @@ async def test_a_wall_clock_that_steps_an_hour_changes_nothing_about_who_leads(
         here.start(**faked)
         await here.instance.up(120)
         await here.run("dev", ONEFILL_ACTIVE_BY_DEFAULT="false")
-        await here.until_active("prod", 60)  # the faked clock makes its start slow
+        await here.until_active("prod")  # the faked clock makes its start slow
         async with traffic(here, "dev", a_second=10) as sender:
             await asyncio.sleep(1)
             clock.write_text(f"{step}\n")
@@ -160,7 +148,7 @@ async def test_a_wall_clock_that_steps_an_hour_changes_nothing_about_who_leads(
             assert (await here.status("prod"))["is_active"]
             assert (await here.ask("dev", "/api/ginie/take-control", {}))[0] == 202
             await here.until_active("dev")
-        await here.judge(60, signals=sender.sent, acknowledged=sender.acknowledged)
+        await here.judge(signals=sender.sent, acknowledged=sender.acknowledged)
         assert [reign["instance"] for reign in await here.reigns()] == ["prod", "dev"]
 
 
@@ -203,7 +191,6 @@ def swallow(name: str, port: int) -> None:
 
 
 @LONG
-@pytest.mark.timeout(240)
 @pytest.mark.req("CTL-3", "CTL-10", "CTL-16", "Q-1")
 async def test_a_leader_whose_packets_are_swallowed_stops_and_another_leads(
     database_url: str, tmp_path: Path
@@ -227,8 +214,8 @@ async def test_a_leader_whose_packets_are_swallowed_stops_and_another_leads(
         await here.run("dev", ONEFILL_ACTIVE_BY_DEFAULT="false")
         async with traffic(here, "dev") as sender:
             swallow(name, wire.port)
-            await here.until_active("dev", 10)
-            assert not (await here.status("far"))["is_active"]
+            await here.until_active("dev")
+            await here.until_not_active("far")
             run(f"ip netns exec {name} nft delete table inet cut")
-            await until_follows(here, "far", "dev", 40)
-        await here.judge(60, signals=sender.sent, acknowledged=sender.acknowledged)
+            await here.until_follows("far", "dev")
+        await here.judge(signals=sender.sent, acknowledged=sender.acknowledged)

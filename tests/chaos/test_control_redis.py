@@ -73,10 +73,10 @@ async def test_whatever_befalls_redis_control_is_handed_over_and_succeeded(
         async with traffic(here, "dev", "prod") as sender:
             befalls(given)
             assert (await here.ask("dev", TAKE, {}))[0] == 202
-            await here.until_active("dev", 5)
+            await here.until_active("dev")
             assert "forced" not in steps(await here.status("dev"))
             here["dev"].kill()
-            await here.until_active("prod", 5)
+            await here.until_active("prod")
             await mend(given)
             await given.until_named("prod")
         await here.judge(signals=sender.sent, acknowledged=sender.acknowledged)

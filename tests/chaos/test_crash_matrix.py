@@ -49,7 +49,7 @@ async def test_a_death_here_neither_doubles_nor_loses(
             await _until_quarantined(here)
             assert executions_by_order(await here.ledger()) == {}
             return
-        await here.until_all_ended(20)
+        await here.until_all_ended()
         (signal,) = await here.rows("SELECT processing_status AS status FROM signal_log")
         assert signal["status"] == "executed"
         assert list(executions_by_order(await here.ledger()).values()) == [1]
@@ -71,7 +71,7 @@ async def test_a_death_while_looking_up_changes_nothing(
             await send_until_accepted(session, here.instance.url, direct("one", "SIM001"))
         assert await here.instance.ended() == -9
         await here.restart()
-        await here.until_all_ended(20)
+        await here.until_all_ended()
         assert list(executions_by_order(await here.ledger()).values()) == [1]
 
 
@@ -90,7 +90,7 @@ async def test_a_lying_or_silent_broker_gets_each_order_once(
             await _until_quarantined(here)  # nobody can prove that it was not placed
             assert executions_by_order(await here.ledger()) == {}
             return
-        await here.until_all_ended(20)
+        await here.until_all_ended()
         (signal,) = await here.rows("SELECT processing_status AS status FROM signal_log")
         assert signal["status"] == "executed"
         assert list(executions_by_order(await here.ledger()).values()) == [1]
@@ -104,4 +104,4 @@ async def _until_quarantined(here: World) -> None:
         )
         return [(r["state"], r["status"]) for r in rows] == [("QUARANTINED", "in_doubt")]
 
-    await until(quarantined, 20)
+    await until(quarantined)

@@ -12,7 +12,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chaos.line import line_to
 from chaos.world import (
     SECRET,
     World,
@@ -22,7 +21,9 @@ from chaos.world import (
     world,
 )
 from postgres_server import PostgresServer
+from strain import within
 from support import until
+from wires import wire_to_postgres
 
 CANCELS_AFTER_S = 3.0
 """TradingView's limit: an answer that takes longer is none."""
@@ -38,15 +39,14 @@ WAYS = pytest.mark.parametrize(
 
 async def post(here: World, name: str, bodies: Sequence[bytes]) -> list[tuple[int, Any, str]]:
     """What each is answered, at once, within the sender's limit: status, document, Retry-After."""
-    limit = aiohttp.ClientTimeout(total=CANCELS_AFTER_S)
-
-    async with aiohttp.ClientSession(timeout=limit) as session:
+    async with aiohttp.ClientSession() as session:
 
         async def one(body: bytes) -> tuple[int, Any, str]:
             async with session.post(f"{here[name].url}/webhook", data=body) as answer:
                 return answer.status, await answer.json(), answer.headers.get("Retry-After", "")
 
-        return list(await asyncio.gather(*(one(body) for body in bodies)))
+        with within(CANCELS_AFTER_S):
+            return list(await asyncio.gather(*(one(body) for body in bodies)))
 
 
 async def spooled(here: World, name: str = "prod") -> int:
@@ -71,7 +71,7 @@ async def until_emptied(here: World, name: str = "prod") -> None:
     async def emptied() -> bool:
         return await spooled(here, name) == 0
 
-    await until(emptied, 20)
+    await until(emptied)
 
 
 def aged(order_id: str, ticker: str, action: str) -> bytes:
@@ -84,7 +84,6 @@ def aged(order_id: str, ticker: str, action: str) -> bytes:
 
 
 @pytest.mark.req("SIG-16", "SIG-2", "CTL-10", "OPS-3")
-@pytest.mark.timeout(120)
 @WAYS
 async def test_what_comes_while_the_database_is_away_is_spooled_and_executed_once(
     own_server: PostgresServer, tmp_path: Path, down: str, up: str
@@ -95,7 +94,7 @@ async def test_what_comes_while_the_database_is_away_is_spooled_and_executed_onc
         await here.until_active("prod")
         async with aiohttp.ClientSession() as session:
             await send_until_accepted(session, here["prod"].url, direct("before", "SIM001"))
-        await here.until_all_ended(20)
+        await here.until_all_ended()
 
         await asyncio.to_thread(getattr(own_server, down))
         bodies = [direct(f"s{n}", f"SIM{n + 2:03d}") for n in range(8)]
@@ -113,12 +112,11 @@ async def test_what_comes_while_the_database_is_away_is_spooled_and_executed_onc
         await here.until_active("prod")
         resent = await post(here, "prod", bodies)
         assert {document["status"] for _, document, _ in resent} == {"duplicate"}
-        await here.until_all_ended(20)
+        await here.until_all_ended()
         assert sorted(executions_by_order(await here.ledger()).values()) == [1] * 9
 
 
 @pytest.mark.req("SIG-16", "SIG-13", "CTL-10")
-@pytest.mark.timeout(120)
 @pytest.mark.long
 async def test_a_spool_outlives_its_process_and_only_what_is_still_worth_it_is_executed(
     own_server: PostgresServer, tmp_path: Path
@@ -128,7 +126,7 @@ async def test_a_spool_outlives_its_process_and_only_what_is_still_worth_it_is_e
         await here.run("prod")
         async with aiohttp.ClientSession() as session:
             await send_until_accepted(session, here["prod"].url, direct("held", "SIM001"))
-        await here.until_all_ended(20)
+        await here.until_all_ended()
 
         await asyncio.to_thread(own_server.kill)
         bodies = [
@@ -143,7 +141,7 @@ async def test_a_spool_outlives_its_process_and_only_what_is_still_worth_it_is_e
         await asyncio.to_thread(own_server.go)
         await here["prod"].up()
         await until_emptied(here)
-        await here.until_all_ended(20)
+        await here.until_all_ended()
         rows = await here.rows("SELECT payload, processing_status FROM signal_log")
         ends = {json.loads(row["payload"])["order_id"]: row["processing_status"] for row in rows}
         assert ends == {
@@ -156,7 +154,6 @@ async def test_a_spool_outlives_its_process_and_only_what_is_still_worth_it_is_e
 
 
 @pytest.mark.req("SIG-16", "SIG-2")
-@pytest.mark.timeout(120)
 @pytest.mark.long
 async def test_a_full_spool_is_still_a_503_and_is_told(
     own_server: PostgresServer, tmp_path: Path
@@ -171,7 +168,7 @@ async def test_a_full_spool_is_still_a_503_and_is_told(
         assert {status for status, _, _ in answers} == {503}
         kept = await spooled(here)
         assert 0 < kept < 100
-        assert here["prod"].logged("spool.full")
+        await until(lambda: here["prod"].logged("spool.full"))
         await asyncio.to_thread(own_server.go)
         await until_emptied(here)
         (logged,) = await here.rows("SELECT count(*) AS many FROM signal_log")
@@ -179,13 +176,12 @@ async def test_a_full_spool_is_still_a_503_and_is_told(
 
 
 @pytest.mark.req("CTL-10", "CTL-3", "CTL-18", "SIG-16", "SIG-3")
-@pytest.mark.timeout(120)
 async def test_an_instance_that_alone_loses_the_database_spools_while_the_other_trades_on(
     own_server: PostgresServer, tmp_path: Path
 ) -> None:
     url = own_server.url_of(own_server.create_database())
-    async with line_to(url) as line, world(url, tmp_path) as here:
-        await here.run("prod", ONEFILL_DATABASE_URL=line.url)
+    async with wire_to_postgres(url) as (line, line_url), world(url, tmp_path) as here:
+        await here.run("prod", ONEFILL_DATABASE_URL=line_url)
         await here.until_active("prod")
         await here.run("dev", ONEFILL_ACTIVE_BY_DEFAULT="false")
         line.cut()
@@ -197,7 +193,7 @@ async def test_an_instance_that_alone_loses_the_database_spools_while_the_other_
         assert {document["status"] for _, document, _ in resent} == {"accepted"}
         line.mend()
         await until_emptied(here)
-        await here.until_all_ended(20)
+        await here.until_all_ended()
         assert sorted(executions_by_order(await here.ledger()).values()) == [1] * 4
         (seen,) = await here.rows("SELECT count(*) AS many FROM signal_log")
         assert seen["many"] == 4

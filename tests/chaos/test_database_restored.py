@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from chaos.test_control_failover import leader_of
 from chaos.world import World, direct, executions_by_order, send_until_accepted, world
 from postgres_server import PostgresServer
 from support import until
@@ -65,7 +66,7 @@ async def until_safe(here: World) -> None:
     async def safe() -> bool:
         return set(await states(here)) == {"SAFE"}
 
-    await until(safe, 60)
+    await until(safe)
 
 
 async def until_over(here: World) -> None:
@@ -75,7 +76,7 @@ async def until_over(here: World) -> None:
         seen = await states(here)
         return "SAFE" not in seen and "ACTIVE" in seen
 
-    await until(over, 60)
+    await until(over)
 
 
 async def until_held(here: World, lots: int) -> None:
@@ -85,7 +86,7 @@ async def until_held(here: World, lots: int) -> None:
     async def held() -> bool:
         return int((await here.rows(query))[0]["lots"]) == lots
 
-    await until(held, 60)
+    await until(held)
 
 
 def closing(order_id: str, ticker: str) -> bytes:
@@ -107,11 +108,11 @@ async def copied(here: World, server: PostgresServer, bodies: Sequence[bytes]) -
     await here.run("prod")
     await send(here, "prod", [direct(f"held {n}", f"SIM00{n}") for n in (1, 2)])
     await until_held(here, 2)
-    await here.until_all_ended(60)
+    await here.until_all_ended()
     await asyncio.to_thread(here["prod"].stop)
     await here.run("prod", ONEFILL_FAILPOINT="claim_before_commit")
     await send(here, "prod", [direct("unsent", "SIM005")])
-    await here["prod"].ended(60)
+    await here["prod"].ended()
     await here.run("prod", ONEFILL_ROLE="intake")
     await send(here, "prod", bodies)
     await asyncio.to_thread(here["prod"].stop)
@@ -133,13 +134,12 @@ async def lose(here: World, server: PostgresServer, copy: Path, case: Case) -> N
 async def trades_on(here: World, before: int) -> None:
     """A new signal is executed, once, like all others."""
     await send(here, "prod", [direct("after", "SIM009")])
-    await here.until_all_ended(60)
+    await here.until_all_ended()
     executed = executions_by_order(await here.ledger())
     assert sorted(executed.values()) == [1] * (before + 1)
 
 
 @pytest.mark.req("CTL-8", "OPS-7", "Q-1", "ORD-7")
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("case", CASES)
 async def test_orders_of_a_lost_history_are_found_at_the_broker_and_never_sent_again(
     own_server: PostgresServer, tmp_path: Path, case: Case
@@ -153,7 +153,7 @@ async def test_orders_of_a_lost_history_are_found_at_the_broker_and_never_sent_a
         lost = direct("lost", "SIM006")
         await send(here, "prod", [lost])
         await until_held(here, 4)
-        await here.until_all_ended(60)
+        await here.until_all_ended()
         assert len(executions_by_order(await here.ledger())) == 8
 
         await lose(here, own_server, copy, case)
@@ -161,11 +161,11 @@ async def test_orders_of_a_lost_history_are_found_at_the_broker_and_never_sent_a
         await until_held(here, 4)
         await until_over(here)
         await trades_on(here, 8)
-        assert any(here[name].logged("SAFE - The database lost commits") for name in NAMES)
+        told = "SAFE - The database lost commits"
+        await until(lambda: any(here[name].logged(told) for name in NAMES))
 
 
 @pytest.mark.req("CTL-8", "ORD-7")
-@pytest.mark.timeout(400)
 @pytest.mark.long
 async def test_where_orders_bear_no_name_a_person_settles_what_the_database_lost(
     own_server: PostgresServer, tmp_path: Path
@@ -175,7 +175,7 @@ async def test_where_orders_bear_no_name_a_person_settles_what_the_database_lost
         copy = await copied(here, own_server, story())
         await here.run(*NAMES)
         await until_held(here, 3)
-        await here.until_all_ended(60)
+        await here.until_all_ended()
         await lose(here, own_server, copy, Case())
         await until_over(here)
         rows = await here.rows("SELECT * FROM order_intents WHERE state = 'QUARANTINED'")
@@ -201,13 +201,12 @@ async def settle(here: World, intent: dict[str, Any]) -> None:
         "average_price": found["average_price"],
         "note": "seen in the broker's book",
     }
-    (active,) = [name for name in NAMES if (await here.status(name))["is_active"]]
+    active = await leader_of(here, *NAMES)
     status, answer = await here.ask(active, f"/api/orders/{name}/resolve", ruling)
     assert status == 200, answer
 
 
 @pytest.mark.req("CTL-8", "ORD-9", "IF-7")
-@pytest.mark.timeout(400)
 @pytest.mark.long
 @pytest.mark.parametrize("is_empty", [False, True], ids=["older", "empty"])
 async def test_what_nothing_explains_waits_for_a_person_and_then_trading_goes_on(
@@ -221,7 +220,7 @@ async def test_what_nothing_explains_waits_for_a_person_and_then_trading_goes_on
         await here.run(*NAMES)
         await here.until_active("prod")
         await send(here, "prod", [direct("forgotten", "SIM001")])
-        await here.until_all_ended(60)
+        await here.until_all_ended()
         await lose(here, own_server, copy, Case())
         await until_safe(here)
         await send(here, "prod", [direct("waits", "SIM002")])
@@ -236,7 +235,7 @@ async def test_what_nothing_explains_waits_for_a_person_and_then_trading_goes_on
         await until_over(here)
         (order,) = (await here.ledger())["orders"]
         await accept(here, str(order["broker_order_id"]))
-        await here.until_all_ended(60)
+        await here.until_all_ended()
         await trades_on(here, 2)
 
 
@@ -250,7 +249,7 @@ async def until_told(here: World, kind: str) -> None:
                 return True
         return False
 
-    await until(told, 60)
+    await until(told)
 
 
 async def accept(here: World, number: str) -> None:
@@ -261,4 +260,4 @@ async def accept(here: World, number: str) -> None:
         answers = [await here.ask(n, "/api/reconciliation/accept", order) for n in NAMES]
         return 200 in {status for status, _ in answers}
 
-    await until(accepted, 60)
+    await until(accepted)

@@ -17,7 +17,6 @@ STEPS = ("requested", "ready", "draining", "drained", "transferred", "active")
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
 @pytest.mark.req("OPS-5", "CTL-11", "P-5", "Q-1")
 async def test_control_goes_there_and_back_ten_times_under_signals_with_each_step_timed(
     tmp_path: Path,

@@ -80,7 +80,7 @@ class Villain:
             "ONEFILL_REDIS_URL": self._given.urls[name],
         }
         self._here[name].start({**self._here.environment, **variables})
-        await self._here[name].up(60)
+        await self._here[name].up()
 
     async def carry_out(self, schedule: Sequence[Fault]) -> None:
         """All of it, in order; afterwards somebody leads."""
@@ -101,7 +101,7 @@ class Villain:
                     return name
             return None
 
-        name = await until(found, 60)
+        name = await until(found)
         assert name is not None
         return name
 
@@ -178,7 +178,10 @@ async def test_under_random_faults_nothing_is_doubled_or_lost_and_somebody_leads
         wire_to_postgres(database_url) as b,
         wire_to_postgres(database_url) as c,
         redis_world(
-            database_url, tmp_path, *NAMES, order_class=order_class, ONEFILL_MODE=mode
+            *(database_url, tmp_path, *NAMES),
+            is_patient=False,
+            order_class=order_class,
+            ONEFILL_MODE=mode,
         ) as given,
     ):
         here = given.world

@@ -27,7 +27,7 @@ async def _in_status(here: World, status: str) -> dict[str, object]:
         rows = await here.rows("SELECT * FROM portfolio_positions WHERE status = $1", status)
         return rows[0] if rows else None
 
-    row = await until(found, 30)
+    row = await until(found)
     assert row is not None
     return row
 
@@ -54,7 +54,7 @@ async def test_a_refused_leg_is_completed_whoever_dies_meanwhile(
             body = bank_nifty("BASE_ENTRY", "Long_1", "one")
             await send_until_accepted(session, here.instance.url, body)
             if point:
-                assert await here.instance.ended(30) == -9
+                assert await here.instance.ended() == -9
                 here.start()
                 await here.instance.up()
         position = await _in_status(here, "open")
@@ -79,7 +79,7 @@ async def test_a_leg_that_is_never_taken_leaves_nothing_behind(
             body = bank_nifty("BASE_ENTRY", "Long_1", "one")
             await send_until_accepted(session, here.instance.url, body)
             if point:
-                assert await here.instance.ended(30) == -9
+                assert await here.instance.ended() == -9
                 here.start()
                 await here.instance.up()
         position = await _in_status(here, "closed")
@@ -100,14 +100,14 @@ async def test_the_long_leg_is_kept_while_nobody_knows_of_the_short_one(
         async with aiohttp.ClientSession() as session:
             body = bank_nifty("BASE_ENTRY", "Long_1", "one")
             await send_until_accepted(session, here.instance.url, body)
-            assert await here.instance.ended(30) == -9
+            assert await here.instance.ended() == -9
         here.start()
         await here.instance.up()
 
         async def quarantined() -> bool:
             return bool(await here.rows("SELECT FROM order_intents WHERE state = 'QUARANTINED'"))
 
-        await until(quarantined, 30)
+        await until(quarantined)
         assert list(await _net(here)) == ["CE"]
         orders = await here.rows("SELECT action, leg FROM order_intents ORDER BY leg")
         assert [(row["action"], row["leg"]) for row in orders] == [("open", "ce"), ("open", "pe")]

@@ -49,12 +49,12 @@ async def test_a_position_that_turns_closes_its_side_before_it_opens_the_other(
             body = direct(name, "SIM001", action=action, contracts=contracts)
             async with aiohttp.ClientSession() as session:
                 await send_until_accepted(session, here.instance.url, body)
-            await here.until_all_ended(20)
+            await here.until_all_ended()
 
             async def so() -> bool:
                 return await sides(here) == held
 
-            await until(so, 10)
+            await until(so)
 
         await trade("long", "buy", 3, LONG="3")
         await trade("less", "sell", 1, LONG="2")

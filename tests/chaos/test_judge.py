@@ -20,6 +20,7 @@ from chaos.judge import (
     unclaimed,
     unlike_the_positions,
 )
+from chaos.strain import Strain
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
@@ -159,3 +160,14 @@ def test_an_answer_that_never_came_excuses_its_own_order_and_nothing_else_in_its
     later[1]["at"] = later[2]["at"] = at(9.5)
     both = replace(waiting, signals=[signal, second], events=[began, ended, *later])
     assert list(idle_lanes(both)) == ["lane main/SIM001: signal 2 waited 2.50 s for anybody"]
+
+
+@pytest.mark.req("Q-1")
+def test_a_lane_may_wait_as_much_longer_as_the_machine_had_no_time_and_no_longer() -> None:
+    seen = wrong("events", at=at(4))(evidence())  # three seconds after it was received
+    machine = Strain([at(n).timestamp() for n in (0, 2, 3, 9)], [0.0, 0.0, 0.75, 0.75])
+    assert (machine.between(at(1), at(2.5)), machine.between(at(3), at(20))) == (0.375, 0.0)
+    assert list(idle_lanes(seen, 2.3, machine.between)) == []
+    assert list(idle_lanes(seen, 2.2, machine.between)) == [
+        "lane main/SIM001: signal 1 waited 2.25 s for anybody"
+    ]

@@ -15,14 +15,13 @@ from chaos.world import World, executions_by_order, world
 from onefill.ports.failpoints import Failpoint
 from support import until
 
-pytestmark = pytest.mark.timeout(240)  # three starts of an instance, on a busy machine
 LONG = pytest.mark.long
 CLOSED = "its market is closed: it goes on at"
 _ATTEMPTS = "SELECT count(*) FROM order_attempts"
 
 
 async def _told(here: World, name: str, words: str) -> None:
-    await until(lambda: here[name].logged(words), 30)
+    await until(lambda: here[name].logged(words))
 
 
 async def _a_night_passes(here: World, day: MarketDay) -> None:
@@ -35,7 +34,7 @@ async def _a_night_passes(here: World, day: MarketDay) -> None:
         query = "SELECT count(*) FROM job_runs WHERE job = 'rollover_scan' AND id > $1"
         return (await here.rows(query, seen["id"]))[0]["count"] >= 2
 
-    await until(looked_again, 30)
+    await until(looked_again)
     assert (await here.rows(_ATTEMPTS))[0] == before
     assert await day.turned_away() == 0
 
@@ -51,7 +50,7 @@ async def _rests_half_filled(here: World) -> None:
         query = "SELECT FROM order_intents WHERE state = 'PARTIALLY_FILLED'"
         return bool(await here.rows(query))
 
-    await until(rests, 30)
+    await until(rests)
 
 
 @pytest.mark.req("PF-24", "PF-21", "PF-12", "SIG-18")
@@ -75,7 +74,7 @@ async def test_a_rollover_that_the_close_cuts_short_waits_aloud_and_is_ended_by_
         before = await net(here)
         lots = max(before.values())
         here.start(**HOURS, ONEFILL_FAILPOINT=dies_at)
-        assert await here.instance.ended(90) == -9
+        assert await here.instance.ended() == -9
         await day.close()
         await here.run("dev", **HOURS)
         await _told(here, "dev", CLOSED)
@@ -109,8 +108,9 @@ async def test_an_order_that_the_close_ends_half_filled_is_told_of_and_the_rest_
         await here.run("prod", "dev", **HOURS)
         await _rests_half_filled(here)
         await day.close()
-        await until(lambda: any(here[name].logged(CLOSED) for name in ("prod", "dev")), 30)
-        assert any(here[name].logged("CRITICAL.*" + CLOSED) for name in ("prod", "dev"))
+        await until(lambda: any(here[name].logged(CLOSED) for name in ("prod", "dev")))
+        critical = "CRITICAL.*" + CLOSED
+        await until(lambda: any(here[name].logged(critical) for name in ("prod", "dev")))
         left = await net(here)
         assert sorted(left.values()) == [-60, 90]
         await _a_night_passes(here, day)
@@ -140,7 +140,7 @@ async def test_an_entry_that_the_close_cuts_short_is_told_of_and_undone_next_mor
         await here.instance.up()
         await send(here, bank_nifty("BASE_ENTRY", "Long_1", "one"))
         if how == "unsent":
-            assert await here.instance.ended(90) == -9
+            assert await here.instance.ended() == -9
         else:
             await _rests_half_filled(here)
         await day.close()
@@ -159,4 +159,4 @@ async def test_an_entry_that_the_close_cuts_short_is_told_of_and_undone_next_mor
         assert sorted(map(abs, (await net(here)).values())) == ([0] if not kept else [30, 30])
         assert set(executions_by_order(await here.ledger()).values()) == {1}
         assert await day.turned_away() == 0
-        await here.until_all_ended(30)
+        await here.until_all_ended()

@@ -63,21 +63,22 @@ async def test_control_goes_to_whom_brokers_take_orders_from_and_follows_them(
     async with world(database_url, tmp_path, ONEFILL_MODE="active-standby") as here:
         await let_in(here, "dev")
         await start(here)
-        await here.until_active("dev", 30)
-        await until(lambda: refused(here, "prod"), 20)
+        await here.until_active("dev")
+        await until(lambda: refused(here, "prod"))
         assert "-2015" in (await refused(here, "prod"))["binance"]
         assert await refused(here, "dev") == {}
         status, answer = await here.ask("prod", "/api/ginie/take-control", {"force": False})
         await buy(here, "prod", "one", "SIM001")
-        await here.until_all_ended(30)
+        await here.until_all_ended()
         assert (await here.status("dev"))["is_active"], (status, answer)
+        await here.until_told()
         assert {reign["instance"] for reign in await here.reigns()} == {"dev"}
-        assert "fitness.alarm" in here["prod"].log.read_text()
+        await until(lambda: here["prod"].logged("fitness.alarm"))
 
         await let_in(here, "prod")
-        await here.until_active("prod", 30)
+        await here.until_active("prod")
         await buy(here, "dev", "two", "SIM002")
-        await here.until_all_ended(30)
+        await here.until_all_ended()
         assert list(executions_by_order(await here.ledger()).values()) == [1, 1]
 
 
@@ -89,13 +90,13 @@ async def test_a_session_that_ends_alarms_and_its_orders_wait_for_the_next(
         await let_in(here, "prod", "dev")
         await start(here)
         await let_in(here, session=False)
-        await until(lambda: refused(here, "prod"), 20)
+        await until(lambda: refused(here, "prod"))
         assert set(await refused(here, "prod")) == {"openalgo"}
         await buy(here, "prod", "one", "SIM001")
-        await here.until_all_ended(30)
+        await here.until_all_ended()
         await let_in(here)
 
         async def well() -> bool:
             return not await refused(here, "prod") and not await refused(here, "dev")
 
-        await until(well, 20)
+        await until(well)

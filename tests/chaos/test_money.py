@@ -41,7 +41,7 @@ async def _trade(here: World, kind: str, order_id: str, price: int, said: int) -
     async with aiohttp.ClientSession() as session:
         body = gold_mini(kind, "Long_1", order_id, said)
         await send_until_accepted(session, here.instance.url, body)
-    await here.until_all_ended(30)
+    await here.until_all_ended()
 
 
 def _told_by(ledger: dict[str, list[dict[str, Any]]]) -> tuple[Decimal, Decimal]:
@@ -83,7 +83,7 @@ async def _check_statistics(here: World, gross: Decimal, costs: Decimal) -> None
         query = "SELECT * FROM trading_statistics WHERE trades = 2 ORDER BY instrument"
         return await here.rows(query)
 
-    rows = await until(kept, 30)
+    rows = await until(kept)
     assert rows is not None
     status, shown = await here.ask("prod", "/api/statistics")
     assert (status, [row["instrument"] for row in rows]) == (200, ["ALL", "GOLD_MINI"])

@@ -23,7 +23,7 @@ async def change_hands(here: World, times: int) -> None:
     for taker in itertools.islice(itertools.cycle(NAMES), times):
         status, answer = await here.ask(taker, "/api/ginie/take-control", {})
         assert status == 202, answer
-        await here.until_active(taker, 20)
+        await here.until_active(taker)
 
 
 async def sessions(here: World) -> int:
@@ -45,7 +45,6 @@ async def in_use(here: World) -> dict[str, int]:
 
 
 @pytest.mark.req("CTL-11", "OPS-3")
-@pytest.mark.timeout(240)
 async def test_after_many_takeovers_no_more_is_in_use_than_after_a_few(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -62,4 +61,4 @@ async def test_after_many_takeovers_no_more_is_in_use_than_after_a_few(
             now = await in_use(here)
             return all(now[what] <= before[what] + SPARE for what in before)
 
-        await until(given_back, 20)
+        await until(given_back)

@@ -62,7 +62,7 @@ async def pooled(database_url: str) -> AsyncIterator[str]:
 async def _answers(url: str) -> bool:
     try:
         connection = await asyncpg.connect(url, statement_cache_size=0)
-    except OSError:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
     await connection.close()
     return True

@@ -62,7 +62,7 @@ async def _position(here: World, status: str) -> dict[str, Any]:
         rows = await here.rows("SELECT * FROM portfolio_positions WHERE status = $1", status)
         return rows[0] if rows else None
 
-    row = await until(found, 40)
+    row = await until(found)
     assert row is not None
     return row
 
@@ -80,7 +80,7 @@ async def _until_stopped_at(here: World, trigger: int) -> dict[str, Any]:
         is_there = [stop for stop in waiting if float(stop["trigger_price"]) == trigger]
         return is_there[0] if is_there else None
 
-    stop = await until(there, 30)
+    stop = await until(there)
     assert stop is not None
     return stop
 
@@ -133,7 +133,7 @@ async def test_a_stop_that_fills_while_nobody_lives_closes_the_position_in_the_b
         assert position["reason"] == "protective_stop"
         assert float(position["realised_pnl"]) == -600 * 10 * position["lots"]
         await _send(here, gold_mini("EXIT", "Long_1", "two", 77_400))
-        await here.until_all_ended(20)
+        await here.until_all_ended()
         assert await _sums(here) == {"BUY": quantity, "SELL": quantity}
 
 
@@ -146,7 +146,7 @@ async def test_whoever_dies_after_the_fill_the_position_has_one_stop(
         here.start(ONEFILL_FAILPOINT=point)
         await here.instance.up()
         await _send(here, gold_mini("BASE_ENTRY", "Long_1", "one"))
-        assert await here.instance.ended(30) == -9
+        assert await here.instance.ended() == -9
         await here.restart()
         position = await _position(here, "open")
         stop = await _until_stopped_at(here, 77_500)
@@ -166,7 +166,7 @@ async def test_whoever_dies_in_an_exit_what_is_held_is_sold_once(
         here.instance.kill()
         await here.restart(ONEFILL_FAILPOINT=point)
         await _send(here, gold_mini("EXIT", "Long_1", "two"))
-        assert await here.instance.ended(30) == -9
+        assert await here.instance.ended() == -9
         if triggers:  # before, or after it was made to trade
             await _call(here, "/price", symbol="GOLDM", price="77400")
         await here.restart()

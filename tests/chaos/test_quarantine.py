@@ -12,7 +12,7 @@ from chaos.acting import act
 from chaos.world import World, direct, executions_by_order, send_until_accepted, world
 from support import until
 
-LATE_MS = 6_000
+LATE_MS = 12_000
 QUICK = {"ONEFILL_ORDERS__LOOK_AGAIN_EVERY_S": "1", "ONEFILL_ORDERS__REPEAT_ALARM_EVERY_S": "1"}
 
 
@@ -21,12 +21,12 @@ async def _order(here: World) -> dict[str, Any]:
     return row
 
 
-async def _until_state(here: World, state: str, seconds: float = 20) -> None:
+async def _until_state(here: World, state: str) -> None:
     async def is_so() -> bool:
         rows = await here.rows("SELECT state FROM order_intents")
         return [row["state"] for row in rows] == [state]
 
-    await until(is_so, seconds)
+    await until(is_so)
 
 
 async def _act(here: World, path: str, **body: object) -> int:
@@ -49,9 +49,9 @@ async def test_a_quarantined_order_that_appears_after_all_is_settled_without_a_p
 ) -> None:
     async with world(database_url, tmp_path, order_class="C", **QUICK) as here:
         await _quarantined(here)
-        await until(lambda: here.instance.logged("escalation.quarantined"), 10)
+        await until(lambda: here.instance.logged("escalation.quarantined"))
         await _until_state(here, "FILLED")
-        await here.until_all_ended(10)
+        await here.until_all_ended()
         assert list(executions_by_order(await here.ledger()).values()) == [1]
         (lane,) = await here.rows("SELECT blocked FROM lanes")
         assert lane["blocked"] is None
@@ -72,13 +72,13 @@ async def test_an_execution_after_a_persons_no_is_believed_alarmed_and_blocks_un
         assert lane["blocked"] == "contradiction"
         async with aiohttp.ClientSession() as session:
             await send_until_accepted(session, here.instance.url, direct("two", "SIM001"))
-        await here.until_all_ended(10)
+        await here.until_all_ended()
         (second,) = await here.rows("SELECT reason FROM signal_log ORDER BY id DESC LIMIT 1")
         assert second["reason"] == "lane_blocked"
         assert await _act(here, "/api/lanes/main/SIM001/unblock", note="looked") == 200
         async with aiohttp.ClientSession() as session:
             await send_until_accepted(session, here.instance.url, direct("three", "SIM001"))
-        await here.until_all_ended(10)
+        await here.until_all_ended()
         assert sum(executions_by_order(await here.ledger()).values()) == 2
 
 
@@ -103,7 +103,7 @@ async def test_an_order_ruled_out_is_placed_again_as_one_new_order(
             rows = await here.rows("SELECT state FROM order_intents ORDER BY n")
             return [row["state"] for row in rows] == ["NOT_PLACED", "FILLED"]
 
-        await until(filled, 20)
+        await until(filled)
         assert list(executions_by_order(await here.ledger()).values()) == [1]
         (position,) = await here.rows("SELECT bought_quantity AS held FROM position_legs")
         assert position["held"] == 1

@@ -11,6 +11,7 @@ import pytest
 
 from chaos.acting import act, until_active
 from chaos.world import World, direct, send_until_accepted, world
+from support import until
 
 TABLES = "signal_log, order_intents, portfolio_positions, lanes, portfolio_state"
 
@@ -22,7 +23,7 @@ async def here(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
         await running.restart()
         await until_active(running)
         await _send(running, direct("one", "SIM001"), direct("two", "SIM002"))
-        await running.until_all_ended(20)
+        await running.until_all_ended()
         yield running
 
 
@@ -48,7 +49,9 @@ async def test_equal_books_are_clean_at_start_on_demand_and_again(here: World) -
     assert (row["clean"], row["trigger"]) == (True, "request")
     rows = await here.rows("SELECT trigger FROM reconciliations ORDER BY id")
     # Once when it began to execute, once more when it began to lead.
-    assert [row["trigger"] for row in rows] in (["start", "request"], ["start", "start", "request"])
+    triggers = [row["trigger"] for row in rows]
+    assert triggers[0] == "start"
+    assert set(triggers) == {"start", "request"}
     assert await here.rows("SELECT FROM audit_log WHERE action = 'reconciliation.run'")
 
 
@@ -66,7 +69,8 @@ async def test_a_database_of_yesterday_is_noticed_and_opens_nothing_until_a_pers
         *(("quantity", "SIM001"), ("quantity", "SIM002")),
         *(("unknown_of_ours", "SIM001"), ("unknown_of_ours", "SIM002")),
     ]
-    assert here.instance.logged("unknown_of_ours.*reconciler.difference.*critical")
+    critical = "unknown_of_ours.*reconciler.difference.*critical"
+    await until(lambda: here.instance.logged(critical))
     await _send(here, direct("new", "SIM006"))
     (signal,) = await here.rows("SELECT processing_status AS status FROM signal_log")
     assert signal["status"] == "received"
@@ -76,6 +80,6 @@ async def test_a_database_of_yesterday_is_noticed_and_opens_nothing_until_a_pers
             status, row = await act(here, "/api/reconciliation/accept", **order, note="seen")
             assert status == 200
     assert _kinds(row) == [("quantity", "SIM001"), ("quantity", "SIM002")]
-    await here.until_all_ended(10)
+    await here.until_all_ended()
     (signal,) = await here.rows("SELECT processing_status AS status FROM signal_log")
     assert signal["status"] == "executed"

@@ -17,9 +17,11 @@ import support
 from chaos.processes import Server
 from chaos.world import OPERATOR, World, direct, executions_by_order, send_until_accepted, world
 from redis_servers import KINDS, RedisServer, redis_server_of
+from strain import within
 
 SIGNALS, COPIES = 120, 3
 BACK_WITHIN_S = 2.0
+CANCELS_AFTER_S = 3.0
 
 
 @asynccontextmanager
@@ -53,23 +55,23 @@ async def health(url: str) -> dict[str, Any]:
         return dict(await response.json())
 
 
-async def sees_redis(server: Server, up: bool, seconds: float) -> None:
+async def sees_redis(server: Server, up: bool) -> None:
     """Wait until the instance says that Redis is there, or is not."""
 
     async def says_so() -> bool:
         return (await health(server.url))["redis_connected"] is up
 
-    await support.until(says_so, seconds)
+    await support.until(says_so)
 
 
 async def post(url: str, body: bytes) -> tuple[int, dict[str, Any]]:
     """One webhook, as TradingView sends it: it gives up after 3 s, and never repeats a 2xx."""
-    timeout = aiohttp.ClientTimeout(total=3)
-    async with (
-        aiohttp.ClientSession(timeout=timeout) as session,
-        session.post(f"{url}/webhook", data=body) as response,
-    ):
-        return response.status, json.loads(await response.text())
+    with within(CANCELS_AFTER_S):
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{url}/webhook", data=body) as response,
+        ):
+            return response.status, json.loads(await response.text())
 
 
 async def duplicates_by_redis(server: Server) -> float:
@@ -111,7 +113,6 @@ async def filled(redis: RedisServer) -> None:
 
 
 @pytest.mark.req("CTL-10", "SIG-10", "OPS-3", "Q-1")
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_whatever_befalls_redis_every_signal_fills_once(
     database_url: str, tmp_path: Path, kind: str
@@ -125,8 +126,9 @@ async def test_whatever_befalls_redis_every_signal_fills_once(
             rounds += 1
         answers = await sending
         for server in (here.instance, other):
-            await sees_redis(server, True, BACK_WITHIN_S)
-        await here.until_all_ended(60)
+            with within(BACK_WITHIN_S):
+                await sees_redis(server, True)
+        await here.until_all_ended()
 
         assert len(answers) == SIGNALS * COPIES
         logged = await here.rows("SELECT processing_status AS status FROM signal_log")
@@ -138,7 +140,7 @@ async def test_whatever_befalls_redis_every_signal_fills_once(
 
 async def _send_all(urls: list[str]) -> list[dict[str, Any]]:
     """Each signal to each instance in turn, some copies at once, at a pace that lasts a while."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session:
+    async with aiohttp.ClientSession() as session:
         answers: list[dict[str, Any]] = []
         for number in range(SIGNALS):
             body = direct(f"s{number}", f"SIM{number % 100 + 1:03d}")
@@ -160,18 +162,19 @@ async def test_a_webhook_is_answered_while_redis_is_paused_and_all_is_back_soon_
     async with pair(database_url, tmp_path, kind) as (here, other, redis):
         servers = (here.instance, other)
         for server in servers:
-            await sees_redis(server, True, 10)
+            await sees_redis(server, True)
         redis.pause()
         for number in range(20):
             status, _ = await post(servers[number % 2].url, direct(f"p{number}", "SIM001"))
             assert status < 300
         for server in servers:
-            await sees_redis(server, False, 5)
+            await sees_redis(server, False)
             status, _ = await post(server.url, direct(f"late {server.url}", "SIM002"))
             assert status < 300
         redis.resume()
         for server in servers:
-            await sees_redis(server, True, BACK_WITHIN_S)
+            with within(BACK_WITHIN_S):
+                await sees_redis(server, True)
 
 
 @pytest.mark.req("AP-1", "CTL-7")

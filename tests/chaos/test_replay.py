@@ -59,8 +59,8 @@ def _rows(dice: random.Random) -> Iterator[str]:
         at += timedelta(days=dice.randint(1, 20))
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.req("SIG-20", "PF-12", "PF-13", "PF-20", "ORD-13", "OPS-1")
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("lots", ["file", "own"])
 async def test_a_replay_under_kills_ends_like_one_without(
     postgres_server: Any, tmp_path: Path, lots: str
@@ -107,7 +107,7 @@ async def _replay(here: World, file: Path, lots: str, deaths: list[str]) -> None
 
 
 async def _until_one_ends(here: World, process: asyncio.subprocess.Process) -> None:
-    await support.until(lambda: process.returncode is not None or not here.instance.is_running, 120)
+    await support.until(lambda: process.returncode is not None or not here.instance.is_running, 400)
 
 
 async def _start_replay(here: World, file: Path, lots: str) -> asyncio.subprocess.Process:

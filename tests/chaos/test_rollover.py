@@ -38,7 +38,7 @@ async def test_a_rollover_closes_once_and_opens_once_whoever_dies(
         before = await net(here)
         here.start(**ROLLS, ONEFILL_FAILPOINT=point)
         if point:
-            assert await here.instance.ended(90) == -9
+            assert await here.instance.ended() == -9
             await another_rolls(here)
         await until_status(here, "open", rolled=1)
         await rolled_whole(here, before)

@@ -37,13 +37,13 @@ async def _told(here: World, words: str) -> None:
         logs = (server.log for server in here.instances.values())
         return any(words in log.read_text("utf-8") for log in logs if log.exists())
 
-    await until(found, 30)
+    await until(found)
 
 
 async def _dies_when_begun(here: World) -> None:
     """An instance decides to close the old legs, and dies before it sends anything."""
     here.start(**ROLLS, ONEFILL_FAILPOINT=DIES_WHEN_BEGUN)
-    assert await here.instance.ended(90) == -9
+    assert await here.instance.ended() == -9
 
 
 async def _every_order_once(here: World) -> None:
@@ -101,7 +101,7 @@ async def test_orders_that_fill_in_parts_roll_it_whole(
         ticking = asyncio.create_task(_tick(here))
         here.start(**ROLLS, ONEFILL_FAILPOINT=point)
         if point:
-            assert await here.instance.ended(90) == -9
+            assert await here.instance.ended() == -9
             await another_rolls(here)
         await until_status(here, "open", rolled=1)
         ticking.cancel()
@@ -156,7 +156,7 @@ async def test_a_leg_in_doubt_stops_it_until_a_person_has_looked(
             query = "SELECT FROM order_intents WHERE state = 'QUARANTINED'"
             return bool(await here.rows(query))
 
-        await until(quarantined, 60)
+        await until(quarantined)
         await _told(here, names[step])
         # Whatever is short is covered: the call stays as long as nobody knows of the put.
         held = await net(here)
@@ -182,13 +182,13 @@ async def test_an_exit_in_the_middle_leaves_nothing_and_decides_no_opening(
     async with world(database_url, tmp_path) as here:
         await entered(here)
         here.start(**ROLLS, ONEFILL_FAILPOINT=visit + (opened or ":1"))
-        assert await here.instance.ended(90) == -9
+        assert await here.instance.ended() == -9
         here["dev"].start({**here.environment, **ROLLS, "ONEFILL_ROLE": "intake"})
         await here["dev"].up()
         await send(here, bank_nifty("EXIT", "Long_1", "out"), "dev")
         here["dev"].kill()
         await another_rolls(here)
-        await here.until_all_ended(60)
+        await here.until_all_ended()
         assert set((await net(here)).values()) == {0}
         (exit_,) = await here.rows("SELECT processing_status FROM signal_log WHERE kind = 'EXIT'")
         assert exit_["processing_status"] == "executed"

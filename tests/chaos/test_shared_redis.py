@@ -33,7 +33,6 @@ ON_THE_WAY = [
 
 
 @pytest.mark.req("CTL-21", "SIG-3", "SIG-23", "CTL-9")
-@pytest.mark.timeout(300)
 async def test_the_active_trades_what_a_standby_took_in_and_portfolios_are_refused(
     tmp_path: Path,
 ) -> None:
@@ -52,7 +51,6 @@ async def test_the_active_trades_what_a_standby_took_in_and_portfolios_are_refus
 
 @pytest.mark.req("CTL-21", "ORD-3", "ORD-7", "Q-1", "OPS-1")
 @pytest.mark.long
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("point", ON_THE_WAY, ids=lambda point: point.value)
 async def test_a_death_here_is_succeeded_and_neither_doubles_nor_loses(
     tmp_path: Path, point: Failpoint
@@ -76,7 +74,6 @@ async def test_a_death_here_is_succeeded_and_neither_doubles_nor_loses(
 
 
 @pytest.mark.req("CTL-11", "CTL-14", "CTL-18", "CTL-21")
-@pytest.mark.timeout(300)
 async def test_control_goes_over_and_back_by_hand_and_the_history_says_so(tmp_path: Path) -> None:
     async with shared(tmp_path) as here:
         await here.run("prod", "dev")
@@ -110,7 +107,7 @@ async def test_every_signal_fills_once_while_instances_and_their_redis_are_kille
             await _kill_and_start(here, victims[0])
             victims = victims[1:] + victims[:1]
         numbers = await sending
-        await here.until_all_ended(60)
+        await here.until_all_ended()
         assert set(here.statuses()) == numbers
         assert set(here.statuses().values()) == {"executed"}
         executions = await here.executions()
@@ -119,7 +116,6 @@ async def test_every_signal_fills_once_while_instances_and_their_redis_are_kille
 
 
 @pytest.mark.req("CTL-21")
-@pytest.mark.timeout(300)
 async def test_an_instance_does_not_start_on_a_redis_that_may_forget(tmp_path: Path) -> None:
     async with shared(tmp_path) as here:
         with contextlib.closing(here.redis.client()) as client:
@@ -131,7 +127,6 @@ async def test_an_instance_does_not_start_on_a_redis_that_may_forget(tmp_path: P
 
 
 @pytest.mark.req("CTL-10", "CTL-9", "CTL-16", "CTL-21", "Q-1")
-@pytest.mark.timeout(300)
 async def test_an_active_that_alone_loses_redis_protects_only_while_the_other_one_trades(
     tmp_path: Path,
 ) -> None:
@@ -144,20 +139,21 @@ async def test_an_active_that_alone_loses_redis_protects_only_while_the_other_on
         await here.until_all_ended()
         wire.cut()
         await until(lambda: here.state_of("prod", "PROTECT_ONLY"), UP_WITHIN_S)
-        assert prod.logged(r"\[REDIS\] Unavailable, using in-memory cache.*error")
-        assert "Redis Disconnected" in await here.here.told("prod", "status")
+        # This is learned on another connection than the leases, with a back-off of its own.
+        line = r"\[REDIS\] Unavailable, using in-memory cache.*error"
+        await until(lambda: prod.logged(line), UP_WITHIN_S)
+        await until(lambda: _is_told_lost(here, "prod"), UP_WITHIN_S)
         await here.here.until_active("dev", UP_WITHIN_S)
         numbers = [await here.send("dev", direct(f"s{n}", "SIM001")) for n in range(3)]
         await here.until_all_ended()
         wire.mend()
         await until(lambda: here.state_of("prod", "STANDBY"), UP_WITHIN_S)
-        assert "Redis Disconnected" not in await here.here.told("prod", "status")
+        await until(lambda: _is_told_back(here, "prod"), UP_WITHIN_S)
         assert sorted((await here.executions()).values()) == [1] * (1 + len(numbers))
         assert here.held() == 1 + len(numbers)
 
 
 @pytest.mark.req("CTL-10", "CTL-21", "OPS-3", "SIG-16", "Q-1")
-@pytest.mark.timeout(300)
 async def test_while_redis_is_paused_nobody_succeeds_and_what_was_spooled_fills_once_afterwards(
     tmp_path: Path,
 ) -> None:
@@ -185,7 +181,6 @@ async def test_while_redis_is_paused_nobody_succeeds_and_what_was_spooled_fills_
 
 
 @pytest.mark.req("CTL-8", "CTL-21", "Q-1")
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("loss", ["emptied", "put back", "put back, and an instance started anew"])
 async def test_a_redis_that_lost_commits_is_not_traded_by(tmp_path: Path, loss: str) -> None:
     async with shared(tmp_path) as here:
@@ -210,6 +205,14 @@ async def test_a_redis_that_lost_commits_is_not_traded_by(tmp_path: Path, loss: 
 
             await until(is_not_ready)
         assert list((await here.executions()).values()) == [1]
+
+
+async def _is_told_lost(here: Shared, name: str) -> bool:
+    return "Redis Disconnected" in await here.here.told(name, "status")
+
+
+async def _is_told_back(here: Shared, name: str) -> bool:
+    return not await _is_told_lost(here, name)
 
 
 async def _lose(here: Shared, loss: str, copy: Path, files: Path) -> None:

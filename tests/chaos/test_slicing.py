@@ -37,10 +37,10 @@ async def test_slices_together_are_the_one_order_whoever_dies_between_them(
                 session, here.instance.url, direct("one", SLICED, contracts=120)
             )
             if point:
-                assert await here.instance.ended(30) == -9
+                assert await here.instance.ended() == -9
                 here.start()
                 await here.instance.up()
-            await here.until_all_ended(30)
+            await here.until_all_ended()
             assert await sizes(here) == [("BUY", 20), ("BUY", 50), ("BUY", 50)]
             close = direct("two", SLICED, action="close")
             await send_until_accepted(session, here.instance.url, close)
@@ -49,7 +49,7 @@ async def test_slices_together_are_the_one_order_whoever_dies_between_them(
                 rows = await here.rows("SELECT status FROM portfolio_positions")
                 return [row["status"] for row in rows] == ["closed"]
 
-            await until(flat, 30)
+            await until(flat)
         sold = [("SELL", 20), ("SELL", 50), ("SELL", 50)]
         assert await sizes(here) == [("BUY", 20), ("BUY", 50), ("BUY", 50), *sold]
         assert set(executions_by_order(await here.ledger()).values()) == {1}
@@ -67,7 +67,7 @@ async def test_a_refused_slice_ends_the_order_where_it_is(
             await send_until_accepted(
                 session, here.instance.url, direct("one", SLICED, contracts=120)
             )
-        await here.until_all_ended(30)
+        await here.until_all_ended()
         assert await sizes(here) == [("BUY", 50), ("BUY", 50)]
         (signal,) = await here.rows("SELECT processing_status, reason FROM signal_log")
         assert signal == {"processing_status": "executed", "reason": "partly_filled"}

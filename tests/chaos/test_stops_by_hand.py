@@ -62,7 +62,7 @@ async def closed_by_hand(
         async def is_guarded() -> bool:
             return await _working_stops(here) == 1
 
-        await until(is_guarded, 30)
+        await until(is_guarded)
         (leg,) = await here.rows("SELECT symbol, bought_quantity AS held FROM position_legs")
         assert leg["held"] >= 200
         sold = {"symbol": leg["symbol"], "exchange": "MCX", "side": Side.SELL}
@@ -79,9 +79,13 @@ async def _ends_by_hand(here: World) -> None:
     async def ended() -> bool:
         return not await here.rows("SELECT FROM portfolio_positions WHERE status <> 'closed'")
 
-    await until(ended, 30)
+    await until(ended)
     assert await _held(here) == 0
-    assert await _working_stops(here) == 0
+
+    async def none_waits() -> bool:
+        return await _working_stops(here) == 0
+
+    await until(none_waits)
 
 
 @pytest.mark.req("PF-11", "ORD-9")
@@ -95,9 +99,9 @@ async def test_a_stop_that_guards_nothing_any_more_is_cancelled_within_seconds_a
         async def cancelled() -> bool:
             return await _working_stops(here) == 0
 
-        await until(cancelled, 30)
-        await until(lambda: here.instance.logged("CRITICAL.*its stop there is cancelled"), 10)
-        await until(lambda: here.instance.logged("GOLDM.*reconciler.difference"), 30)
+        await until(cancelled)
+        await until(lambda: here.instance.logged("CRITICAL.*its stop there is cancelled"))
+        await until(lambda: here.instance.logged("GOLDM.*reconciler.difference"))
         await _price(here, 77_400)
         assert await _held(here) == 100 * leaves
         if not leaves:
@@ -115,10 +119,10 @@ async def test_an_exit_that_would_make_the_stop_trade_finds_that_nothing_is_held
             query = "SELECT FROM order_intents WHERE action = 'close' AND state = 'REJECTED'"
             return bool(await here.rows(query))
 
-        await until(refused, 30)
+        await until(refused)
         assert await _held(here) == 0
         await _ends_by_hand(here)
-        await here.until_all_ended(30)
+        await here.until_all_ended()
 
 
 @pytest.mark.req("PF-11", "ORD-9")
@@ -128,4 +132,4 @@ async def test_a_stop_that_did_open_the_other_side_is_told_at_once(
     async with closed_by_hand(database_url, tmp_path, **NEVER) as here:
         await _price(here, 77_400)
         assert await _held(here) < 0
-        await until(lambda: here.instance.logged("GOLDM.*reconciler.difference"), 30)
+        await until(lambda: here.instance.logged("GOLDM.*reconciler.difference"))

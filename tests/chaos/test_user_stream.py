@@ -48,7 +48,7 @@ async def until_states(here: World, **wanted: int) -> None:
         rows = await here.rows("SELECT state FROM order_intents")
         return Counter(row["state"] for row in rows) == Counter(wanted)
 
-    await until(reached, 40)
+    await until(reached)
 
 
 async def until_listens(here: World, name: str = "prod", times: int = 1) -> None:
@@ -58,7 +58,7 @@ async def until_listens(here: World, name: str = "prod", times: int = 1) -> None
     def connected() -> bool:
         return log.read_text().count("listener.connected") >= times
 
-    await until(connected, 40)
+    await until(connected)
 
 
 async def judge(here: World, quantity: int) -> None:
@@ -85,7 +85,7 @@ async def test_fills_arrive_by_the_stream_while_nobody_polls(
         for price in ("90", "89", "88"):
             await tell_venue(here, "/price", symbol="SIM001", price=price)
         await until_states(here, FILLED=1)
-        await here.until_all_ended(20)
+        await here.until_all_ended()
         await judge(here, 3)
         (row,) = await here.rows("SELECT count(*) AS trades FROM broker_trades")
         assert row["trades"] == 3
@@ -138,7 +138,7 @@ async def test_whatever_the_stream_does_everything_settles_once(
         for price in ("90", "89", "88", "87"):
             await tell_venue(here, "/price", symbol="SIM001", price=price)
         await until_states(here, FILLED=2)
-        await here.until_all_ended(20)
+        await here.until_all_ended()
         await judge(here, 6)
         assert await here.rows("SELECT FROM lanes WHERE blocked IS NOT NULL") == []
 
@@ -191,7 +191,7 @@ async def test_a_stop_in_doubt_is_found_and_what_it_becomes_is_followed_to_its_f
     async with world(database_url, tmp_path, order_class=order_class) as here:
         await here.restart()
         await send(here, direct("one", "SIM001", contracts=3))
-        await here.until_all_ended(20)
+        await here.until_all_ended()
         dies = kind == "sender dies"
         if dies:
             await here.restart(ONEFILL_FAILPOINT=Failpoint.SEND_AFTER.value)

@@ -77,7 +77,6 @@ async def _decided_live(here: World) -> dict[str, tuple[object, ...]]:
 
 
 @pytest.mark.req("SIG-20", "PF-1", "PF-3", "PF-5")
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "file_in",
     [

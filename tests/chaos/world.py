@@ -23,6 +23,12 @@ from chaos.processes import Server
 
 SECRET = "chaos-secret-4f1d"
 OPERATOR = "chaos-operator-77aa"
+PATIENT = {
+    "ONEFILL_LEASE__TTL_MS": "4000",
+    "ONEFILL_LEASE__GIVE_UP_MS": "3000",
+    "ONEFILL_LEASE__CALL_TIMEOUT_MS": "1000",
+}
+"""On a machine that does much else, nobody shall be thought dead who is only slow."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +49,19 @@ class World:
         return self.instances[name]
 
     async def run(self, *names: str, **variables: str) -> None:
-        """Start these instances, the first one preferred, and wait until all are ready."""
+        """Start these instances, the first one preferred, and wait until all are ready.
+
+        It has a head start: the others leave it no more than five seconds to lead before them.
+        """
         for name in names:
             preferred = "true" if name == names[0] else "false"
             self[name].start(
                 {**self.environment, "ONEFILL_ACTIVE_BY_DEFAULT": preferred, **variables}
             )
+            if name == names[0] and len(names) > 1:
+                await self[name].listens()
         for name in names:
-            await self[name].up(60)
+            await self[name].up()
 
     async def ask(self, name: str, path: str, body: object = None) -> tuple[int, Any]:
         """One call of an instance's API by the operator; the status and the document."""
@@ -78,7 +89,7 @@ class World:
         assert done.returncode == 0, done.stdout + done.stderr
         return str(done.stdout)
 
-    async def until_active(self, name: str, seconds: float = 10) -> None:
+    async def until_active(self, name: str, seconds: float = 60) -> None:
         """Wait until that instance is able to act."""
 
         async def active() -> bool:
@@ -86,7 +97,7 @@ class World:
 
         await support.until(active, seconds)
 
-    async def until_not_active(self, name: str, seconds: float = 5) -> None:
+    async def until_not_active(self, name: str, seconds: float = 60) -> None:
         """Wait until that instance says that it doesn't act: by its own deadline, at the latest."""
 
         async def not_active() -> bool:
@@ -94,7 +105,16 @@ class World:
 
         await support.until(not_active, seconds)
 
-    async def judge(self, seconds: float = 30, **expected: Any) -> Evidence:
+    async def until_follows(self, name: str, leader: str) -> None:
+        """Wait until the one says that it follows the other."""
+
+        async def follows() -> bool:
+            seen = await self.status(name)
+            return (seen["state"], seen["active_instance"]) == ("STANDBY", leader)
+
+        await support.until(follows)
+
+    async def judge(self, seconds: float = 90, **expected: Any) -> Evidence:
         """Let everything come to rest, and have it judged; see chaos.judge."""
         await self.until_all_ended(seconds)
         await self.until_told()
@@ -151,7 +171,7 @@ class World:
         finally:
             await connection.close()
 
-    async def until_all_ended(self, seconds: float) -> None:
+    async def until_all_ended(self, seconds: float = 90) -> None:
         """Wait until every signal has an end status."""
         ends = ["executed", "ignored", "rejected", "blocked", "expired", "failed"]
         query = "SELECT count(*) FROM signal_log WHERE processing_status <> ALL($1)"
@@ -164,9 +184,19 @@ class World:
 
 @asynccontextmanager
 async def world(
-    database_url: str, folder: Path, *, order_class: str = "B", lag_ms: int = 200, **more: str
+    database_url: str,
+    folder: Path,
+    *,
+    order_class: str = "B",
+    lag_ms: int = 200,
+    is_patient: bool = True,
+    **more: str,
 ) -> AsyncIterator[World]:
-    """A running venue and an instance that is not started yet; both are gone afterwards."""
+    """A running venue and an instance that is not started yet; both are gone afterwards.
+
+    is_patient: who leads changes only where the test makes it change, however slow the machine is;
+    else the lease has the times that the product gives it.
+    """
     venue_port = support.free_port()
     venue = Server(
         [
@@ -195,9 +225,11 @@ async def world(
         "ONEFILL_QUOTES__ASK": "false",
         "ONEFILL_LOG_FORMAT": "json",
         "ONEFILL_ACTIVE_BY_DEFAULT": "true",
+        "ONEFILL_MAX_AGE_S": "600",
         "ONEFILL_BROKERS__BINANCE__RECV_WINDOW_MS": "1000",
-        "ONEFILL_ORDERS__SEND_WITHIN_MS": "500",
+        "ONEFILL_ORDERS__SEND_WITHIN_MS": "1000",
         "ONEFILL_ORDERS__QUARANTINE_AFTER_S": "2",
+        **(PATIENT if is_patient else {}),
         **more,
     }
     here = World(database_url, venue, instance, environment, folder, {"prod": instance})
@@ -237,7 +269,7 @@ def direct(order_id: str, ticker: str, *, action: str = "buy", contracts: int = 
 
 
 async def send_until_accepted(
-    session: aiohttp.ClientSession, url: str, body: bytes, seconds: float = 60
+    session: aiohttp.ClientSession, url: str, body: bytes, seconds: float = 120
 ) -> dict[str, Any]:
     """Post like a sender that repeats on 5xx and on a broken connection; the 2xx answer."""
 

@@ -111,7 +111,7 @@ async def test_the_lag_is_the_venues_own_and_a_late_order_keeps_to_it(desk: Desk
 
 @class_b
 async def test_an_order_that_breaks_the_declared_lag_is_seen_when_it_appears(desk: Desk) -> None:
-    desk.venue.fault("late", ms=2_500)
+    desk.venue.fault("late", ms=8_000)
     intent = desk.intent()
     prepared, outcome = await desk.place(intent)
     assert isinstance(outcome, Unknown)

@@ -48,7 +48,7 @@ def told(venue: PaperVenue) -> dict[str, Told]:
         )
         for name in (SDK, CCXT, OPENALGO)
     }
-    said = {name: (program, *program.communicate(timeout=60)) for name, program in running.items()}
+    said = {name: (program, *program.communicate(timeout=240)) for name, program in running.items()}
     for name, (program, _, complaint) in said.items():
         assert program.returncode == 0, f"{name}: {complaint}"
     return {name: json.loads(printed) for name, (_, printed, _) in said.items()}

@@ -96,7 +96,9 @@ async def test_of_two_claimers_of_one_order_one_wins(desk: Desk, authority: Auth
 async def test_an_order_past_its_time_expires_with_its_signal_and_its_position(
     desk: Desk,
 ) -> None:
-    signal = await desk.signal("SIM001", "o", age_s=59)
+    signal = await desk.signal(
+        "SIM001", "o", age_s=56
+    )  # it is decided before it is late, and not claimed
     (signal_id,) = await log_all(desk.log, signal)
     (intent,) = await decide_lanes(desk.store, desk.epoch, [signal.lane])
     assert intent.valid_until is not None

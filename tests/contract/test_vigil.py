@@ -12,7 +12,7 @@ import pytest
 
 from onefill.core.errors import StoreUnavailable
 from onefill.ports.clock import RealClock
-from onefill.postgres.connection import Connecting
+from onefill.postgres.connecting import Connecting
 from onefill.postgres.control.vigil import PostgresVigil
 from support import until
 from trading_support import holder
@@ -78,7 +78,7 @@ async def none_waits(url: str) -> bool:
 async def test_a_watch_ends_with_the_process_that_it_watches(url: str) -> None:
     async with living_leader(url) as life, watch(url) as watching:
         life.cancel()
-        await asyncio.wait_for(watching, 10)
+        await asyncio.wait_for(watching, 60)
 
 
 @pytest.mark.req("CTL-5", "OPS-3")

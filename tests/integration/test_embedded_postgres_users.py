@@ -69,7 +69,7 @@ async def test_an_ordinary_users_server_dies_with_it_and_root_may_go_on_with_its
         assert status_of(pid)["Uid"].split() == [str(nobody.pw_uid)] * 4
         await execute(url, "CREATE TABLE kept AS SELECT 42 AS answer")
         parent.kill()
-        await until(lambda: is_gone(pid), 5)
+        await until(lambda: is_gone(pid))
     async with EmbeddedPostgres(data) as server:
         assert await execute(server.url, "SELECT answer FROM kept") == 42
     with ordinary_program(data, nobody.pw_uid, nobody.pw_gid) as parent:

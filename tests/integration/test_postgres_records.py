@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from onefill.core.control.succession import Heir
-from onefill.postgres.connection import open_views
+from onefill.postgres.connecting import open_views
 from onefill.postgres.control.heartbeat import PostgresInstances, Presence
 from onefill.postgres.control.history import LeadershipHistory
 from trading_support import TTL_MS, PostgresAuthority, holder, lead

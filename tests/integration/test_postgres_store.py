@@ -19,6 +19,7 @@ from onefill.core.orders.settlement import settle
 from onefill.core.signal import SignalKind
 from onefill.postgres.connection import Held
 from severed import Cut, severed
+from strain import within
 from support import script, until
 from trading_support import (
     TTL_MS,
@@ -66,7 +67,7 @@ async def test_a_takeover_beside_a_busy_holder_is_not_starved(postgres: Postgres
     tasks = [asyncio.create_task(work(*pair)) for pair in zip(crowd, lengths, strict=True)]
     await until(lambda: done > BUSY_CONNECTIONS)
     await postgres.leases(A).release("leader", epoch, A)
-    async with asyncio.timeout(2):
+    with within(2):
         assert await postgres.leases(B).acquire("leader", epoch, B, TTL_MS) == epoch + 1
     ends = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(end) for end in ends] == [Fenced] * BUSY_CONNECTIONS
@@ -85,7 +86,7 @@ async def test_a_holder_stopped_inside_a_guarded_transaction_does_not_hold_up_it
         taker = holder("stopped", start=2) if restarted else B
         if not restarted:
             await postgres.rows("UPDATE leases SET lease_until = clock_timestamp()")
-        async with asyncio.timeout(0.4):
+        with within(0.4):
             taken = await postgres.leases(taker).acquire("leader", epoch, taker, TTL_MS)
         assert taken == epoch + 1
         signals = await postgres.rows("SELECT processing_status AS status FROM signal_log")

@@ -44,11 +44,11 @@ async def test_a_closed_exchange_ends_what_rests_and_takes_nothing_until_it_open
 async def test_an_order_held_back_by_a_fault_does_not_trade_after_the_close(
     venue: VenueProcess,
 ) -> None:
-    await venue.fault("late_fill", ms=300)
+    await venue.fault("late_fill", ms=3_000)
     await venue.leg("held", symbol=PUT)
     await venue.control("/market", {"exchange": "NFO", "open": False})
     await venue.control("/market", {"exchange": "NFO", "open": True})
-    await venue.fault("late_fill", ms=600)
+    await venue.fault("late_fill", ms=3_300)
     await venue.leg("later", symbol=PUT)
     await venue.has_executed(1)
     assert await venue.executed() == ["later"]

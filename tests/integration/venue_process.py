@@ -16,7 +16,7 @@ import httpx
 from support import until
 
 SOURCE = Path(__file__).parents[2] / "src"
-WITHIN_S = 20
+WITHIN_S = 120
 
 
 class VenueProcess:
@@ -38,7 +38,7 @@ class VenueProcess:
         )
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), WITHIN_S)
-        self.http = httpx.AsyncClient(base_url=line.decode().split()[-1], timeout=10)
+        self.http = httpx.AsyncClient(base_url=line.decode().split()[-1], timeout=60)
 
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send it a signal and return its exit code."""

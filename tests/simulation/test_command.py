@@ -13,11 +13,24 @@ def simulate(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["simulate", *arguments])
 
 
+def _told(result: Result) -> str:
+    """All but the time that it took."""
+    return result.stdout.rpartition(";")[0]
+
+
 @pytest.mark.req("IF-7", "Q-3")
 def test_whole_worlds_are_counted() -> None:
     result = simulate("--seeds", "3")
     assert result.exit_code == 0
     assert result.output.splitlines()[-1].startswith("3 worlds: ")
+
+
+@pytest.mark.req("IF-7", "Q-3")
+def test_worlds_side_by_side_are_the_same_worlds() -> None:
+    wanted = ("--seeds", "16", "--class", "A", "--without", "durable")
+    alone, beside = (simulate(*wanted, "--processes", many) for many in ("1", "2"))
+    assert "Again: " in alone.output
+    assert _told(beside) == _told(alone)
 
 
 @pytest.mark.req("IF-7", "Q-3")

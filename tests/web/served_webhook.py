@@ -96,7 +96,8 @@ class Served:
     def client(self, **options: object) -> httpx.AsyncClient:
         """An HTTP client of it."""
         url = f"http://127.0.0.1:{self.port}"
-        return httpx.AsyncClient(base_url=url, verify=False, **options)  # type: ignore[arg-type]
+        wanted = {"timeout": 60, **options}
+        return httpx.AsyncClient(base_url=url, verify=False, **wanted)  # type: ignore[arg-type]
 
     @contextlib.asynccontextmanager
     async def socket(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:

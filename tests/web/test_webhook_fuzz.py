@@ -50,7 +50,7 @@ def over(inputs: st.SearchStrategy[bytes], examples: int) -> Callable[..., Calla
                 )
                 @given(inputs)
                 def run(data: bytes) -> None:
-                    runner.run(asyncio.wait_for(check(served, data), 10))
+                    runner.run(asyncio.wait_for(check(served, data), 60))
 
                 try:
                     run()

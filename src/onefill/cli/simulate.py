@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +20,11 @@ if TYPE_CHECKING:
     from onefill.sim.world import Result, Scenario
 
 SHOWN_MAX = 10
+WORLDS_AT_ONCE = 8
+"""So many are handed to a process together: less talk, and the progress still moves."""
+
+_LEFT_TO_US = (signal.SIGINT, signal.SIG_IGN)
+"""Ctrl-C reaches every process of a terminal; one answer to it is enough."""
 
 
 class Class(StrEnum):
@@ -43,6 +53,9 @@ ClassOption = Annotated[
 ModeOption = Annotated[
     ModeChoice | None, typer.Option("--mode", help="Who executes (default: by seed).")
 ]
+ProcessesOption = Annotated[
+    int | None, typer.Option(min=1, help="Worlds side by side (default: as many as cores).")
+]
 WithoutOption = Annotated[
     str, typer.Option(help="Take protections away, by name with commas: is it noticed?")
 ]
@@ -56,6 +69,7 @@ def simulate(
     order_class: ClassOption = None,
     mode: ModeOption = None,
     without: WithoutOption = "",
+    processes: ProcessesOption = None,
 ) -> None:
     """Run simulated worlds: instances, a database and a venue, crashes, pauses and lost replies.
 
@@ -74,7 +88,7 @@ def simulate(
     worlds = list(_scenarios(range(first, first + count), trace, order_class, mode, without))
     summary = _Summary()
     broken = 0
-    for result in _with_progress(worlds, quiet=trace):
+    for result in _with_progress(worlds, processes, quiet=trace):
         summary.add(result)
         if trace:
             typer.echo("\n".join(result.trace))
@@ -121,19 +135,39 @@ def _missing(text: str) -> Without:
         raise Usage(str(error), remedy=f"There are: {known}.") from error
 
 
-def _with_progress(worlds: list[Scenario], *, quiet: bool) -> Iterator[Result]:
+def _with_progress(
+    worlds: list[Scenario], processes: int | None, *, quiet: bool
+) -> Iterator[Result]:
     from rich.progress import track
 
     from onefill.cli.output import errors
+
+    with _results(worlds, processes) as results:
+        yield from track(
+            results,
+            total=len(worlds),
+            description="Simulating",
+            console=errors(),
+            disable=quiet,
+        )
+
+
+@contextmanager
+def _results(worlds: list[Scenario], processes: int | None) -> Iterator[Iterator[Result]]:
+    """What comes of each, in their order; a few worlds are not worth another process."""
     from onefill.sim.world import simulate as run
 
-    yield from track(
-        map(run, worlds),
-        total=len(worlds),
-        description="Simulating",
-        console=errors(),
-        disable=quiet,
-    )
+    wanted = processes or os.cpu_count() or 1
+    workers = min(wanted, len(worlds) // WORLDS_AT_ONCE)
+    if workers < 2:
+        yield map(run, worlds)
+        return
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, fresh, signal.signal, _LEFT_TO_US) as pool:
+        try:
+            yield pool.map(run, worlds, chunksize=WORLDS_AT_ONCE)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _show(result: Result) -> None:

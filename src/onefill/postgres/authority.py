@@ -18,7 +18,8 @@ from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.ports.authority import LossRow, Memory
 from onefill.ports.lease import LEADER
-from onefill.postgres.connection import Connecting, Held, Row
+from onefill.postgres.connecting import Connecting
+from onefill.postgres.connection import Held, Row
 from onefill.postgres.control.history import LeadershipHistory, ended
 from onefill.postgres.faults import translated
 from onefill.postgres.trading.losses import DOUBT_AGAIN, END, IS_QUIET, OPEN, PUT_IN_DOUBT, loss_row

@@ -13,7 +13,8 @@ from onefill.core.errors import OnefillError, StoreUnavailable
 from onefill.ports.clock import Clock
 from onefill.ports.hints import Topic
 from onefill.ports.messages import Message, from_json, to_json
-from onefill.postgres.connection import Connecting, Held
+from onefill.postgres.connecting import Connecting
+from onefill.postgres.connection import Held
 from onefill.postgres.faults import translated
 
 _log = logging.getLogger(__name__)

@@ -18,7 +18,8 @@ from onefill.disk.memory import DiskMemory
 from onefill.ports.clock import RealClock, jitter
 from onefill.ports.lease import Holder
 from onefill.postgres.authority import PostgresAuthority
-from onefill.postgres.connection import Connecting, Held, Surroundings, open_views
+from onefill.postgres.connecting import Connecting, open_views
+from onefill.postgres.connection import Held, Surroundings
 from onefill.postgres.control.handover import PostgresHandovers
 from onefill.postgres.control.heartbeat import PostgresInstances
 from onefill.postgres.control.history import LeadershipHistory

@@ -14,7 +14,7 @@ LEG = {**OPTION, "strategy": "mine", "product": "NRML", "action": "BUY"}
 
 def main(url: str) -> None:
     """Trade as a customer would, and tell. The client never raises, so all of it is an answer."""
-    client = api(api_key="openalgo", host=url, timeout=10.0)
+    client = api(api_key="openalgo", host=url, timeout=60.0)
     print(json.dumps(orders(client) | account(client) | refusals(client)))
 
 

@@ -80,7 +80,7 @@ async def test_who_watches_hears_that_two_others_have_exchanged_control() -> Non
     watching = asyncio.create_task(coordination.watch())
     await until(lambda: store.asked)
     store.lease = LeaderRow(instance="dev", epoch=8, remaining_ms=900, url=None)
-    await asyncio.wait_for(told.wait(), 10)
+    await asyncio.wait_for(told.wait(), 60)
     forget()
     watching.cancel()
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from onefill.core.errors import OnefillError
 from onefill.core.ids import Epoch
 from onefill.ports.lease import Holder, Lease
-from onefill.postgres.connection import Held, Row, application_name
+from onefill.postgres.connecting import application_name
+from onefill.postgres.connection import Held, Row
 from onefill.postgres.control.history import LeadershipHistory, began, ended
 from onefill.postgres.control.vigil import session_has_ended
 

@@ -11,7 +11,7 @@ import asyncpg
 
 from onefill.core.errors import StoreUnavailable
 from onefill.ports.clock import Clock
-from onefill.postgres.connection import Connecting
+from onefill.postgres.connecting import Connecting
 from onefill.postgres.faults import translated
 
 _log = logging.getLogger(__name__)

@@ -27,7 +27,8 @@ from onefill.ports.trading import (
     Settle,
     Settled,
 )
-from onefill.postgres.connection import Connecting, Held, Surroundings
+from onefill.postgres.connecting import Connecting
+from onefill.postgres.connection import Held, Surroundings
 from onefill.postgres.faults import Conflicted
 from onefill.postgres.trading import worklists
 from onefill.postgres.trading.books import Teller
