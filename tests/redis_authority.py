@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from onefill.core.ids import ClientOrderId
 from onefill.core.orders.adjusting import Adjustment, AdjustmentRefusal
+from onefill.core.orders.ruling import Ruling, RulingRefusal
 from onefill.ports.clock import RealClock
 from onefill.ports.lease import Holder
 from onefill.ports.trading import Settled
@@ -19,7 +21,7 @@ from onefill.redis.operators.controls import RedisControls
 from onefill.redis.recovery import RedisRecoveryStore
 from onefill.redis.signal_log import RedisSignalLog
 from onefill.redis.trading.store import RedisTradingStore, Terms
-from trading_support import CAPITAL, read_payload
+from trading_support import ANN, CAPITAL, read_payload
 
 
 class RedisAuthority:
@@ -66,7 +68,11 @@ class RedisAuthority:
 
     async def adjust(self, wanted: Adjustment) -> Settled | AdjustmentRefusal:
         """Book what was traded by hand, by a person's word."""
-        return await RedisControls(self.store()).adjust(wanted, Actor(name="ann", address=None))
+        return await RedisControls(self.store()).adjust(wanted, ANN)
+
+    async def resolve(self, name: ClientOrderId, ruling: Ruling) -> RulingRefusal | None:
+        """Settle what is quarantined, by a person's word."""
+        return await RedisControls(self.store()).resolve(name, ruling, ANN)
 
     async def broken_promises(self) -> Sequence[str]:
         """What does not hold of the stored book."""

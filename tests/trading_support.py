@@ -15,12 +15,13 @@ from onefill.core.book import Decision, Situation
 from onefill.core.decide import decide as decide_signal
 from onefill.core.defaults import INSTRUMENTS
 from onefill.core.going_on import go_on
-from onefill.core.ids import Epoch, Lane
+from onefill.core.ids import ClientOrderId, Epoch, Lane
 from onefill.core.instrument import Rules
 from onefill.core.intent import OrderIntent
 from onefill.core.orders.adjusting import Adjustment, AdjustmentRefusal
 from onefill.core.orders.limits import LimitBook
 from onefill.core.orders.report import OrderReport, OrderStatus, Placed, Trade
+from onefill.core.orders.ruling import Ruling, RulingRefusal
 from onefill.core.orders.settlement import Told
 from onefill.core.orders.slicing import MostOf, deciding_in_slices
 from onefill.core.signal import Engine, LoggedSignal, Signal, SignalKind, fingerprint
@@ -43,6 +44,7 @@ from onefill.postgres.trading.store import PostgresTradingStore, Terms
 RULES = Rules(deployment="tst", instruments=INSTRUMENTS)
 CAPITAL = Decimal(5_000_000)
 TTL_MS = 60_000
+ANN = Actor(name="ann", address=None)
 
 
 def boot(name: str) -> UUID:
@@ -80,6 +82,10 @@ class Authority(Protocol):
 
     async def adjust(self, wanted: Adjustment) -> Settled | AdjustmentRefusal:
         """Book what was traded by hand, by a person's word."""
+        ...
+
+    async def resolve(self, name: ClientOrderId, ruling: Ruling) -> RulingRefusal | None:
+        """Settle what is quarantined, by a person's word."""
         ...
 
     async def broken_promises(self) -> Sequence[str]:
@@ -156,11 +162,13 @@ class PostgresAuthority:
 
     async def adjust(self, wanted: Adjustment) -> Settled | AdjustmentRefusal:
         """Book what was traded by hand, by a person's word."""
-        pool = await asyncpg.create_pool(self.url, min_size=1, max_size=1)
-        try:
-            return await PostgresControls(pool).adjust(wanted, Actor(name="ann", address=None))
-        finally:
-            await pool.close()
+        async with asyncpg.create_pool(self.url, min_size=1, max_size=1) as pool:
+            return await PostgresControls(pool).adjust(wanted, ANN)
+
+    async def resolve(self, name: ClientOrderId, ruling: Ruling) -> RulingRefusal | None:
+        """Settle what is quarantined, by a person's word."""
+        async with asyncpg.create_pool(self.url, min_size=1, max_size=1) as pool:
+            return await PostgresControls(pool).resolve(name, ruling, ANN)
 
     async def broken_promises(self) -> Sequence[str]:
         """What does not hold of the stored book."""

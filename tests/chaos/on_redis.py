@@ -87,7 +87,7 @@ class Shared:
         timeout, connector = aiohttp.ClientTimeout(total=30), aiohttp.TCPConnector(limit=8)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             sends = (
-                send_until_accepted(session, self.here[chance.choice(names)].url, body)
+                send_until_accepted(session, self.here[chance.choice(names)].url, body, 600)
                 for body in bodies
             )
             answers = await asyncio.gather(*sends)

@@ -188,3 +188,28 @@ async def test_a_stop_that_cannot_be_made_to_trade_is_cancelled_before_anything_
         await _position(here, "closed")
         assert await _sums(here) == {"BUY": quantity, "SELL": quantity}
         assert await _waiting(here) == []
+
+
+@pytest.mark.req("PF-7", "PF-11")
+@pytest.mark.parametrize("point", ["", *_rarely([f"{Failpoint.SEND_AFTER}:1"])])
+async def test_lots_are_peeled_off_once_their_stop_gave_way_whoever_dies(
+    database_url: str, tmp_path: Path, point: str
+) -> None:
+    async with world(database_url, tmp_path, ONEFILL_PEEL_OFF="true", **GUARDED) as here:
+        await here.restart()
+        quantity = await _held(here)
+        await here.restart(ONEFILL_FAILPOINT=point)
+        await _send(here, gold_mini("MARKET_DATA", None, "wild", 78_000, atr=1_000))
+        if point:
+            assert await here.instance.ended(30) == -9
+            await here.restart()
+
+        async def is_smaller() -> bool:
+            sold = (await _sums(here)).get("SELL", 0)
+            waits = [float(stop["quantity"]) for stop in await _waiting(here)]
+            return sold == quantity - 100 and waits == [100]
+
+        await until(is_smaller, 40)  # 1000 points · ₹10: 15,000 allow one lot
+        await _call(here, "/price", symbol="GOLDM", price="77400")
+        await _position(here, "closed")
+        assert await _sums(here) == {"BUY": quantity, "SELL": quantity}

@@ -14,7 +14,8 @@ from onefill.core.ids import ClientOrderId
 from onefill.core.intent import IntentState, OrderType
 from onefill.core.orders.hearing import resized
 from onefill.core.orders.report import NotPlaced, OrderReport, OrderStatus, Placed
-from onefill.core.orders.settlement import LaneBooks, Settlement, Told, settle
+from onefill.core.orders.ruling import Ruling, RulingRefusal, Verdict
+from onefill.core.orders.settlement import LaneBooks, Settlement, Told, Unsettled, settle
 from onefill.core.signal import LoggedSignal, SignalStatus
 from support import until
 from trading_desk import Desk, situation_of
@@ -31,6 +32,8 @@ from trading_support import (
 )
 
 A, B = holder("a"), holder("b")
+UNSETTLED = Unsettled(detail="two like it")
+PRICE = Decimal(100)
 
 
 @pytest.mark.req("ORD-4")
@@ -161,3 +164,24 @@ async def test_an_exit_that_ended_short_is_issued_again_when_it_is_due(desk: Des
     settled = await desk.store.settle([filled(again)], settle)
     assert [status for _, status, _ in settled.signals] == [SignalStatus.EXECUTED]
     assert await desk.store.lanes_with_work(9) == []
+
+
+@pytest.mark.req("ORD-7")
+async def test_of_two_that_look_alike_a_person_must_say_which_order_it_is(
+    desk: Desk, authority: Authority
+) -> None:
+    signals = [await desk.signal("SIM001", "o")]
+    signals.append(replace(signals[0], portfolio="other"))
+    await log_all(desk.log, *signals)
+    pair = await decide_lanes(desk.store, desk.epoch, [signal.lane for signal in signals])
+    assert await desk.claim(*pair) == ["claimed"] * 2
+    words = [Told(client_order_id=i.client_order_id, attempt=1, word=UNSETTLED) for i in pair]
+    await desk.store.settle(words, settle)
+    one, two = (intent.client_order_id for intent in pair)
+    seen = Ruling(verdict=Verdict.PLACED, note="", filled_quantity=Decimal(1), average_price=PRICE)
+    assert await authority.resolve(one, seen) is RulingRefusal.WHICH_ORDER
+    assert await authority.resolve(one, replace(seen, broker_order_id="7")) is None
+    assert await authority.resolve(two, replace(seen, broker_order_id="7")) is (
+        RulingRefusal.ANOTHERS_ORDER
+    )
+    assert await authority.resolve(two, seen) is None

@@ -21,8 +21,8 @@ FLOORS = {
 }
 WINGS = ({"flow", "lead", "jobs"}, {"keeping", "postgres", "redis", "disk", "brokers"})
 """Rooms of one floor that may know each other; the loops and the outside meet in ports."""
-FLOW_HELPERS = {"flow.backoff"}
-"""Files of flow that are no loops and know nothing of trading; the loops may share them."""
+FLOW_HELPERS = {"flow.backoff", "flow.looking"}
+"""Files of flow that are no loops, and keep nothing; the loops may share them."""
 
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_USUAL = 35

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pytest
@@ -13,6 +13,7 @@ from onefill.core.ids import Epoch
 from onefill.core.intent import OrderIntent
 from onefill.core.orders.limits import LimitBook, Limits
 from onefill.core.orders.settlement import settle
+from onefill.core.signal import SignalKind
 from onefill.ports.signal_log import SignalLog
 from onefill.postgres.trading.store import PostgresTradingStore
 from trading_support import (
@@ -41,10 +42,16 @@ class Desk:
     epoch: Epoch
 
     async def order(self, instrument: str, order_id: str, quantity: int = 1) -> OrderIntent:
-        signal = buy(instrument, await self.store.now(), order_id, quantity)
+        signal = buy(instrument, await self.store.now(), order_id, abs(quantity))
+        if quantity < 0:
+            signal = replace(signal, kind=SignalKind.SELL)
         await log_all(self.log, signal)
         (intent,) = await decide_lanes(self.store, self.epoch, [signal.lane])
         return intent
+
+    async def trade(self, intent: OrderIntent, price: int) -> None:
+        assert await self.claim(intent) == ["claimed"]
+        await self.store.settle([filled(intent, price=price)], settle)
 
     async def claim(self, *intents: OrderIntent) -> Sequence[str]:
         now = await self.store.now()
@@ -155,6 +162,27 @@ async def test_after_the_days_loss_nothing_opens_and_everything_closes(desk: Des
     await log_all(desk.log, close("SIM002", await desk.store.now(), "e"))
     (out,) = await decide_lanes(desk.store, desk.epoch, [other.lane])
     assert await desk.claim(out) == ["claimed"]
+
+
+@pytest.mark.req("ORD-15")
+@pytest.mark.parametrize(
+    ("yesterday", "today", "verdict"),
+    [(200, 95, "limited"), (95, 104, "claimed"), (95, 99, "claimed"), (200, 96, "claimed")],
+)
+async def test_the_days_loss_is_what_was_lost_since_midnight_whatever_the_position_had_before(
+    desk: Desk, yesterday: int, today: int, verdict: str
+) -> None:
+    limited(desk, daily_loss=Decimal(50))
+    held = await desk.order("SIM001", "a", 30)
+    await desk.trade(held, 100)
+    await desk.trade(await desk.order("SIM001", "b", -10), yesterday)
+    for moment in (
+        "fills SET booked_at = booked_at",
+        "portfolio_positions SET opened_at = opened_at",
+    ):
+        await desk.postgres.rows(f"UPDATE {moment} - interval '1 day'")
+    await desk.trade(await desk.order("SIM001", "c", -10), today)
+    assert await desk.claim(await desk.order("SIM002", "d")) == [verdict]
 
 
 @pytest.mark.req("ORD-15")

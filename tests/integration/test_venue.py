@@ -520,7 +520,7 @@ async def test_stall_acts_and_keeps_silent_where_latency_does_not_even_look(
 ) -> None:
     venue = await start()
     await venue.fault(kind, ms=5_000)
-    waiting = asyncio.create_task(venue.buy("one"))
+    waiting = asyncio.create_task(venue.buy("one", recvWindow=60_000))
 
     async def has_struck() -> bool:
         return (await venue.get("/healthz"))["faults"] == 0

@@ -65,3 +65,17 @@ def test_every_status_has_words(status: str) -> None:
     story = examples.SIGNAL_STORY
     signal = replace(story.signal, status=status, decided_at=None, ended_at=None)
     assert explain(replace(story, signal=signal)).answer.startswith(("It", "What"))
+
+
+@pytest.mark.req("SIG-22", "PF-13")
+def test_it_says_what_the_size_rests_on_and_an_entry_just_at_its_price() -> None:
+    story = examples.SIGNAL_STORY
+    payload = {"position": "Long_1", "price": "78500", "stop": "77800", "atr": "450", "er": "0.85"}
+    (position, *_) = story.positions
+    entered = replace(position, entry_price=Decimal(78500), signal_price=Decimal(78500))
+    signal = replace(story.signal, duplicates=1)
+    told = replace(story, signal=signal, payload=payload, positions=(entered,))
+    page = "\n".join(explain(told).lines)
+    assert "at 78500, stop 77800, ATR 450, efficiency 0.85, in main." in page
+    assert "It was entered at 78500, just as it was decided." in page
+    assert "It came once more" in page

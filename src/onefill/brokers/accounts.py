@@ -18,6 +18,7 @@ PAPER = "paper"
 _STREAM = "/private/ws"
 _NEAR = ("localhost", "127.0.0.1", "::1")
 _LIVE_LAG_MS_MIN = 10_000
+_LIVE_MARGIN_MS = 2_000
 _RECV_WINDOW_MS_MAX = 60_000
 
 
@@ -38,7 +39,7 @@ class BinanceAccount:
 
     recv_window_ms: how long a signed request stays valid at the venue. send_within_ms: how long
     an order may wait for its socket. visibility_lag_ms: how long after its expiry an order may
-    still appear (live only: the paper venue declares its own). margin_ms: added to it.
+    still appear (live only: the paper venue declares its own).
     source_address: the local address that requests leave from; empty is any.
     stream_url: the user stream's address without its key; empty is beside base_url.
     prolong_key_every_s: a key of the stream is good for an hour. symbols: terms to set at start.
@@ -52,13 +53,17 @@ class BinanceAccount:
     recv_window_ms: int = 5_000
     send_within_ms: int = 2_000
     visibility_lag_ms: int = _LIVE_LAG_MS_MIN
-    margin_ms: int = 0
     resync_every_s: float = 60.0
     source_address: str = ""
     stream_url: str = ""
     prolong_key_every_s: float = 1_500.0
     symbols: Mapping[str, SymbolTerms] = field(default_factory=dict)
     http: HttpLimits = field(default_factory=HttpLimits)
+
+    @property
+    def margin_ms(self) -> int:
+        """What is added to the lag before an absence counts; the paper venue's word needs none."""
+        return _LIVE_MARGIN_MS if self.live else 0
 
     @property
     def stream_address(self) -> str:
@@ -80,7 +85,6 @@ class BinanceAccount:
             recv_window_ms=self.recv_window_ms,
         )
         _check(self.send_within_ms > 0, "send_within_ms is positive")
-        _check(self.margin_ms >= 0, "margin_ms is not negative")
         _check(
             self.visibility_lag_ms >= _LIVE_LAG_MS_MIN,
             "a live order may appear up to 10 s late: visibility_lag_ms is at least 10000",

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import ClientOrderId
 from onefill.core.intent import OrderIntent
 from onefill.core.orders.report import Absent, NoAnswer
+
+_LATEST = timedelta(minutes=5)
+"""How long after the last moment at which it could be sent an order still arrives, by clocks that
+differ; what came later was placed by somebody else."""
 
 KnownOrders = Callable[[str, Sequence[str]], Awaitable[Mapping[str, ClientOrderId]]]
 """Which of these order ids at this broker belong to which of our intents (the store knows)."""
@@ -28,7 +33,7 @@ async def nothing_known(_: str, __: Sequence[str]) -> Mapping[str, ClientOrderId
 class Sighting:
     """An order as a book lists it, as far as it identifies the order. quantity in units.
 
-    mark: the client id that the broker passed on, if it did.
+    mark: the client id that the broker passed on, if it did. at: when it came there, if it is told.
     """
 
     broker_order_id: str
@@ -36,6 +41,7 @@ class Sighting:
     side: str
     quantity: Decimal
     mark: str = ""
+    at: datetime | None = None
 
 
 def like(intent: OrderIntent, book: Iterable[Sighting]) -> list[Sighting]:
@@ -53,13 +59,15 @@ async def recognise(
 ) -> str | Absent | NoAnswer:
     """The broker order id of the one order of the book that can only be this intent's.
 
-    Orders that were there before the send, or that are known as another intent's, are not it.
+    Orders that were there before the send, that came long after it, or that are known as another
+    intent's, are not it.
     """
     marked = {seen.broker_order_id for seen in book if seen.mark == intent.client_order_id}
     if len(marked) == 1:
         return marked.pop()
     witnessed = frozenset(intent.witnessed)
-    ids = [s.broker_order_id for s in like(intent, book) if s.broker_order_id not in witnessed]
+    seen = (s for s in like(intent, book) if not _is_later(s, intent))
+    ids = [s.broker_order_id for s in seen if s.broker_order_id not in witnessed]
     try:
         owners = await known(intent.order.broker, ids) if ids else {}
     except StoreUnavailable as error:
@@ -80,3 +88,9 @@ async def recognise(
             detail=f"orders like it: {', '.join(candidates)}; other intents like it: {others}"
         )
     return candidates[0]
+
+
+def _is_later(seen: Sighting, intent: OrderIntent) -> bool:
+    """Whether the order came long after the intent's could be sent; unknown is no."""
+    sent = [moment for moment in (intent.signed_at, intent.send_by) if moment is not None]
+    return seen.at is not None and bool(sent) and seen.at > max(sent) + _LATEST

@@ -27,6 +27,8 @@ _PARTS = 20
 """A grant is used within this part of its window, or not at all."""
 _WAIT_S = {429: 10, 418: 120}
 """How long to wait where a broker says only that it is too much."""
+_WAIT_S_MAX = 259_200
+"""Three days, Binance's longest ban: what says more makes no sense, and ends here."""
 _UNITS_MS = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}
 
 log = structlog.get_logger()
@@ -113,7 +115,7 @@ class Meter:
         if status not in _WAIT_S:
             return
         said = headers.get("Retry-After", "")
-        wait_s = int(said) if said.isdecimal() else _WAIT_S[status]
+        wait_s = _seconds(said) if said.isdecimal() else _WAIT_S[status]
         until_ms = self._clock.boottime_ms() + wait_s * 1_000
         if until_ms <= self._held_until_ms + 1_000:
             return
@@ -159,3 +161,8 @@ class Meter:
         self._granted = granted - weight
         self._use_by_ms = asked_ms + min(w.window_ms for w in windows) // _PARTS
         return True
+
+
+def _seconds(said: str) -> int:
+    """What a header says, within bounds; an endless number must not cost the answer it is in."""
+    return min(int(said[:20]), _WAIT_S_MAX)

@@ -59,7 +59,8 @@ class Holidays(Mapping[str, frozenset[date]]):
             return ClosedDays.of(days, evenings)
         evenings = (evenings | corrections.evening) - corrections.add
         days = (days | corrections.add | corrections.evening) - corrections.remove
-        return ClosedDays.of(days, evenings)
+        sessions = {each.day: (each.opens, each.closes) for each in corrections.sessions}
+        return ClosedDays.of(days, evenings, corrections.remove, sessions)
 
 
 def _has_evening(exchange: str, day: date, name: str) -> bool:

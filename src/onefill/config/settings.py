@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from onefill.config.brokers import BrokerSettings, BrokersSettings
 from onefill.config.control import LeaseSettings, SpoolSettings, TakeoverSettings
@@ -99,6 +99,20 @@ class StrategySettings(Section):
     )
 
 
+class SessionSettings(Section):
+    """A day that trades at hours of its own, by the exchange's clock."""
+
+    day: date = Field(description="Which day, a weekend or a holiday too.")
+    opens: time = Field(description="When it opens.")
+    closes: time = Field(description="When it closes.")
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.closes <= self.opens:
+            raise ValueError("a session has to close after it opens")
+        return self
+
+
 class HolidaySettings(Section):
     """Corrections to one exchange's holidays."""
 
@@ -110,7 +124,13 @@ class HolidaySettings(Section):
         description="Days on which only the evening session trades (MCX, from 17:00).",
     )
     remove: frozenset[date] = Field(
-        default=frozenset(), description="Days on which it is open after all."
+        default=frozenset(),
+        description="Days on which it is open after all, at the usual hours; weekends too.",
+    )
+    sessions: tuple[SessionSettings, ...] = Field(
+        default=(),
+        description="Days that trade at other hours, weekends and holidays too: "
+        '[{day = 2026-11-08, opens = "18:00", closes = "19:00"}].',
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -35,15 +35,29 @@ HOURS = {
 
 
 class ClosedDays(frozenset[date]):
-    """Holidays of an exchange. evenings: those of them on which its evening session trades."""
+    """Holidays of an exchange. evenings: those of them on which its evening session trades.
+
+    opened: weekends that trade as any day. sessions: days, holidays and weekends among them, that
+    trade from one local time to another, and not at the usual ones.
+    """
 
     evenings: frozenset[date] = frozenset()
+    opened: frozenset[date] = frozenset()
+    sessions: Mapping[date, tuple[time, time]] = {}
 
     @classmethod
-    def of(cls, days: Set[date], evenings: Set[date]) -> ClosedDays:
-        """These days, and which of them end in the afternoon."""
+    def of(
+        cls,
+        days: Set[date],
+        evenings: Set[date],
+        opened: Set[date] = frozenset(),
+        sessions: Mapping[date, tuple[time, time]] | None = None,
+    ) -> ClosedDays:
+        """These days, which of them end in the afternoon, and when else it trades."""
         closed = cls(days)
         closed.evenings = frozenset(evenings & days)
+        closed.opened = frozenset(opened)
+        closed.sessions = dict(sessions or {})
         return closed
 
 
@@ -83,25 +97,27 @@ def closes_after(exchange: str, moment: datetime, holidays: Set[date]) -> dateti
 
 
 def session_on(hours: Hours, day: date, holidays: Set[date]) -> tuple[datetime, datetime] | None:
-    """Opening and close of that day; None on a weekend or a holiday without an evening session."""
+    """Opening and close of that day; None on a weekend or a holiday without a session."""
+    known = holidays if isinstance(holidays, ClosedDays) else ClosedDays(holidays)
+    if day in known.sessions:
+        opens, closes = known.sessions[day]
+        return _between(hours, day, opens, closes)
     opens = hours.opens
-    if day.weekday() >= _SATURDAY:
+    if day.weekday() >= _SATURDAY and day not in known.opened:
         return None
     if day in holidays:
-        if hours.evening is None or day not in _evenings(holidays):
+        if hours.evening is None or day not in known.evenings:
             return None
         opens = hours.evening
     closes = hours.closes
     if hours.in_us_winter is not None and _is_us_winter(day):
         closes = hours.in_us_winter
-    return (
-        datetime.combine(day, opens, hours.zone),
-        datetime.combine(day, closes, hours.zone),
-    )
+    return _between(hours, day, opens, closes)
 
 
-def _evenings(holidays: Set[date]) -> frozenset[date]:
-    return holidays.evenings if isinstance(holidays, ClosedDays) else frozenset()
+def _between(hours: Hours, day: date, opens: time, closes: time) -> tuple[datetime, datetime]:
+    zone = hours.zone
+    return datetime.combine(day, opens, zone), datetime.combine(day, closes, zone)
 
 
 def _is_us_winter(day: date) -> bool:

@@ -16,6 +16,8 @@ from onefill.core.money import ZERO
 CALL, PUT, FUTURE, MAIN = "ce", "pe", "fut", "main"
 """Names of legs: a synthetic future's two, a future's one, the direct policy's one."""
 _PERCENT = Decimal("0.01")
+_PLACES = 8
+"""Of rupees (or quote currency) in the profit of a part."""
 
 
 class PositionStatus(enum.StrEnum):
@@ -104,12 +106,15 @@ class Leg:
         return min(self.bought_quantity, self.sold_quantity)
 
     def realised_on(self, quantity: Decimal) -> Decimal:
-        """Profit of so much of what was traded both ways, at average prices."""
+        """Profit of so much of what was traded both ways, at average prices.
+
+        Rounded, as equity is added up from differences: an endless fraction would never leave it.
+        """
         if quantity == 0:
             return ZERO
         bought = self.bought_value / self.bought_quantity
         sold = self.sold_value / self.sold_quantity
-        return quantity * (sold - bought) * self.multiplier
+        return round(quantity * (sold - bought) * self.multiplier, _PLACES)
 
     def profit_at(self, price: Decimal) -> Decimal:
         """Rupees gained on what is held, long or short, if it were closed at that price."""

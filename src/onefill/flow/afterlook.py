@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
 from onefill.core.errors import StoreUnavailable
 from onefill.core.intent import OrderIntent
 from onefill.core.orders.report import Found, Placed
-from onefill.core.orders.rivals import rivals_of
 from onefill.core.orders.settlement import Told
+from onefill.flow.looking import look_up_surely
 from onefill.ports.broker import Broker
 from onefill.ports.clock import Clock
 from onefill.ports.doubts import DoubtStore
@@ -43,18 +43,17 @@ class Afterlook:
         while True:
             try:
                 intents = await self._store.lingering(ORDERS_A_ROUND)
-                nameless = await self._store.nameless(ORDERS_A_ROUND) if intents else ()
                 for intent in intents:
-                    await self._look(intent, nameless)
+                    await self._look(intent)
             except StoreUnavailable as error:
                 log.warning("afterlook.store_unavailable", error=str(error))
             await self._clock.sleep(self._every_s)
 
-    async def _look(self, intent: OrderIntent, nameless: Sequence[OrderIntent]) -> None:
+    async def _look(self, intent: OrderIntent) -> None:
         broker = self._broker_of(intent)
         if broker is None:
             return
-        answer = await broker.look_up(intent, rivals_of(intent, nameless))
+        answer = await look_up_surely(broker, self._store, intent)
         if isinstance(answer, Found):
             log.error("afterlook.found", intent=intent.client_order_id, state=intent.state.value)
             word = Placed(report=answer.report)

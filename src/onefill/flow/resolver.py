@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
 
 from onefill.core.errors import CommitUnknown, OnefillError, StoreUnavailable
-from onefill.core.ids import Epoch
+from onefill.core.ids import ClientOrderId, Epoch
 from onefill.core.intent import IntentState, OrderIntent, Verb
 from onefill.core.orders.changes import is_carried_out, may_be_repeated
 from onefill.core.orders.rates import Urgency
@@ -25,8 +25,8 @@ from onefill.core.orders.report import (
     Placed,
     Unknown,
 )
-from onefill.core.orders.rivals import rivals_of
 from onefill.core.orders.settlement import Told, Unsettled
+from onefill.flow.looking import look_up_surely
 from onefill.ports.broker import Broker, OrderClass, Prepared
 from onefill.ports.claims import claim_of
 from onefill.ports.clock import Clock
@@ -35,8 +35,9 @@ from onefill.ports.rates import urgently
 from onefill.ports.trading import TradingStore
 
 LOOK_EVERY_S = 0.25
-INTENTS_A_ROUND = 256
+INTENTS_A_ROUND = 1024
 LOOK_UPS_AT_ONCE = 16
+"""Of each account."""
 
 log = structlog.get_logger()
 
@@ -58,53 +59,56 @@ class Resolver:
         self._tell = tell
         self._clock = clock
         self._quarantine_after = timedelta(seconds=quarantine_after_s)
-        self._places = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
+        self._places: dict[tuple[str, str], asyncio.Semaphore] = {}
+        self._looking: set[ClientOrderId] = set()
         self._sending: set[asyncio.Task[None]] = set()
 
     async def run(self, epoch: Epoch) -> None:
         """Resolve until cancelled. Raises Fenced when the epoch is over."""
-        while True:
-            try:
-                await self._round(epoch)
-            except StoreUnavailable as error:
-                log.warning("resolver.store_unavailable", error=str(error))
-            await self._clock.sleep(LOOK_EVERY_S)
+        self._looking.clear()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                try:
+                    await self._round(epoch, tasks)
+                except StoreUnavailable as error:
+                    log.warning("resolver.store_unavailable", error=str(error))
+                await self._clock.sleep(LOOK_EVERY_S)
 
     async def drained(self) -> None:
         """Return when every request that was sent again has its outcome told."""
         while self._sending:
             await asyncio.wait(self._sending)
 
-    async def _round(self, epoch: Epoch) -> None:
+    async def _round(self, epoch: Epoch, tasks: asyncio.TaskGroup) -> None:
+        """Begin what is not under way yet: a broker that is silent holds up nobody else's."""
         intents = await self._store.unresolved(INTENTS_A_ROUND)
-        if not intents:
+        fresh = [intent for intent in intents if intent.client_order_id not in self._looking]
+        if not fresh:
             return
         now = await self._store.now()
-        nameless = await self._store.nameless(INTENTS_A_ROUND)
-        async with asyncio.TaskGroup() as tasks:
-            for intent in intents:
-                rivals = rivals_of(intent, nameless)
-                tasks.create_task(self._resolve_alone(epoch, intent, rivals, now))
+        for intent in fresh:
+            self._looking.add(intent.client_order_id)
+            tasks.create_task(self._resolve_alone(epoch, intent, now))
 
-    async def _resolve_alone(
-        self, epoch: Epoch, intent: OrderIntent, rivals: Sequence[OrderIntent], now: datetime
-    ) -> None:
+    async def _resolve_alone(self, epoch: Epoch, intent: OrderIntent, now: datetime) -> None:
         """What fails for one order must not end the look-ups, or a send, of the others."""
         try:
             with urgently(Urgency.FIRST):
-                await self._resolve(epoch, intent, rivals, now)
+                await self._resolve(epoch, intent, now)
         except StoreUnavailable as error:
             log.warning("resolver.not_resolved", intent=intent.client_order_id, error=str(error))
+        finally:
+            self._looking.discard(intent.client_order_id)
 
-    async def _resolve(
-        self, epoch: Epoch, intent: OrderIntent, rivals: Sequence[OrderIntent], now: datetime
-    ) -> None:
+    async def _resolve(self, epoch: Epoch, intent: OrderIntent, now: datetime) -> None:
         broker = self._broker_of(intent)
         if broker is None:
             return
-        async with self._places:
+        account = (intent.order.broker, intent.order.account)
+        places = self._places.setdefault(account, asyncio.Semaphore(LOOK_UPS_AT_ONCE))
+        async with places:
             reach(Failpoint.LOOK_UP_BEFORE)
-            answer = await broker.look_up(intent, rivals)
+            answer = await look_up_surely(broker, self._store, intent)
             reach(Failpoint.LOOK_UP_AFTER)
         if intent.verb is not Verb.PLACE:
             self._resolve_change(intent, answer, now)
@@ -184,6 +188,11 @@ def _of_all_attempts(outcome: Outcome) -> Outcome:
 
 
 def _may_be_resent(broker: Broker, intent: OrderIntent, now: datetime) -> bool:
-    """Class A only, and an entry only while it is fresh: a late one would trade an old price."""
-    fresh = intent.valid_until is None or now <= intent.valid_until
-    return broker.capabilities.order_class is OrderClass.A and fresh
+    """Class A only, while its broker surely remembers the id, and an entry only while it is fresh:
+    a late one would trade an old price."""
+    able = broker.capabilities
+    if able.order_class is not OrderClass.A:
+        return False
+    age = now - intent.signed_at if intent.signed_at is not None else timedelta(0)
+    remembered = able.retention_s is None or age <= timedelta(seconds=able.retention_s) / 2
+    return remembered and (intent.valid_until is None or now <= intent.valid_until)

@@ -23,6 +23,7 @@ SWEEP_EVERY_MS = 1000
 ORDERS_A_SWEEP = 1024
 FIRST_POLL_MS, SLOWEST_POLL_MS = 5, 1000
 POLLS_AT_ONCE = 16
+"""Of each account: a broker that is silent holds up nobody else's fills."""
 
 log = structlog.get_logger()
 
@@ -32,6 +33,7 @@ class _Watched:
     intent: OrderIntent
     due_ms: float
     every_ms: float
+    is_asked: bool = False
 
 
 class Tracker:
@@ -61,7 +63,8 @@ class Tracker:
         self._clock = clock
         self._watched: dict[ClientOrderId, _Watched] = {}
         self._changed = asyncio.Event()
-        self._places = asyncio.Semaphore(POLLS_AT_ONCE)
+        self._wakes_ms = float("-inf")
+        self._places: dict[tuple[str, str], asyncio.Semaphore] = {}
 
     def settled(self, intents: Sequence[OrderIntent]) -> None:
         """Watch what is working at the broker now, and no longer what is not."""
@@ -88,14 +91,20 @@ class Tracker:
     async def run(self) -> None:
         """Poll until cancelled."""
         swept_ms = float("-inf")
-        while True:
-            if self._clock.boottime_ms() - swept_ms >= SWEEP_EVERY_MS:
-                await self._sweep()
-                swept_ms = self._clock.boottime_ms()
-            now_ms = self._clock.boottime_ms()
-            due = [watched for watched in self._watched.values() if watched.due_ms <= now_ms]
-            await asyncio.gather(*(self._poll(watched) for watched in due))
-            await self._wait_until_due(swept_ms + SWEEP_EVERY_MS)
+        async with asyncio.TaskGroup() as polls:
+            while True:
+                if self._clock.boottime_ms() - swept_ms >= SWEEP_EVERY_MS:
+                    await self._sweep()
+                    swept_ms = self._clock.boottime_ms()
+                now_ms = self._clock.boottime_ms()
+                for watched in self._idle():
+                    if watched.due_ms <= now_ms:
+                        watched.is_asked = True
+                        polls.create_task(self._poll_once(watched))
+                await self._wait_until_due(swept_ms + SWEEP_EVERY_MS)
+
+    def _idle(self) -> list[_Watched]:
+        return [watched for watched in self._watched.values() if not watched.is_asked]
 
     async def _sweep(self) -> None:
         try:
@@ -104,8 +113,9 @@ class Tracker:
             log.warning("tracker.store_unavailable", error=str(error))
 
     async def _wait_until_due(self, latest_ms: float) -> None:
-        soonest_ms = min((w.due_ms for w in self._watched.values()), default=latest_ms)
-        wait_ms = max(min(soonest_ms, latest_ms) - self._clock.boottime_ms(), 1)
+        soonest_ms = min((w.due_ms for w in self._idle()), default=latest_ms)
+        self._wakes_ms = min(soonest_ms, latest_ms)
+        wait_ms = max(self._wakes_ms - self._clock.boottime_ms(), 1)
         self._changed.clear()
         try:
             async with asyncio.timeout(wait_ms / 1000):
@@ -113,13 +123,23 @@ class Tracker:
         except TimeoutError:
             return
 
+    async def _poll_once(self, watched: _Watched) -> None:
+        try:
+            await self._poll(watched)
+        finally:
+            watched.is_asked = False
+            if watched.due_ms < self._wakes_ms:
+                self._changed.set()
+
     async def _poll(self, watched: _Watched) -> None:
         watched.every_ms = min(watched.every_ms * 2, self._slowest_poll_ms)
         watched.due_ms = self._clock.boottime_ms() + watched.every_ms
         broker = self._broker_of(watched.intent)
         if broker is None:
             return
-        async with self._places:
+        account = (watched.intent.order.broker, watched.intent.order.account)
+        places = self._places.setdefault(account, asyncio.Semaphore(POLLS_AT_ONCE))
+        async with places:
             with urgently(Urgency.LATER):
                 answer = await broker.look_up(watched.intent, ())
         if isinstance(answer, Found) and _says_more(watched.intent, answer):

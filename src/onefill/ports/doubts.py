@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -35,4 +35,8 @@ class DoubtStore(Protocol):
 
     async def nameless(self, limit: int) -> Sequence[OrderIntent]:
         """Sent, or perhaps sent, without a broker order id yet (as of TradingStore)."""
+        ...
+
+    async def known_orders(self, broker: str, ids: Sequence[str]) -> Mapping[str, ClientOrderId]:
+        """Which of these broker order ids belong to which of our intents (as of TradingStore)."""
         ...

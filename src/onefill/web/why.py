@@ -19,6 +19,8 @@ _LIMITS = {
     "risk_budget": "half of the base's excess profit",
     "signal": "nothing: the signal's own lots are taken",
 }
+_GIVEN = (("stop", "stop"), ("atr", "ATR"), ("er", "efficiency"))
+"""What the sender says beside the price that sizes and stops."""
 _LAYERS = {
     "in_flight": " while its first copy was being written",
     "memory": " by the instance that had logged it just before",
@@ -83,7 +85,11 @@ def _arrival(story: SignalStory) -> Iterator[str]:
     signal, payload = story.signal, story.payload or {}
     slot = f" {payload['position']}" if payload.get("position") else ""
     price = f" at {payload['price']}" if payload.get("price") else ""
-    yield f"It asks for {signal.kind}{slot} of {signal.instrument}{price}, in {signal.portfolio}."
+    given = "".join(
+        f", {word} {payload[name]}" for name, word in _GIVEN if payload.get(name) is not None
+    )
+    asked = f"{signal.kind}{slot} of {signal.instrument}{price}{given}"
+    yield f"It asks for {asked}, in {signal.portfolio}."
     late = _span(signal.received_at - signal.signal_time)
     yield (
         f"{signal.received_by} received it at {signal.received_at:%Y-%m-%d %H:%M:%S.%f} UTC, "
@@ -94,7 +100,8 @@ def _arrival(story: SignalStory) -> Iterator[str]:
         return
     last = f"{signal.last_duplicate_at:%H:%M:%S}" if signal.last_duplicate_at else "?"
     layer = _LAYERS.get(signal.last_duplicate_layer or "", "")
-    yield f"It came {signal.duplicates} more times, the last at {last}, and was recognised{layer}."
+    times = "once more" if signal.duplicates == 1 else f"{signal.duplicates} more times"
+    yield f"It came {times}, the last at {last}, and was recognised{layer}."
 
 
 def _step(step: Step, received_at: datetime) -> Iterator[str]:
@@ -159,6 +166,9 @@ def _slipping(story: SignalStory) -> Iterator[str]:
         if position.position_id not in opened or entered is None or asked is None:
             continue
         points = entered - asked
+        if points == 0:
+            yield f"It was entered at {plain(asked)}, just as it was decided."
+            continue
         rupees = plain(round(abs(points) * position.lots * position.point_value, 2))
         way = "worse" if points > 0 else "better"
         yield (

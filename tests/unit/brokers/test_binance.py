@@ -76,7 +76,7 @@ def row_of(intent: OrderIntent, **fields: Any) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def broker_at(
-    server: RawServer, broker_class: str = "B", reply_within_ms: int = 5_000
+    server: RawServer, broker_class: str = "B", reply_within_ms: int = 5_000, **account: Any
 ) -> AsyncIterator[BinanceBroker]:
     server.fixed["/healthz"] = http_reply(200, {"class": broker_class, "lag_ms": 300})
     server.fixed["/fapi/v1/allOrders"] = http_reply(200, [])
@@ -85,13 +85,14 @@ async def broker_at(
     server.fixed.setdefault("/fapi/v1/positionSide/dual", one_way)
     server.fixed.setdefault("/fapi/v1/time", http_reply(200, {"serverTime": TIME_MS}))
     async with server.running():
-        account = BinanceAccount(
+        login = BinanceAccount(
             base_url=server.url,
             api_key="the-key",
             api_secret="the-secret",
             http=HttpLimits(reply_within_ms=reply_within_ms),
+            **account,
         )
-        broker = BinanceBroker(account, ManualClock())
+        broker = BinanceBroker(login, ManualClock())
         try:
             await broker.start()
             yield broker
@@ -327,6 +328,25 @@ async def test_absence_is_judged_by_the_venues_own_clock_at_the_time_of_asking()
         seen = await broker.look_up(doubtful, ())
         assert isinstance(seen, Absent)
         assert seen.conclusive
+
+
+@pytest.mark.req("ORD-7")
+@pytest.mark.parametrize(
+    ("since_ms", "is_proof"), [(15_001, False), (17_000, False), (17_001, True)]
+)
+async def test_of_a_live_order_absence_proves_nothing_before_the_lag_and_its_margin(
+    since_ms: int, is_proof: bool
+) -> None:
+    server = RawServer(replies=[http_reply(400, error(-2013))])
+    async with broker_at(server, account="main", live=True) as broker:
+        doubtful = in_doubt(await broker.prepare(intent_for("binance")))
+        clock = broker._clock
+        assert isinstance(clock, ManualClock)
+        clock.advance(since_ms)
+        server.fixed["/fapi/v1/time"] = http_reply(200, {"serverTime": TIME_MS + since_ms})
+        seen = await broker.look_up(doubtful, ())
+        assert isinstance(seen, Absent)
+        assert seen.conclusive is is_proof
 
 
 @pytest.mark.req("ORD-7")

@@ -158,3 +158,16 @@ def test_what_is_not_ours_stirs_only_where_it_trades() -> None:
 
 def test_an_expired_key_is_no_word_about_orders() -> None:
     assert read(json.dumps({"e": "listenKeyExpired", "listenKey": "k"})) == [KeyExpired()]
+
+
+@pytest.mark.req("ORD-10", "ORD-12")
+def test_an_order_of_another_symbol_with_the_same_number_is_another_order() -> None:
+    name = "oftst9876543210abcde"
+    other = {"s": "SIM002", "c": name, "x": "TRADE", "t": 9, "l": "1", "L": "7", "ap": "7"}
+    *_, report = read(TRADES[0], order("PARTIALLY_FILLED", 1, **other))
+    assert isinstance(report, OrderReport)
+    assert (report.symbol, report.filled_value) == ("SIM002", 7)
+    assert [trade.trade_id for trade in report.trades] == ["9"]
+    *_, report = read(algo("FINISHED", became="77"), order("PARTIALLY_FILLED", 1, **other))
+    assert isinstance(report, OrderReport)
+    assert (report.broker_order_id, report.client_order_id) == ("77", name)

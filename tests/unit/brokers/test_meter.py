@@ -148,6 +148,17 @@ async def test_what_was_claimed_before_a_429_is_not_written_after_it() -> None:
         assert len(server.posts_to("/fapi/v1/order")) == 2
 
 
+@pytest.mark.req("ORD-11", "ORD-5", "Q-5")
+@pytest.mark.parametrize("said", [10**12, 10**4_000])
+async def test_a_pause_without_sense_costs_neither_the_answer_nor_the_account(said: int) -> None:
+    counter, clock = Counter(), ManualClock()
+    async with broker_with(counter, clock) as (broker, server):
+        too_much = {"code": -1015, "msg": "Too many new orders"}
+        server.replies.append(http_reply(429, too_much, retry_after_s=said))
+        assert isinstance(await broker.send(await broker.prepare(intent_for("binance"))), NotPlaced)
+        assert counter.holds == [("binance/paper", 259_200_000)]
+
+
 @pytest.mark.req("ORD-11")
 async def test_a_question_during_a_pause_that_outlasts_it_is_not_asked_at_all() -> None:
     counter, clock = Counter(), ManualClock()

@@ -7,8 +7,10 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -61,7 +63,7 @@ def row(number: str = "250408000989443", **fields: Any) -> dict[str, Any]:
         "product": "NRML",
         "quantity": "30",
         "symbol": OPTION,
-        "timestamp": "08-Apr-2026 13:58:03",
+        "timestamp": "05-Jan-2026 09:30:03",
         "trigger_price": 0.0,
     } | fields
 
@@ -253,6 +255,34 @@ async def test_the_only_new_order_that_looks_like_it_is_adopted() -> None:
         seen = await broker.look_up(in_doubt(prepared), ())
     assert isinstance(seen, Found)
     assert (seen.report.broker_order_id, seen.report.filled_quantity) == ("5", Decimal(30))
+
+
+@pytest.mark.req("ORD-7")
+@pytest.mark.parametrize(
+    ("minutes", "form", "is_its"),
+    [
+        (4, "%d-%b-%Y %H:%M:%S", True),
+        (6, "%d-%b-%Y %H:%M:%S", False),
+        (6, "%Y-%m-%d %H:%M:%S", False),
+        (6, "%Y-%m-%dT%H:%M:%S", False),
+        (6, "%H:%M:%S", True),  # of which day it does not say
+        (-600, "%d-%b-%Y %H:%M:%S", True),  # a server that writes UTC
+        (6, "soon", True),
+        (6, "", True),
+    ],
+)
+async def test_a_like_order_of_long_after_is_somebody_elses(
+    minutes: int, form: str, is_its: bool
+) -> None:
+    server = RawServer()
+    async with broker_at(server) as broker:
+        doubtful = in_doubt(await broker.prepare(intent_for("openalgo")))
+        assert doubtful.signed_at is not None
+        at = (doubtful.signed_at + timedelta(minutes=minutes)).astimezone(ZoneInfo("Asia/Kolkata"))
+        server.fixed[f"{API}/orderbook"] = book(row("5", timestamp=at.strftime(form)))
+        seen = await broker.look_up(doubtful, ())
+    assert isinstance(seen, Found if is_its else Absent)
+    assert is_its or not seen.conclusive
 
 
 @pytest.mark.req("ORD-7")

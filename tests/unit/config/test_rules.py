@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import ValidationError
 
 from onefill.config.holidays import Holidays
 from onefill.config.load import load
 from onefill.config.rules import rules_of
-from onefill.config.settings import HolidaySettings
+from onefill.config.settings import HolidaySettings, SessionSettings
 from onefill.core.defaults import INSTRUMENTS
 from onefill.core.instrument import Rules
-from onefill.core.market_hours import HOURS, is_open, next_open, session_on
+from onefill.core.market_hours import HOURS, closes_after, is_open, next_open, session_on
 
 PLATINUM = """
 [instruments.PLATINUM]
@@ -111,6 +113,32 @@ def test_settings_give_an_evening_and_take_it() -> None:
     assert not is_open("MCX", evening[0] - timedelta(seconds=1), days)
     assert is_open("MCX", evening[0], days)
     assert next_open("MCX", evening[0] - timedelta(hours=6), days) == evening[0]
+
+
+@pytest.mark.req("SIG-18", "PF-23")
+def test_settings_open_a_weekend_and_give_a_day_hours_of_its_own() -> None:
+    """NSE traded on Sunday, 2026-02-01 (the budget), and trades an hour on Diwali, a Sunday too."""
+    budget, diwali = date(2026, 2, 1), date(2026, 11, 8)
+    hour = SessionSettings(day=diwali, opens=time(18), closes=time(19))
+    correction = HolidaySettings(remove=frozenset({budget}), sessions=(hour,))
+    days = Holidays({"NSE": correction})["NFO"]
+    assert session_on(HOURS["NFO"], budget, Holidays({})["NFO"]) is None
+    whole = session_on(HOURS["NFO"], budget, days)
+    assert whole is not None
+    assert (f"{whole[0]:%H:%M}", f"{whole[1]:%H:%M}") == ("09:15", "15:30")
+    opens = datetime(2026, 11, 8, 18, tzinfo=ZoneInfo("Asia/Kolkata"))
+    closes = opens + timedelta(hours=1)
+    assert next_open("NFO", opens - timedelta(hours=9), days) == opens
+    assert is_open("NFO", opens, days)
+    assert closes_after("NFO", opens, days) == closes
+    assert not is_open("NFO", closes, days)
+    assert not is_open("NFO", opens + timedelta(days=6), days)
+
+
+@pytest.mark.req("SIG-18", "IF-8")
+def test_a_session_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(ValidationError, match="has to close after it opens"):
+        SessionSettings(day=date(2026, 11, 8), opens=time(19), closes=time(18))
 
 
 @pytest.mark.req("PF-23")

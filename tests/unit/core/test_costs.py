@@ -36,6 +36,9 @@ def taken(store: Store, number: int, rules: Rules = DEAR) -> Decision:
     return store.write(decide(logged(signal, number), store.seen(), rules), number)
 
 
+prices = st.decimals(min_value=1, max_value=99_999, places=2)
+
+
 def only_position(store: Store) -> Position:
     (position,) = store.positions.values()
     return position
@@ -79,6 +82,34 @@ def test_an_order_costs_its_fee_once_however_it_fills_and_is_reported(
     assert leg.orders == 1
     assert leg.costs == 20 + leg.bought_value * d("0.0003")
     assert sum(fill.is_first for fill in store.fills) == 1
+
+
+@pytest.mark.req("PF-13", "PF-5")
+@given(
+    bought=st.lists(st.tuples(st.integers(1, 90), prices), min_size=1, max_size=3),
+    sold=st.lists(st.tuples(st.integers(1, 90), prices), min_size=1, max_size=6),
+)
+def test_what_is_added_to_equity_fill_by_fill_is_the_profit_of_all_fills(
+    bought: list[tuple[int, Decimal]], sold: list[tuple[int, Decimal]]
+) -> None:
+    """Averages of parts are endless fractions; their roundings must not stay in the equity."""
+    leg = replace(only_position(opened_gold()).legs[0], multiplier=d("0.1"))
+    for quantity, price in bought:
+        leg = leg.add(Side.BUY, d(quantity), quantity * price)
+    equity, before = d(5_000_000), leg.realised
+    for quantity, price in (*sold, (leg.bought_quantity, d("78123.35"))):
+        if (least := min(d(quantity), leg.net)) > 0:
+            leg = leg.add(Side.SELL, least, least * price)
+            equity, before = equity + (leg.realised - before), leg.realised
+    assert leg.net == 0
+    assert equity == 5_000_000 + (leg.sold_value - leg.bought_value) * d("0.1")
+
+
+def opened_gold() -> Store:
+    store = Store(situation("GOLD_MINI"))
+    gold = replace(BASE, instrument="GOLD_MINI", price=d(78_000), stop=d(77_000))
+    store.write(decide(logged(gold), store.seen(), RULES), 1)
+    return store
 
 
 @pytest.mark.req("PF-13")

@@ -209,3 +209,18 @@ def test_what_we_hold_none_of_is_others() -> None:
     found = difference(0, 4, traded("98", Side.BUY, 4, 90))
     assert (found.proposal, found.held) == (Proposal.ASK, None)
     assert "somebody else" in found.remedy
+
+
+@pytest.mark.req("ORD-9", "ORD-12")
+def test_an_order_of_another_symbol_with_the_same_number_is_not_ours() -> None:
+    mine = known("7", S.PARTIALLY_FILLED, 1)
+    other = replace(order("7", None, OrderStatus.FILLED, 5), symbol="ETHUSDT")
+    assert compare(books(known=(mine,), history=(other,))) == ()
+    both = (other, replace(order("7", OURS), filled_quantity=Decimal(1)))
+    (found,) = compare(books(known=(mine,), history=both, open_orders=(other,)))
+    assert (found.kind, found.symbol) == (Difference.STRANGER, "ETHUSDT")
+    held = {"ETHUSDT": Decimal(1)}, {"ETHUSDT": Decimal(6)}
+    by_hand = replace(other, side=Side.BUY)
+    (found,) = compare(books(ours=held[0], theirs=held[1], known=(mine,), history=(by_hand,)))
+    assert found.held is not None
+    assert found.held.orders == ("7",)

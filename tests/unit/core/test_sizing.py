@@ -1,7 +1,9 @@
+import math
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from makers import d
@@ -60,6 +62,49 @@ def test_base_sizes_have_their_known_answers(
     size = base_size(setup, terms, equity=EQUITY, margin=Decimal(margin))
     assert (size.lots, size.limiter) == (lots, limiter)
     assert tuple(round(value, 3) for _, value in size.bounds) == tuple(map(d, bounds))
+
+
+@pytest.mark.req("PF-1")
+@pytest.mark.parametrize(("er", "lots"), [("0.27", 9), ("0.21", 7), ("0.03", 1), ("0.29", 9)])
+def test_a_whole_number_of_lots_is_not_lost_to_a_rounded_quotient(er: str, lots: int) -> None:
+    """33.33… lots at full efficiency; 0.03 of that is one, not 0.99…"""
+    setup = Setup(price=d(52000), stop=d(51950), atr=d(1), er=d(er))
+    terms = LotTerms(point_value=d(30), margin_per_lot=d(1))
+    size = base_size(setup, terms, equity=EQUITY, margin=EQUITY)
+    assert (size.lots, size.limiter) == (lots, "risk")
+
+
+@pytest.mark.req("PF-1")
+@given(setups, equities, money)
+def test_base_lots_are_the_formulas_in_exact_arithmetic(
+    setup: Setup, equity: Decimal, margin: Decimal
+) -> None:
+    assume(setup.risk > 0 and setup.atr > 0)
+    allowed = Fraction(equity) / 200
+    bounds = (
+        allowed / (Fraction(setup.risk) * 30) * Fraction(setup.er),
+        allowed / (Fraction(setup.atr) * 30),
+        Fraction(margin) / 270_000,
+    )
+    size = base_size(setup, BANK, equity=equity, margin=margin)
+    assert size.lots == max(0, math.floor(min(bounds)))
+
+
+@pytest.mark.req("PF-2")
+@given(setups, money, st.integers(0, 200), st.integers(0, 4), money)
+def test_pyramid_lots_are_the_formulas_in_exact_arithmetic(
+    setup: Setup, margin: Decimal, base: int, pyramids: int, excess: Decimal
+) -> None:
+    assume(setup.risk > 0)
+    bounds = (
+        Fraction(margin) / 270_000,
+        base * Fraction(1, 2) ** (pyramids + 1),
+        max(Fraction(0), Fraction(excess)) / 2 / (Fraction(setup.risk) * 30),
+    )
+    size = pyramid_size(
+        setup, BANK, base_lots=base, pyramids=pyramids, excess_profit=excess, margin=margin
+    )
+    assert size.lots == max(0, math.floor(min(bounds)))
 
 
 @pytest.mark.req("PF-1")

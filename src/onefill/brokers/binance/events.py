@@ -82,6 +82,9 @@ class _AccountEvent(msgspec.Struct, frozen=True):
 
 
 _Remembered = TypeVar("_Remembered")
+_Key = tuple[str, int]
+"""A symbol and an order's number, which counts up within it."""
+
 _kind = msgspec.json.Decoder(_Kind)
 _order = msgspec.json.Decoder(_OrderEvent)
 _algo = msgspec.json.Decoder(_AlgoEvent)
@@ -115,8 +118,8 @@ class EventReader:
 
     def __init__(self, *, passes_ids_on: bool) -> None:
         self._passes_ids_on = passes_ids_on
-        self._became: OrderedDict[int, _Algo] = OrderedDict()
-        self._tallies: OrderedDict[int, _Tally] = OrderedDict()
+        self._became: OrderedDict[_Key, _Algo] = OrderedDict()
+        self._tallies: OrderedDict[_Key, _Tally] = OrderedDict()
 
     def read(self, data: str) -> StreamWord | KeyExpired | None:
         """The word that an event says; None where it says nothing that concerns us.
@@ -135,7 +138,7 @@ class EventReader:
         return KeyExpired() if kind == "listenKeyExpired" else None
 
     def _order(self, order: _Order) -> StreamWord | None:
-        algo = self._became.get(order.i)
+        algo = self._became.get((order.s, order.i))
         name = order.c if algo is None else algo.caid
         if self._passes_ids_on and not name.startswith(PREFIX):
             traded = f"{order.s}: an order that is not ours ({order.c}) traded"
@@ -161,14 +164,15 @@ class EventReader:
         )
 
     def _value(self, order: _Order) -> Decimal:
-        tally = self._tallies.setdefault(order.i, _Tally())
+        tally = self._tallies.setdefault((order.s, order.i), _Tally())
         if order.x == "TRADE" and order.l > 0:
             tally.trades[order.t] = (order.l, order.L)
         _forget_oldest(self._tallies)
         return tally.value(order.z, order.ap) if order.z > 0 else ZERO
 
     def _trades(self, order: _Order) -> tuple[Trade, ...]:
-        heard = self._tallies[order.i].trades if order.i in self._tallies else {}
+        tally = self._tallies.get((order.s, order.i))
+        heard = tally.trades if tally is not None else {}
         return tuple(
             Trade(trade_id=str(number), quantity=quantity, price=price)
             for number, (quantity, price) in sorted(heard.items())
@@ -177,7 +181,7 @@ class EventReader:
     def _algo(self, algo: _Algo) -> StreamWord | None:
         number = algo_words.order_number(algo.ai)
         if number is not None:
-            self._became[int(number)] = algo
+            self._became[algo.s, int(number)] = algo
             _forget_oldest(self._became)
         if self._passes_ids_on and not algo.caid.startswith(PREFIX):
             return None
@@ -206,6 +210,6 @@ def _waiting(algo: _Algo, status: OrderStatus) -> OrderReport:
     )
 
 
-def _forget_oldest(remembered: OrderedDict[int, _Remembered]) -> None:
+def _forget_oldest(remembered: OrderedDict[_Key, _Remembered]) -> None:
     while len(remembered) > _REMEMBERED_MAX:
         remembered.popitem(last=False)

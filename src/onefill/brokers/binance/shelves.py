@@ -177,14 +177,14 @@ class Shelves:
         """All that works or waits. Raises BrokerUnavailable."""
         waiting = await self.algo.open_rows()
         plain = await self.plain.open_rows()
-        algos = {row.algo_id: row for row in waiting}
+        algos = {(row.symbol, row.algo_id): row for row in waiting}
         for symbol in sorted({row.symbol for row in plain}):
-            algos.update((row.algo_id, row) for row in await self.algo.rows(symbol))
-        works = {str(row.order_id) for row in plain}
+            algos.update(((symbol, row.algo_id), row) for row in await self.algo.rows(symbol))
+        works = {(row.symbol, str(row.order_id)) for row in plain}
         mine = [
             row
             for row in algos.values()
-            if row.algo_status == algo_words.WAITING or algo_words.actual_id(row) in works
+            if row.algo_status == algo_words.WAITING or _became(row) in works
         ]
         return _folded(plain, mine)
 
@@ -200,13 +200,16 @@ class Shelves:
 
 def _folded(plain: list[words.OrderRow], algos: list[algo_words.AlgoRow]) -> list[OrderReport]:
     """One report for each order: what a conditional order has become is not another one."""
-    by_number = {str(row.order_id): row for row in plain}
-    became = {algo_words.actual_id(row) for row in algos}
+    by_number = {(row.symbol, str(row.order_id)): row for row in plain}
+    became = {_became(row) for row in algos}
     own = [words.report_of(row) for number, row in by_number.items() if number not in became]
-    followed = [
-        algo_words.report_of(row, by_number.get(algo_words.actual_id(row) or "")) for row in algos
-    ]
+    followed = [algo_words.report_of(row, by_number.get(_became(row))) for row in algos]
     return own + followed
+
+
+def _became(row: algo_words.AlgoRow) -> tuple[str, str]:
+    """The order that it has become, by symbol and number: numbers count up within each symbol."""
+    return row.symbol, algo_words.actual_id(row) or ""
 
 
 def _plain(row: words.OrderRow) -> Seen:

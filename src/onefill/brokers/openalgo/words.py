@@ -6,11 +6,13 @@ itself before it asks a broker, or what all brokers say alike, proves that nothi
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from onefill.brokers.http import Reply
 from onefill.brokers.likeness import Sighting
@@ -45,6 +47,10 @@ _STATUSES = {
 }
 """Any other word (open, trigger pending, validation pending …) says that it is still working."""
 
+_INDIA = ZoneInfo("Asia/Kolkata")
+_TIMES = ("%d-%b-%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%d-%m-%Y %H:%M:%S")
+"""How the brokers behind it write the time of an order; a time without its day is not known."""
+
 _PRICE_TYPES = {
     OrderType.MARKET: "MARKET",
     OrderType.LIMIT: "LIMIT",
@@ -68,6 +74,7 @@ class Row:
     average_price: Decimal | None = None
     price: Decimal | None = None
     trigger_price: Decimal | None = None
+    at: datetime | None = None
 
     @property
     def sighting(self) -> Sighting:
@@ -78,6 +85,7 @@ class Row:
             side=self.side,
             quantity=self.quantity,
             mark=self.mark,
+            at=self.at,
         )
 
 
@@ -202,6 +210,7 @@ def row_of(order: object, units: UnitConverter) -> Row | None:
         average_price=average if average is not None and average > 0 else None,
         price=decimal_of(order.get("price")) or None,
         trigger_price=decimal_of(order.get("trigger_price")) or None,
+        at=_moment(_text(order, "timestamp")),
     )
 
 
@@ -304,6 +313,14 @@ def _id_of(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return str(value).strip() or None
+
+
+def _moment(text: str) -> datetime | None:
+    """The time that is written, as it is in India; None where it can't be read."""
+    for form in _TIMES:
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text.strip(), form).replace(tzinfo=_INDIA)
+    return None
 
 
 def _text(row: Mapping[str, object], name: str) -> str:

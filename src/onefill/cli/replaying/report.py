@@ -76,7 +76,8 @@ def notes(recording: Recording, fill_in: FillIn) -> list[str]:
             "matches exits to entries first in, first out; their sizes tell which ended when."
         )
     if recording.still_open:
-        lines.append(f"Still open in the file, so without an exit: {_listed(recording.still_open)}")
+        numbers = _listed(recording.still_open)
+        lines.append(f"Still open in the file, so without an exit: trade {numbers}")
     if recording.skipped:
         lines.append(f"Left out: {_listed(recording.skipped)}")
     return lines

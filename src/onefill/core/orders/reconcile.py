@@ -195,7 +195,7 @@ def _explained(books: Books, symbol: str, ours: Decimal, theirs: Decimal) -> Une
 
 def _by_hand(books: Books, symbol: str) -> list[OrderReport]:
     """What others traded of the symbol, oldest first, without what a person looked at already."""
-    ours = {order.broker_order_id for order in books.known}
+    ours = {order.broker_order_id for order in books.known if order.symbol == symbol}
     names = {str(order.client_order_id) for order in books.known}
     theirs = {
         report.broker_order_id: report
@@ -236,16 +236,22 @@ def _orphans(books: Books) -> Iterator[Finding]:
 
 
 def _orders(books: Books) -> Iterator[Finding]:
-    by_number = {o.broker_order_id: o for o in books.known if o.broker_order_id is not None}
+    # Some brokers count their orders in each symbol anew: a number alone names none.
+    by_number = {(o.symbol, o.broker_order_id): o for o in books.known if o.broker_order_id}
     by_name = {str(order.client_order_id): order for order in books.known}
-    working = {order.broker_order_id for order in books.open_orders}
-    seen = {order.broker_order_id: order for order in (*books.open_orders, *books.history)}
-    for number, report in seen.items():
-        known = by_number.get(number) or by_name.get(report.client_order_id or "")
+    working = {_place_of(order) for order in books.open_orders}
+    seen = {_place_of(order): order for order in (*books.open_orders, *books.history)}
+    for place, report in seen.items():
+        known = by_number.get(place) or by_name.get(report.client_order_id or "")
+        is_accepted = report.broker_order_id in books.accepted
         if known is not None:
             yield from _ours(books, known, report)
-        elif number not in books.accepted and report.symbol not in books.unsettled:
-            yield from _unexplained(books, report, works=number in working)
+        elif not is_accepted and report.symbol not in books.unsettled:
+            yield from _unexplained(books, report, works=place in working)
+
+
+def _place_of(report: OrderReport) -> tuple[str, str]:
+    return report.symbol, report.broker_order_id
 
 
 def _ours(books: Books, known: KnownOrder, report: OrderReport) -> Iterator[Finding]:

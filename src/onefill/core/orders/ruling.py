@@ -14,6 +14,7 @@ from onefill.core.issue import CLOSE
 from onefill.core.money import ZERO
 from onefill.core.orders.hearing import Ruled, Told
 from onefill.core.orders.report import OrderReport, OrderStatus, Placed
+from onefill.core.orders.rivals import rivals_of
 from onefill.core.position import Position, PositionStatus
 
 PLACE_AGAIN_AFTER = timedelta(seconds=60)
@@ -37,6 +38,10 @@ class RulingRefusal(enum.Enum):
     NEEDS_THE_ORDER = (
         "Name the broker's order id, or the whole filled quantity with its average price, so that "
         "the rest can be followed at the broker."
+    )
+    WHICH_ORDER = (
+        "Another order in doubt looks just like it: name the broker's order id, or the order there "
+        "would be taken for that one's as well."
     )
     ANOTHERS_ORDER = "That broker order id belongs to another order of ours; look again."
     TOO_MUCH = "The filled quantity is between 0 and what was asked."
@@ -85,8 +90,11 @@ class PlacedAgain:
     position: Position | None
 
 
-def refusal_of_ruling(intent: OrderIntent, ruling: Ruling) -> RulingRefusal | None:
-    """Why this verdict can't be taken for this order, or None."""
+def refusal_of_ruling(
+    intent: OrderIntent, ruling: Ruling, nameless: Sequence[OrderIntent] = ()
+) -> RulingRefusal | None:
+    """Why this verdict can't be taken for this order, or None. nameless: what else was sent, or
+    may have been, of which the broker's id is not known."""
     if intent.state is not IntentState.QUARANTINED:
         return RulingRefusal.NOT_QUARANTINED
     if ruling.verdict is Verdict.NOT_PLACED:
@@ -98,6 +106,8 @@ def refusal_of_ruling(intent: OrderIntent, ruling: Ruling) -> RulingRefusal | No
         return RulingRefusal.NO_PRICE
     if not ruling.broker_order_id and filled < intent.order.quantity:
         return RulingRefusal.NEEDS_THE_ORDER
+    if not ruling.broker_order_id and rivals_of(intent, nameless):
+        return RulingRefusal.WHICH_ORDER
     return None
 
 

@@ -58,4 +58,7 @@ def _enter(logged: LoggedSignal, situation: Situation, rules: Rules) -> Decision
     if stops_any(close, situation):
         return joined(close, refuse(Refusal.STOPPED))
     entered = enter(logged, situation.after(close), rules)
-    return entered if entered.wait else joined(close, entered)
+    if not entered.wait:
+        return joined(close, entered)
+    # What the entry waits for may be what its own price peels off: that has to go out first.
+    return replace(close, status=entered.status, wait=True) if close.intents else entered

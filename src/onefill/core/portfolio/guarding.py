@@ -16,7 +16,7 @@ from onefill.core.admission import opening_after
 from onefill.core.book import Decision, Situation, TimeBasis, joined
 from onefill.core.instrument import Instrument, Rules, Structure
 from onefill.core.intent import AT_BROKER, SLICE_STRIDE, OrderIntent, OrderType, Side, Verb
-from onefill.core.issue import STOP, Cause, issue_cancel, issue_conditional, issue_modify
+from onefill.core.issue import PEEL, STOP, Cause, issue_cancel, issue_conditional, issue_modify
 from onefill.core.money import ZERO
 from onefill.core.position import Position, PositionStatus
 from onefill.core.signal import SignalStatus
@@ -63,6 +63,32 @@ def keep_stops(situation: Situation, rules: Rules) -> Decision | None:
     )
 
 
+def give_way(
+    position: Position, quantity: Decimal, situation: Situation, instrument: Instrument
+) -> tuple[Position, tuple[OrderIntent, ...]]:
+    """What makes the position's stops at the broker smaller by at least so much, each change after
+    the one before it. An order that sells so much of what they guard has to follow the last:
+    beside stops for all that is held it could fill with them, and open the other side.
+    """
+    stops = [intent for intent in situation.intents if _is_stop_of(intent, position)]
+    changes: list[OrderIntent] = []
+    for stop in reversed(stops):
+        if quantity <= 0:
+            break
+        guards = position.guards + 1
+        may_change = len(stops) == 1 and guards - _n_of(stop) <= CHANGES_MAX
+        if may_change and stop.remaining > quantity:
+            left, trigger = stop.order.quantity - quantity, _trigger(position, instrument)
+            change = issue_modify(stop, guards, quantity=left, trigger_price=trigger)
+        else:  # what is too little then is placed anew
+            change = issue_cancel(stop, guards)
+        before = changes[-1].client_order_id if changes else None
+        changes.append(replace(change, after=before))
+        quantity -= stop.remaining
+        position = replace(position, guards=guards, guard_at=situation.now + WITHIN)
+    return position, tuple(changes)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
     """A position with what is done about its stop."""
@@ -80,7 +106,7 @@ def _is_guarded(position: Position, instrument: Instrument, situation: Situation
 
 
 def _keep(position: Position, instrument: Instrument, situation: Situation, rules: Rules) -> _Kept:
-    held, now = _whole_lots(position), situation.now
+    held, now = _whole_lots(position, situation.intents), situation.now
     stops = [i for i in situation.intents if _is_stop_of(i, position)]
     if held <= 0 or position.stop is None:
         # Not filled yet. What fills wakes the lane; this is for whoever takes over between.
@@ -178,9 +204,12 @@ def _n_of(stop: OrderIntent) -> int:
     return stop.n - stop.slice * SLICE_STRIDE
 
 
-def _whole_lots(position: Position) -> Decimal:
-    """What is held in whole lots: what is above them is repaired, and must not be sold twice."""
-    held = max(ZERO, position.legs[0].net)
+def _whole_lots(position: Position, live: Sequence[OrderIntent]) -> Decimal:
+    """What is held in whole lots, without what is being peeled off: what is above them is repaired,
+    and none of it must be sold twice."""
+    mine = (i for i in live if i.position_id == position.id and i.action == PEEL)
+    peeling = sum((intent.remaining for intent in mine), ZERO)
+    held = max(ZERO, position.legs[0].net - peeling)
     return held - held % position.units_per_lot
 
 

@@ -9,8 +9,9 @@ from onefill.core.admission import opening_after
 from onefill.core.book import Situation
 from onefill.core.instrument import Instrument, Rules
 from onefill.core.intent import OrderIntent, Side
-from onefill.core.issue import PEEL, Cause, issue_in_turn
+from onefill.core.issue import PEEL, Cause, is_waiting_stop, issue_in_turn
 from onefill.core.portfolio.equity import exposure, sizing_equity
+from onefill.core.portfolio.guarding import give_way
 from onefill.core.portfolio.stops import lots_to_peel
 from onefill.core.position import Position, PositionStatus
 
@@ -24,7 +25,8 @@ def peel_off(
     """The position with the orders that bring it back within its limits; none while it is
     building, leaving or within them, while the market is closed, or unless the setting is on.
 
-    The short leg first, as in every exit. Its lots go down when the fills are settled.
+    The short leg first, as in every exit. Its lots go down when the fills are settled. Stops at
+    the broker give way before anything is sold.
     """
     if not rules.peel_off or not _is_settled(position, situation):
         return position, ()
@@ -41,9 +43,14 @@ def peel_off(
     smaller = replace(position, repairs=position.repairs + 1)
     if lots == position.lots:
         smaller = replace(smaller, reason=PEELED)
-    return smaller, issue_in_turn(cause, position, shorts_first)
+    smaller, changes = give_way(smaller, quantity, situation, instrument)
+    first, *others = issue_in_turn(cause, position, shorts_first)
+    if changes:
+        first = replace(first, after=changes[-1].client_order_id)
+    return smaller, (*changes, first, *others)
 
 
 def _is_settled(position: Position, situation: Situation) -> bool:
-    is_working = any(intent.position_id == position.id for intent in situation.intents)
+    mine = (i for i in situation.intents if i.position_id == position.id)
+    is_working = any(not is_waiting_stop(intent) for intent in mine)
     return position.status is PositionStatus.OPEN and not is_working

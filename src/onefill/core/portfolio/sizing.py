@@ -61,7 +61,8 @@ def base_size(setup: Setup, terms: LotTerms, *, equity: Decimal, margin: Decimal
         return Size(lots=0, limiter=INVALID_RISK)
     risk_budget = equity * terms.risk_percent / 100
     volatility_budget = equity * terms.volatility_percent / 100
-    by_risk = risk_budget / (setup.risk * terms.point_value) * setup.er
+    # One division, and last: a rounded quotient times er is 0.99… where it should be a whole lot.
+    by_risk = risk_budget * setup.er / (setup.risk * terms.point_value)
     by_volatility = _ratio(volatility_budget, setup.atr * terms.point_value)
     by_margin = margin / terms.margin_per_lot
     return _smallest(

@@ -44,4 +44,4 @@ def lots_to_peel(lots: int, carried: Exposure, equity: Decimal, instrument: Inst
 
 def _excess_lots(lots: int, amount: Decimal, limit: Decimal) -> int:
     excess = max(ZERO, amount - limit)
-    return ceil(excess / (amount / lots)) if lots > 0 and excess > 0 else 0
+    return ceil(excess * lots / amount) if lots > 0 and excess > 0 else 0

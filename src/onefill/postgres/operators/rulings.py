@@ -31,6 +31,9 @@ from onefill.postgres.trading.books import (
     write_positions,
 )
 from onefill.postgres.trading.settle import settle_group
+from onefill.postgres.trading.worklists import NAMELESS
+
+_NAMELESS_MAX = 4096
 
 # The lane first, then its orders: as everybody locks them.
 _LOCK_LANE = f"""
@@ -76,7 +79,8 @@ async def rule(
     scene = await _scene(transaction, client_order_id)
     if scene is None:
         return RulingRefusal.UNKNOWN_ORDER
-    refusal = refusal_of_ruling(scene.order, ruling)
+    sent = [intent_of(row) for row in await transaction.fetch(NAMELESS, _NAMELESS_MAX)]
+    refusal = refusal_of_ruling(scene.order, ruling, sent)
     if refusal is None and await _is_anothers(transaction, scene.order, ruling.broker_order_id):
         refusal = RulingRefusal.ANOTHERS_ORDER
     if refusal is not None:

@@ -29,11 +29,31 @@ SELECT i.symbol, count(*) AS orders FROM order_attempts a JOIN order_intents i
 WHERE a.claimed_at > clock_timestamp() - interval '1 minute'
   AND i.broker || '/' || i.account = $1 AND i.verb = 'place'
 GROUP BY i.symbol"""
+# A net position may live for weeks: what it had gained or lost by midnight is not today's. That is
+# what its legs had traded both ways by then, as core/position.py counts it; costs are not split.
 _LOST = """
-SELECT coalesce(-sum(p.realised_pnl), 0) AS lost FROM portfolio_positions p
-WHERE (p.status <> 'closed' OR p.closed_at >= date_trunc('day', clock_timestamp(), 'UTC'))
-  AND EXISTS (SELECT FROM position_legs l WHERE l.position_id = p.position_id
-              AND l.broker || '/' || l.account = $1)"""
+WITH today AS (SELECT date_trunc('day', clock_timestamp(), 'UTC') AS began),
+mine AS (
+    SELECT p.position_id, p.realised_pnl, p.opened_at FROM portfolio_positions p, today
+    WHERE (p.status <> 'closed' OR p.closed_at >= today.began)
+      AND EXISTS (SELECT FROM position_legs l WHERE l.position_id = p.position_id
+                  AND l.broker || '/' || l.account = $1)),
+traded AS (
+    SELECT l.position_id, l.leg, l.multiplier,
+           coalesce(sum(f.quantity) FILTER (WHERE f.side = 'BUY'), 0) AS bought,
+           coalesce(sum(f.value) FILTER (WHERE f.side = 'BUY'), 0) AS paid,
+           coalesce(sum(f.quantity) FILTER (WHERE f.side = 'SELL'), 0) AS sold,
+           coalesce(sum(f.value) FILTER (WHERE f.side = 'SELL'), 0) AS got
+    FROM today JOIN mine ON mine.opened_at < today.began
+    JOIN position_legs l ON l.position_id = mine.position_id
+    LEFT JOIN (order_intents i JOIN fills f USING (client_order_id))
+        ON i.position_id = l.position_id AND i.leg = l.leg AND f.booked_at < today.began
+    GROUP BY l.position_id, l.leg, l.multiplier),
+closed AS (
+    SELECT *, min(least(bought, sold)) OVER (PARTITION BY position_id) AS quantity FROM traded)
+SELECT coalesce((SELECT sum(c.quantity * (c.got / c.sold - c.paid / c.bought) * c.multiplier)
+                 FROM closed c WHERE c.quantity > 0), 0)
+     - coalesce((SELECT sum(mine.realised_pnl) FROM mine), 0) AS lost"""
 
 
 async def lock(transaction: Transaction, accounts: Iterable[str]) -> None:

@@ -30,6 +30,9 @@ from onefill.redis.trading.books import (
     tell_signals,
 )
 from onefill.redis.trading.settle import settle_group
+from onefill.redis.trading.worklists import nameless
+
+_NAMELESS_MAX = 4096
 
 
 async def rule(
@@ -40,7 +43,8 @@ async def rule(
     kept = seen.intents.get(name)
     if kept is None:
         return RulingRefusal.UNKNOWN_ORDER, Changes()
-    refusal = refusal_of_ruling(kept.intent, ruling)
+    sent = await nameless(authority, _NAMELESS_MAX)
+    refusal = refusal_of_ruling(kept.intent, ruling, sent)
     if refusal is None and await _is_anothers(authority, kept.intent, ruling.broker_order_id):
         refusal = RulingRefusal.ANOTHERS_ORDER
     if refusal is not None:
