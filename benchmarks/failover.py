@@ -102,7 +102,7 @@ async def p4(stage: Stage) -> list[Row]:
 
 async def p5(stage: Stage) -> list[Row]:
     """Takeovers by hand."""
-    async with _pair(stage, "p5") as pair:
+    async with _direct_pair(stage, "p5") as pair:
         idle = await _times(stage, pair, click)
         async with traffic(pair.world, *NAMES, a_second=UNDER_LOAD_A_SECOND):
             busy = await _times(stage, pair, click)

@@ -113,6 +113,40 @@ async def test_release_hands_over_and_a_lone_instance_needs_a_yes(
         await here.until_active("prod")
 
 
+@pytest.mark.req("CTL-14", "CTL-11")
+async def test_control_is_released_to_one_that_answers_never_to_one_that_is_paused(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, tmp_path) as here:
+        await here.run("prod", "dev", "third")
+        await here.until_active("prod")
+        here["dev"].pause()  # its heartbeat is fresh, and by name it would be the next one
+        assert (await here.ask("prod", "/api/ginie/release-control", {}))[0] == 200
+        await here.until_active("third")
+        here["prod"].kill()
+
+        async def gone() -> bool:
+            return not await here.rows(
+                "SELECT FROM pg_stat_activity WHERE application_name LIKE 'onefill:prod:%' "
+                "AND datname = current_database()"
+            )
+
+        await until(gone)
+        status, refused = await here.ask("third", "/api/ginie/release-control", {})
+        assert (status, "No other instance answers" in refused["detail"]) == (409, True)
+        assert (await here.status("third"))["state"] == "ACTIVE"
+        here["dev"].resume()
+
+        async def released() -> bool:
+            return (await here.ask("third", "/api/ginie/release-control", {}))[0] == 200
+
+        await until(released)
+        await here.until_active("dev")
+        await here.until_told()
+        led = [reign["instance"] for reign in await here.reigns()]
+        assert led == ["prod", "third", "dev"]
+
+
 @pytest.mark.req("CTL-14", "OPS-2")
 async def test_a_clean_stop_hands_over_without_a_vacancy(database_url: str, tmp_path: Path) -> None:
     async with world(database_url, tmp_path) as here:

@@ -93,6 +93,21 @@ async def test_a_holder_stopped_inside_a_guarded_transaction_does_not_hold_up_it
         assert signals == [{"status": "received"}]
 
 
+@pytest.mark.req("CTL-5", "CTL-10")
+@pytest.mark.parametrize("until", ["clock_timestamp() + interval '1 hour'", "NULL"])
+async def test_a_lease_that_seems_to_last_for_ever_keeps_nobody_away(
+    postgres: PostgresAuthority, until: str
+) -> None:
+    """As where the server's clock was set back by an hour while its holder was paused, or where
+    somebody wrote into the row by hand."""
+    epoch = await lead(postgres, A)
+    await postgres.rows(f"UPDATE leases SET lease_until = {until}")
+    seen = await postgres.leases(B).read("leader")
+    assert seen is not None
+    assert seen.is_vacant
+    assert await postgres.leases(B).acquire("leader", epoch, B, TTL_MS) == epoch + 1
+
+
 async def is_open_transaction(postgres: PostgresAuthority) -> bool:
     """Whether somebody is idle inside a transaction."""
     return bool(

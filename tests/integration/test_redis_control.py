@@ -94,6 +94,20 @@ async def test_instances_are_seen_until_they_leave_or_fall_silent(everything: Ev
     assert await instances.archive(0) == ["a", "b"]
 
 
+@pytest.mark.req("CTL-5", "CTL-10")
+async def test_a_lease_that_seems_to_last_for_ever_keeps_nobody_away(
+    everything: Everything,
+) -> None:
+    """As where the server's clock was set back by an hour while its holder was paused."""
+    epoch = await lead(everything, A)
+    hour_ahead = int((await everything.now() + timedelta(hours=1)).timestamp() * 1_000_000)
+    await everything.store().call("HSET", f"ginie:lease:{LEADER}", "until", hour_ahead)
+    seen = await everything.leases(B).read(LEADER)
+    assert seen is not None
+    assert seen.is_vacant
+    assert await everything.leases(B).acquire(LEADER, epoch, B, TTL_MS) == epoch + 1
+
+
 @pytest.mark.req("CTL-18", "CTL-4")
 async def test_each_reign_is_kept_with_its_end_and_wrong_takeovers_count(
     everything: Everything,

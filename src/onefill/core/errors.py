@@ -37,6 +37,12 @@ class Fenced(OnefillError):
     remedy = "Nothing to do: this instance stops acting and becomes a standby."
 
 
+class NameTaken(OnefillError):
+    """Another process runs under this instance's name."""
+
+    remedy = "Stop one of the two, or give one another name (`instance_id`)."
+
+
 class StoreUnavailable(OnefillError):
     """The database did not answer in time; nothing is known to be written."""
 

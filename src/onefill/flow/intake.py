@@ -11,7 +11,8 @@ import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 
 import structlog
 
@@ -24,6 +25,7 @@ from onefill.ports.gossip import Gossip, Silence
 from onefill.ports.hints import Inbox
 from onefill.ports.intake import IntakeUnavailable, SignalUnloggable
 from onefill.ports.metrics import Metrics
+from onefill.ports.patience import answered, caught_up
 from onefill.ports.signal_log import Logged, NewSignal, SignalLog, Unloggable
 
 SIGNALS_A_GROUP = 512
@@ -217,13 +219,13 @@ class Intake:
         before = self._log.database
         reach(Failpoint.INTAKE_BEFORE_COMMIT)
         try:
-            async with asyncio.timeout(STATEMENT_WITHIN_S):
-                logged = await self._log.append([pending.new for pending in group])
+            appending = self._log.append([pending.new for pending in group])
+            logged = await answered(appending, STATEMENT_WITHIN_S)
         except CommitUnknown as error:
             self._refuse(group, str(error))
-        except (StoreUnavailable, TimeoutError) as error:
+        except StoreUnavailable as error:
             # What waits behind the group would only meet the same end, later.
-            self._refuse([*group, *self._take_queue()], str(error) or "time-out")
+            self._refuse([*group, *self._take_queue()], str(error))
         except Exception:
             # A defect of the log must not end intake for good.
             log.exception("intake.defect", signals=len(group))
@@ -302,13 +304,16 @@ class Intake:
         """Answers in time even when the log hangs. What hangs may still be committed."""
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
-            if self._in_flight:
-                now_ms = self._clock.boottime_ms()
-                for pending in self._in_flight.values():
-                    for waiter in pending.waiters:
-                        if waiter.until_ms <= now_ms:
-                            late = IntakeUnavailable("the database did not answer in time")
-                            _fail(waiter.future, late)
+            late = self._late()
+            if late:
+                await caught_up(partial(_are_answered, late))
+            for waiter in late:
+                _fail(waiter.future, IntakeUnavailable("the database did not answer in time"))
+
+    def _late(self) -> list[_Waiter]:
+        now_ms = self._clock.boottime_ms()
+        waiting = chain.from_iterable(pending.waiters for pending in self._in_flight.values())
+        return [waiter for waiter in waiting if waiter.until_ms <= now_ms]
 
     async def _count_now_and_then(self) -> None:
         while True:
@@ -352,6 +357,10 @@ def _new_signal(signal: Signal, identity: bytes, payload: str, perhaps_logged: b
         payload=payload,
         perhaps_logged=perhaps_logged,
     )
+
+
+def _are_answered(waiters: Sequence[_Waiter]) -> bool:
+    return all(waiter.future.done() for waiter in waiters)
 
 
 def _resolve(future: asyncio.Future[Taken], taken: Taken) -> None:

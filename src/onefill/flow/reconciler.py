@@ -14,7 +14,7 @@ from onefill.core.ids import ClientOrderId, Epoch
 from onefill.core.intent import OrderIntent
 from onefill.core.money import plain
 from onefill.core.orders.adjusting import Adjustment, AdjustmentRefusal, Held
-from onefill.core.orders.reconcile import Books, Finding, KnownOrder, Proposal, compare
+from onefill.core.orders.reconcile import Books, Difference, Finding, KnownOrder, Proposal, compare
 from onefill.core.orders.report import Absent, Found, OrderReport
 from onefill.core.orders.settlement import Told
 from onefill.ports.broker import Broker
@@ -89,7 +89,7 @@ class Reconciler:
         unreachable: list[str] = []
         for broker in self._brokers:
             try:
-                findings += await self._compare(broker)
+                findings += await self._seen_twice(broker)
             except OnefillError as error:
                 log.warning("reconciler.broker_unreachable", broker=broker.name, error=str(error))
                 unreachable.append(broker.name)
@@ -136,6 +136,23 @@ class Reconciler:
         if said is not None:
             return said
         return finding.held.price if wish.apply or self._adjusts else None
+
+    async def _seen_twice(self, broker: Broker) -> tuple[Finding, ...]:
+        """What differs; quantities only where a second comparison finds the same.
+
+        Who is paused long between two readings may hold what was traded, and traded back, against
+        what is held now: our book looks as if it had not moved.
+        """
+        first = await self._compare(broker)
+        seen = {_quantities_of(each) for each in first if each.kind is Difference.QUANTITY}
+        if not seen:
+            return first
+        again = await self._compare(broker)
+        return tuple(
+            each
+            for each in again
+            if each.kind is not Difference.QUANTITY or _quantities_of(each) in seen
+        )
 
     async def _compare(self, broker: Broker) -> tuple[Finding, ...]:
         # Ours is read before and after: what moved in between can't be compared this time.
@@ -225,6 +242,10 @@ def _after(finding: Finding, result: Settled | AdjustmentRefusal) -> Finding:
     for alarm in result.alarms:
         log.critical("reconciler.alarm", alarm=alarm)
     return replace(finding, applied=True)
+
+
+def _quantities_of(finding: Finding) -> tuple[str, str, str]:
+    return finding.symbol, finding.ours, finding.theirs
 
 
 def _unsettled(before: Holdings, after: Holdings) -> set[str]:

@@ -36,10 +36,10 @@ from onefill.core.control.lease import (
 from onefill.core.control.succession import Heir, Vacancy, wait_ms
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
-from onefill.lead.patience import answered
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.lease import LEADER, Holder, Lease, LeaseStore
+from onefill.ports.patience import answered
 from onefill.ports.peers import Peer
 from onefill.ports.vigil import Vigil
 

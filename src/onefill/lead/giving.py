@@ -14,6 +14,7 @@ from onefill.core.control.succession import best_successor
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.lead.elector import Elector
+from onefill.lead.roll_call import RollCall
 from onefill.ports.clock import Clock
 from onefill.ports.failpoints import Failpoint, reach
 from onefill.ports.handover import HandoverStore, Operation
@@ -33,6 +34,7 @@ class Released(enum.Enum):
     INTO_NOTHING = "nobody is active now"
     NOT_HELD = "this instance does not hold control"
     ALONE = "there is no other instance to take over"
+    SILENT = "no other instance answers"
     FAILED = "it could not be handed over"
 
 
@@ -70,6 +72,7 @@ class Giving:
         self._woken = asyncio.Event()
         self._turn = asyncio.Lock()
         self._notes: set[asyncio.Task[None]] = set()
+        self._roll_call = RollCall(me=me, messages=messages, clock=clock)
         messages.subscribe(self._hear)
 
     async def run(self) -> None:
@@ -85,6 +88,11 @@ class Giving:
             if epoch is not None:
                 await self._answer(epoch)
 
+    async def leave(self) -> Released:
+        """A clean stop: give control away, into nothing if need be, and don't get it again."""
+        self._roll_call.leave()
+        return await self.release(into_nothing=True, reason="shutdown")
+
     async def release(self, *, into_nothing: bool, reason: str) -> Released:
         """Give control to the best other instance; into nothing only when that is allowed.
 
@@ -94,18 +102,34 @@ class Giving:
             epoch = self._elector.epoch
             if epoch is None:
                 return Released.NOT_HELD
-            alive = {one.heir: one.holder for one in await self._others()}
-            heir = best_successor(list(alive))
+            others = await self._others()
+            heir = await self._heir(others, or_silent=into_nothing)
             if heir is None and not into_nothing:
-                return Released.ALONE
+                return Released.SILENT if others else Released.ALONE
+            if self._elector.epoch != epoch:
+                return Released.NOT_HELD
             self._elector.heir = replace(self._elector.heir, has_released=True)
             await self._drain()
             if heir is None:
                 await self._elector.release(reason)
                 self._stepping.stepped_down(epoch)
                 return Released.INTO_NOTHING
-            done = await self._transfer(epoch, alive[heir], reason)
+            done = await self._transfer(epoch, heir, reason)
             return Released.HANDED_OVER if done else Released.FAILED
+
+    async def _heir(self, others: Sequence[Peer], *, or_silent: bool) -> Holder | None:
+        """The best of those that answer, asked while we still act: who was killed or paused a
+        moment ago would leave a lease's time of nobody. or_silent: else the best of the others."""
+        best = _best(others)
+        if best is None or not self._roll_call.is_possible:
+            return best
+        present = await self._roll_call.present(best.instance)
+        if best.instance in present:
+            return best
+        log.warning("release.silent", instance=best.instance, answered=sorted(present))
+        others = await self._others()
+        heir = _best([one for one in others if one.holder.instance in present])
+        return heir or (_best(others) if or_silent else None)
 
     async def _answer(self, epoch: Epoch) -> None:
         try:
@@ -176,3 +200,9 @@ class Giving:
             self._woken.set()
         elif message.kind is MessageKind.READY:
             self._elector.look_now()
+
+
+def _best(peers: Sequence[Peer]) -> Holder | None:
+    holders = {one.heir: one.holder for one in peers}
+    heir = best_successor(list(holders))
+    return holders[heir] if heir is not None else None

@@ -183,7 +183,7 @@ class NodeCoordination:
         if done:
             await self._audit(by, "release control")
         remedy = ""
-        if released is Released.ALONE:
+        if released in (Released.ALONE, Released.SILENT):
             remedy = '; send {"yes": true} to stop trading until somebody takes control'
         text = released.value
         return ReleaseAnswer(success=done, message=f"{text[0].upper()}{text[1:]}{remedy}.")

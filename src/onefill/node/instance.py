@@ -184,7 +184,7 @@ class Instance:
         """Give control away if it is ours, and finish what was sent."""
         await executing.takeover.close()
         try:
-            await executing.giving.release(into_nothing=True, reason="shutdown")
+            await executing.giving.leave()
         except StoreUnavailable as error:
             # To whom is not known, so the lease ends with this process; its sends don't.
             log.warning("instance.not_handed_over", error=str(error))

@@ -24,6 +24,8 @@ from onefill.ports.recovery import RecoveryStore
 from onefill.ports.trading import Decide
 
 RETRY_S = 1.0
+PROVED_FOR_MS = 15_000
+"""As long as a takeover by hand may last, by default: one that lasts longer looks again."""
 
 log = structlog.get_logger()
 
@@ -55,6 +57,8 @@ class Work:
         self._recovery = recovery
         self._brokers = brokers
         self._clock = clock
+        self._executes_always = False
+        self._proved_ms = float("-inf")
 
     async def run(self, epoch: Epoch | None, able: Callable[[], None] = lambda: None) -> None:
         """Check the book, then work until cancelled; `able` is told when that begins.
@@ -63,8 +67,9 @@ class Work:
         lock and the intent's compare-and-set do. Raises Fenced when the epoch is over.
         """
         self.uncover()
-        if not await self.is_whole():
+        if not (self._was_proved() or await self.is_whole()):
             return
+        self._executes_always = epoch is None
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._tracker.run())
             loops.create_task(self._decider.run(epoch))
@@ -94,6 +99,22 @@ class Work:
     def abandon(self) -> None:
         """Start nothing more; what is being sent goes to its end."""
         self._executor.abandon()
+
+    async def proves_whole(self) -> bool:
+        """The same as `is_whole`, before control is taken. Who executes anyway has looked when it
+        began to; who does not looks now, while another leads, and not while nobody does."""
+        if self._executes_always:
+            return True
+        if not await self.is_whole():
+            return False
+        self._proved_ms = self._clock.boottime_ms()
+        return True
+
+    def _was_proved(self) -> bool:
+        """Whether the book was found whole for the takeover that begins this run."""
+        proved_ms, self._proved_ms = self._proved_ms, float("-inf")
+        is_fresh = self._clock.boottime_ms() - proved_ms < PROVED_FOR_MS
+        return is_fresh and self._state.loss is None
 
     async def is_whole(self) -> bool:
         """Whether the stored book keeps its promises; if not, nothing is executed (OPS-1)."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from onefill.core.control.succession import Heir
 from onefill.ports.lease import Holder
@@ -39,11 +40,25 @@ class Presence:
     executes: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namesake:
+    """Another process under the same name, whose session is there. heard_at: its last heartbeat."""
+
+    boot: UUID
+    heard_at: datetime
+
+
 class Peers(Protocol):
     """The registry of instances. Raises StoreUnavailable."""
 
     async def beat(self, holder: Holder, presence: Presence) -> None:
-        """Say that it lives, and how it is."""
+        """Say that it lives, and how it is. Raises NameTaken where a later process of this name
+        has told so, and its session is there."""
+        ...
+
+    async def namesake(self, me: Holder) -> Namesake | None:
+        """The process that last told of itself under my name, where its session shows that it is
+        still there; None where no sessions show that."""
         ...
 
     async def leave(self, holder: Holder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
@@ -10,8 +11,9 @@ from onefill.core.intent import IntentState
 from onefill.core.invariants import violations
 from onefill.core.orders.hearing import Fill
 from onefill.core.orders.reconcile import KnownOrder
+from onefill.core.position import Position
 from onefill.ports.recovery import Holdings
-from onefill.postgres.connection import Held
+from onefill.postgres.connection import Held, Row
 from onefill.postgres.rows import INTENT_READ, intent_of
 from onefill.postgres.trading.books import positions_by_id
 
@@ -58,20 +60,11 @@ class PostgresRecoveryStore:
             await snapshot.fetch("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             live = [row["position_id"] for row in await snapshot.fetch(_LIVE)]
             positions = await positions_by_id(snapshot, live)
-            intents = [intent_of(row) for row in await snapshot.fetch(_INTENTS, live)]
-            names = [intent.client_order_id for intent in intents]
-            rows = await snapshot.fetch(_FILLS, names)
-        fills = [
-            Fill(
-                client_order_id=ClientOrderId(row["client_order_id"]),
-                cumulative_quantity=row["cumulative_quantity"],
-                quantity=row["quantity"],
-                value=row["value"],
-                trade_ids=tuple(row["trade_ids"]),
-            )
-            for row in rows
-        ]
-        return [str(violation) for violation in violations(intents, positions, fills)]
+            intents = await snapshot.fetch(_INTENTS, live)
+            names = [row["client_order_id"] for row in intents]
+            fills = await snapshot.fetch(_FILLS, names)
+        # Beside the loop: a book of thousands of orders takes longer than a lease call may.
+        return await asyncio.to_thread(_broken, intents, positions, fills)
 
     async def holdings(self, broker: str, account: str) -> Holdings:
         """What our book says this account holds."""
@@ -116,3 +109,20 @@ class PostgresRecoveryStore:
     async def close(self) -> None:
         """Let the connection go."""
         await self._held.close()
+
+
+def _broken(
+    intents: Sequence[Row], positions: Sequence[Position], fills: Sequence[Row]
+) -> list[str]:
+    heard = [
+        Fill(
+            client_order_id=ClientOrderId(row["client_order_id"]),
+            cumulative_quantity=row["cumulative_quantity"],
+            quantity=row["quantity"],
+            value=row["value"],
+            trade_ids=tuple(row["trade_ids"]),
+        )
+        for row in fills
+    ]
+    found = violations([intent_of(row) for row in intents], positions, heard)
+    return [str(violation) for violation in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -46,7 +47,8 @@ class RedisRecoveryStore:
     async def broken_promises(self) -> Sequence[str]:
         """Every violated invariant of the positions that are not closed, in words."""
         positions, intents, fills = await self._book()
-        return [str(violation) for violation in violations(intents, positions, fills)]
+        found = await asyncio.to_thread(violations, intents, positions, fills)
+        return [str(violation) for violation in found]
 
     async def holdings(self, broker: str, account: str) -> Holdings:
         """What our book says this account holds."""

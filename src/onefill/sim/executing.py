@@ -219,7 +219,7 @@ def _takeover(shared: Shared, elector: Elector, work: Work) -> Takeover:
     state = shared.state
 
     async def prove() -> str | None:
-        return None if await work.is_whole() else "the stored book breaks its promises"
+        return None if await work.proves_whole() else "the stored book breaks its promises"
 
     return Takeover(
         me=shared.around.me,

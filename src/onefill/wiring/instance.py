@@ -32,6 +32,7 @@ from onefill.flow.spool import Spooling
 from onefill.node.coordination import NodeCoordination, Sources
 from onefill.node.instance import Executing, Instance, Parts
 from onefill.node.logs import LogContext, set_up_logs
+from onefill.node.namesake import outlived
 from onefill.node.pulse import Pulse
 from onefill.node.reconciling import Reconciling
 from onefill.node.safety import Safety
@@ -284,6 +285,7 @@ class _Builder:
 
     async def _prepare(self) -> None:
         await self.stores.prepare()
+        await outlived(partial(self.stores.instances.namesake, self.me), self.clock)
         await self.safety.look()
         if self.settings.role.takes_in:
             await self.stores.signal_log.identify()  # on the connection that webhooks wait for

@@ -103,7 +103,7 @@ def _takeover(given: Given, elector: Elector, work: Work) -> Takeover:
             return f"this instance may not send: {next(iter(state.refused.values()))}"
         if state.brokers_away:
             return f"this instance does not reach {', '.join(sorted(state.brokers_away))}"
-        if not await work.is_whole():
+        if not await work.proves_whole():
             return "the stored book breaks its promises; run `onefill doctor`"
         return None
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
+import uvloop
 
 from manual_clock import NOON, ManualClock
 from memory_signal_log import MemorySignalLog
@@ -22,10 +24,12 @@ from onefill.flow.intake import (
     RecentCommits,
     Taken,
 )
+from onefill.ports.clock import Clock, RealClock
 from onefill.ports.hints import Inbox
 from onefill.ports.intake import IntakeUnavailable
 from onefill.ports.metrics import Metrics
-from onefill.ports.signal_log import NewSignal
+from onefill.ports.signal_log import Logged, NewSignal, Unloggable
+from standstill import answered_in_a_socket
 from turns import settle, turn
 
 
@@ -46,9 +50,9 @@ class ToldGossip:
 class World:
     """An intake with its log, its clock and its inbox."""
 
-    def __init__(self) -> None:
-        self.log = MemorySignalLog()
-        self.clock = ManualClock()
+    def __init__(self, log: MemorySignalLog | None = None, clock: Clock | None = None) -> None:
+        self.log = log or MemorySignalLog()
+        self.clock = clock or ManualClock()
         self.lanes: Inbox[Lane] = Inbox()
         self.metrics = Metrics()
         self.gossip = ToldGossip()
@@ -227,6 +231,33 @@ async def test_a_hanging_store_is_not_waited_for_beyond_the_limit(world: World) 
     world.log.gate.set()
     assert not (await second).duplicate
     assert (await world.send(1)).duplicate
+
+
+class BesideAStall(MemorySignalLog):
+    """Its statement is answered at once, into a socket, while our own loop stands still."""
+
+    async def append(self, batch: Sequence[NewSignal]) -> Sequence[Logged | Unloggable]:
+        logged = await super().append(batch)
+        await answered_in_a_socket(stall_s=(ANSWER_WITHIN_MS + 200) / 1000)
+        return logged
+
+
+@pytest.mark.req("SIG-2")
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_commit_whose_answer_lies_in_the_socket_is_told_however_late_our_own_loop_is(
+    run: Callable[[Coroutine[Any, Any, None]], None],
+) -> None:
+    run(_log_beside_a_stall())
+
+
+async def _log_beside_a_stall() -> None:
+    world = World(log=BesideAStall(), clock=RealClock())
+    running = asyncio.create_task(world.intake.run())
+    await settle()
+    taken = await world.send(1)
+    assert not taken.duplicate
+    running.cancel()
+    await asyncio.wait({running})
 
 
 @pytest.mark.req("SIG-2")

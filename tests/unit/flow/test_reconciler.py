@@ -43,8 +43,13 @@ class Broker:
 
     name, account = "sim", "paper"
 
+    def __init__(self, *held: int) -> None:
+        self._held = list(held)
+
     async def positions(self) -> dict[str, Decimal]:
-        return {"ETHUSDT": Decimal(5)}
+        """What it holds at each look; the last one stays."""
+        held = self._held.pop(0) if len(self._held) > 1 else self._held[0]
+        return {"ETHUSDT": Decimal(held)} if held else {}
 
     async def open_orders(self) -> Sequence[OrderReport]:
         return ()
@@ -62,20 +67,38 @@ def order(n: int) -> OrderIntent:
     return replace(one, state=IntentState.ACKED, order=place)
 
 
+def reconciler(store: Store, broker: Broker) -> Reconciler:
+    one = cast("Any", store)
+    return Reconciler(
+        trading=one,
+        recovery=one,
+        brokers=[cast("Any", broker)],
+        deployment="tst",
+        tell=lambda _: None,
+        books_evidence=True,
+        adjust=cast("Any", None),
+        adjusts=True,
+    )
+
+
 @pytest.mark.req("ORD-9")
 @pytest.mark.parametrize(("count", "is_blamed"), [(WORKING_MAX - 1, True), (WORKING_MAX, False)])
 async def test_a_difference_that_an_order_not_looked_at_may_explain_is_no_difference_yet(
     count: int, is_blamed: bool
 ) -> None:
-    store = cast("Any", Store(count))
-    reconciler = Reconciler(
-        trading=store,
-        recovery=store,
-        brokers=[cast("Any", Broker())],
-        deployment="tst",
-        tell=lambda _: None,
-        books_evidence=True,
-        adjust=cast("Any", None),
-    )
-    result = await reconciler.run_once(None, "test")
+    result = await reconciler(Store(count), Broker(5)).run_once(None, "test")
     assert ["ETHUSDT" in finding.symbol for finding in result.findings] == [True] * is_blamed
+
+
+@pytest.mark.req("ORD-9")
+@pytest.mark.parametrize(
+    ("held", "is_blamed"),
+    [((5, 0), False), ((5, 3), False), ((5, 5), True), ((0, 5), False)],
+    ids=["traded back", "still trading", "stays", "came after"],
+)
+async def test_a_quantity_is_a_difference_only_when_two_comparisons_find_it(
+    held: tuple[int, ...], is_blamed: bool
+) -> None:
+    """As where what we hold went there and back while this process was paused in between."""
+    result = await reconciler(Store(0), Broker(*held)).run_once(None, "test")
+    assert [finding.theirs for finding in result.findings] == ["5"] * is_blamed

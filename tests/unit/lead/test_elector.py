@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import socket
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -21,11 +19,12 @@ from onefill.core.control.succession import Heir
 from onefill.core.errors import StoreUnavailable
 from onefill.core.ids import Epoch
 from onefill.lead.elector import Elector
-from onefill.lead.patience import answered
 from onefill.ports.clock import RealClock
 from onefill.ports.lease import LEADER, Holder
+from onefill.ports.patience import answered
 from onefill.ports.peers import Peer
 from onefill.ports.vigil import NoVigil
+from standstill import answered_in_a_socket
 from support import until
 from turns import turn
 
@@ -175,29 +174,6 @@ class BesideAStall(MemoryLeaseStore):
             self.stalls -= 1
             await answered_in_a_socket(stall_s=1.5 * TIMING.call_timeout_ms / 1000)
         return answer
-
-
-async def answered_in_a_socket(stall_s: float) -> None:
-    """Wait for a byte that comes while the loop, at other sockets, stands still for so long."""
-    loop = asyncio.get_running_loop()
-    (ours, theirs), (busy, other) = socket.socketpair(), socket.socketpair()
-    seen: asyncio.Future[None] = loop.create_future()
-
-    def stand_still() -> None:
-        loop.remove_reader(busy)
-        theirs.send(b"1")
-        over = time.monotonic() + stall_s
-        while time.monotonic() < over:
-            """As where the machine gives this process no time."""
-
-    with ours, theirs, busy, other:
-        loop.add_reader(ours, lambda: seen.done() or seen.set_result(None))
-        loop.add_reader(busy, stand_still)
-        other.send(b"1")
-        try:
-            await seen
-        finally:
-            loop.remove_reader(ours)
 
 
 @pytest.mark.req("CTL-3", "CTL-4")

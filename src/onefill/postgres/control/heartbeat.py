@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from onefill.core.control.succession import Heir
+from onefill.core.errors import NameTaken
 from onefill.ports.lease import Holder
-from onefill.ports.peers import Peer, Presence
+from onefill.ports.peers import Namesake, Peer, Presence
 from onefill.postgres.connection import Held, Row
 from onefill.postgres.control.vigil import session_has_ended
 
-_BEAT = """
+_BEAT = f"""
 INSERT INTO instance_metadata AS m (instance, boot, started_at, last_heartbeat, is_leader,
     leader_acquired_at, state, hostname, port, url, version, last_signal_processed,
     session_key, preferred, may_succeed, executes, may_send)
@@ -26,7 +27,10 @@ SET boot = EXCLUDED.boot, started_at = EXCLUDED.started_at,
     last_signal_processed = coalesce(EXCLUDED.last_signal_processed, m.last_signal_processed),
     session_key = EXCLUDED.session_key, preferred = EXCLUDED.preferred,
     may_succeed = EXCLUDED.may_succeed, executes = EXCLUDED.executes,
-    may_send = EXCLUDED.may_send"""
+    may_send = EXCLUDED.may_send
+WHERE m.boot = EXCLUDED.boot OR m.started_at <= EXCLUDED.started_at
+   OR m.session_key IS NULL OR {session_has_ended("m.session_key")}
+RETURNING instance"""
 # A session that ended tells of a death before the heartbeats do.
 _OTHERS = f"""
 SELECT instance, boot, preferred, may_succeed, may_send, url FROM instance_metadata
@@ -34,6 +38,10 @@ WHERE status = 'active' AND executes AND instance <> $1 AND state <> 'STOPPED'
   AND last_heartbeat > clock_timestamp() - $2 * interval '1 second'
   AND NOT {session_has_ended("session_key")}
 ORDER BY instance"""
+_NAMESAKE = f"""
+SELECT boot, last_heartbeat FROM instance_metadata
+WHERE instance = $1 AND boot <> $2 AND session_key IS NOT NULL
+  AND NOT {session_has_ended("session_key")}"""
 _LEAVE = """
 UPDATE instance_metadata SET is_leader = false, leader_acquired_at = NULL, state = 'STOPPED'
 WHERE instance = $1 AND boot = $2"""
@@ -54,7 +62,7 @@ class PostgresInstances:
 
     async def beat(self, holder: Holder, presence: Presence) -> None:
         """Say that it lives, and how it is: one round trip."""
-        await self._held.write(
+        told = await self._held.write(
             _BEAT,
             holder.instance,
             holder.boot,
@@ -72,6 +80,13 @@ class PostgresInstances:
             presence.executes,
             presence.heir.may_send,
         )
+        if not told:
+            raise NameTaken(instance=holder.instance)
+
+    async def namesake(self, me: Holder) -> Namesake | None:
+        """The process that last told of itself under my name, if its session is there."""
+        rows = await self._held.read(_NAMESAKE, me.instance, me.boot)
+        return Namesake(boot=rows[0]["boot"], heard_at=rows[0]["last_heartbeat"]) if rows else None
 
     async def others(self, me: Holder, timeout_s: float) -> list[Peer]:
         """Those besides me that live and could lead, by name."""

@@ -13,10 +13,17 @@ from onefill.postgres.connection import Held, Row
 from onefill.postgres.control.history import LeadershipHistory, began, ended
 from onefill.postgres.control.vigil import session_has_ended
 
+# No lease lasts as long as four minutes (CTL-4): one that seems to was granted before the server's
+# clock was set back, or by hand, and would keep everybody away for as long as that.
+_RUNS = (
+    "coalesce(lease_until BETWEEN clock_timestamp() "
+    "AND clock_timestamp() + interval '4 minutes', false)"
+)
+
 _READ = f"""
 SELECT epoch, holder, boot, barred, {session_has_ended("session_key")} AS has_died,
-       coalesce(extract(epoch FROM lease_until - clock_timestamp()) * 1000, 0)::float8
-           AS remaining_ms
+       CASE WHEN {_RUNS} THEN extract(epoch FROM lease_until - clock_timestamp()) * 1000
+            ELSE 0 END::float8 AS remaining_ms
 FROM leases WHERE resource = $1"""
 
 # The moment of a change is taken once for all that it writes, and beside the row itself: so it is
@@ -50,7 +57,7 @@ FROM (SELECT (extract(epoch FROM moment) * 1000000)::bigint AS epoch, moment FRO
 ON CONFLICT (resource) DO NOTHING RETURNING epoch"""
 
 _POLICY = f"""resource = $1 AND epoch = $2 AND (
-    holder IS NULL OR lease_until < clock_timestamp() OR (holder = $3 AND boot <> $4)
+    holder IS NULL OR NOT {_RUNS} OR (holder = $3 AND boot <> $4)
     OR {session_has_ended("session_key")})"""
 _AT_ANY_COST = "resource = $1 AND epoch = $2 AND (holder, boot) IS DISTINCT FROM ($3, $4)"
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from onefill.ports.lease import Holder
-from onefill.ports.peers import Peer, Presence
+from onefill.ports.peers import Namesake, Peer, Presence
 from onefill.redis.authority import Changes, RedisAuthority
 from onefill.redis.documents import body_of
 from onefill.redis.keys import INSTANCES
@@ -54,6 +54,10 @@ class RedisInstances:
             presence=presence,
         )
         await self._write(heard)
+
+    async def namesake(self, me: Holder) -> Namesake | None:
+        """Nothing here shows that a process is still there."""
+        return None
 
     async def others(self, me: Holder, timeout_s: float) -> Sequence[Peer]:
         """Those besides me that live and could lead, by name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from onefill.core.errors import StoreUnavailable
@@ -27,15 +27,21 @@ async def answered(call: Awaitable[T], within_s: float) -> T:
     asking.add_done_callback(_heard)
     try:
         await asyncio.wait({asking}, timeout=within_s)
-        for _ in range(LAST_TURNS):
-            if asking.done():
-                break
-            await asyncio.sleep(0)
+        await caught_up(asking.done)
         if not asking.done():
-            raise StoreUnavailable("the lease store did not answer in time")
+            raise StoreUnavailable("the store did not answer in time")
         return asking.result()
     finally:
         await _ended(asking)
+
+
+async def caught_up(is_done: Callable[[], bool]) -> None:
+    """Let a loop that is late read what has come meanwhile, before anybody is told that it is too
+    late: until it is done, and for a few turns at the most."""
+    for _ in range(LAST_TURNS):
+        if is_done():
+            return
+        await asyncio.sleep(0)
 
 
 async def _ended(asking: asyncio.Future[Any]) -> None:
