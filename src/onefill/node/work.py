@@ -57,7 +57,7 @@ class Work:
         self._recovery = recovery
         self._brokers = brokers
         self._clock = clock
-        self._executes_always = False
+        self._executes_always = self._is_halted = False
         self._proved_ms = float("-inf")
 
     async def run(self, epoch: Epoch | None, able: Callable[[], None] = lambda: None) -> None:
@@ -68,6 +68,7 @@ class Work:
         """
         self.uncover()
         if not (self._was_proved() or await self.is_whole()):
+            self._is_halted = epoch is None
             return
         self._executes_always = epoch is None
         async with asyncio.TaskGroup() as loops:
@@ -101,11 +102,12 @@ class Work:
         self._executor.abandon()
 
     async def proves_whole(self) -> bool:
-        """The same as `is_whole`, before control is taken. Who executes anyway has looked when it
-        began to; who does not looks now, while another leads, and not while nobody does."""
+        """The same as `is_whole`, before control is taken. Who executes anyway looked when it was
+        started, once: what it found broken then it doesn't execute before it is started again.
+        Who does not looks now, while another leads, and not while nobody does."""
         if self._executes_always:
             return True
-        if not await self.is_whole():
+        if self._is_halted or not await self.is_whole():
             return False
         self._proved_ms = self._clock.boottime_ms()
         return True

@@ -104,7 +104,7 @@ def _takeover(given: Given, elector: Elector, work: Work) -> Takeover:
         if state.brokers_away:
             return f"this instance does not reach {', '.join(sorted(state.brokers_away))}"
         if not await work.proves_whole():
-            return "the stored book breaks its promises; run `onefill doctor`"
+            return "the stored book breaks its promises; see `onefill doctor`, then start it again"
         return None
 
     return Takeover(
