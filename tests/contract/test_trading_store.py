@@ -157,6 +157,18 @@ async def test_new_exposure_waits_while_its_lane_has_an_order_in_doubt(desk: Des
     assert await desk.store.unresolved(9) == []
 
 
+@pytest.mark.req("ORD-7", "ORD-8")
+async def test_two_in_doubt_in_one_lane_do_not_wait_for_each_other(desk: Desk) -> None:
+    pair = [await desk.order("SIM001", "1"), await desk.order("SIM001", "2")]
+    assert await desk.claim(*pair) == ["claimed"] * 2
+    unheard = Unknown(detail="timed out")
+    lost = [Told(client_order_id=i.client_order_id, attempt=1, word=unheard) for i in pair]
+    await desk.store.settle(lost, settle)
+    for intent in pair:
+        claim = replace(claim_of(intent, await desk.store.now(), attempt=2), resend=True)
+        assert await desk.store.claim(desk.epoch, [claim]) == {intent.client_order_id: "claimed"}
+
+
 @pytest.mark.req("ORD-3")
 async def test_an_attempt_that_failed_for_certain_may_be_made_again(desk: Desk) -> None:
     intent = await desk.sent()

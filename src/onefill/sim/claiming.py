@@ -62,15 +62,15 @@ def _verdict(session: Session, claim: Claim, claimant: Claimant) -> str:
     before = tables.intents[intent.after] if intent.after is not None else None
     if before is not None and before.state not in ACCOMPLISHED:
         return WAITING
-    if intent.adds_exposure and claimant.minds_doubt and is_doubtful(tables, intent, now):
+    if intent.adds_exposure and tables.lanes[intent.lane].blocked is not None:
         return WAITING
+    if intent.adds_exposure and claimant.minds_doubt and not claim.resend:
+        return WAITING if _is_doubtful(tables, intent, now) else CLAIMED
     return CLAIMED
 
 
-def is_doubtful(tables: Tables, intent: OrderIntent, now: datetime) -> bool:
-    """Whether new exposure must wait here (ORD-8)."""
-    if tables.lanes[intent.lane].blocked is not None:
-        return True
+def _is_doubtful(tables: Tables, intent: OrderIntent, now: datetime) -> bool:
+    """Whether new exposure must wait here for another action's order in doubt (ORD-8)."""
     others = (i for i in tables.live_intents() if i.lane == intent.lane)
     return any(other.source != intent.source and other.is_unresolved(now) for other in others)
 

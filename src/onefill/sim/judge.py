@@ -77,7 +77,7 @@ class Judge:
         for intent in changes.intents:
             was = before.get(intent.client_order_id, intent)
             self._tell(session, was, intent)
-            if intent.state is IntentState.SENDING and was.state is not IntentState.SENDING:
+            if intent.state is IntentState.SENDING and was.state is IntentState.NEW:
                 self._judge_claim(session, intent)
         for intent in changes.new_intents:
             self._note(session.holder.instance, f"{_name(intent)} is new: {_order(intent)}")

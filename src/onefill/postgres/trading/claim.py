@@ -36,8 +36,9 @@ LIMITED, THROTTLED, SHUT = "limited", "throttled", "shut"
 _log = logging.getLogger(__name__)
 
 # Plain reads are enough: valid_until never changes, FILLED is final, and the compare-and-set
-# judges the rest. `doubtful`: new exposure waits while its lane is blocked or has another
-# action's order in doubt (ORD-8); completing a started action, of the same source, does not.
+# judges the rest. `blocked`, `doubtful`: new exposure waits while its lane is blocked, or has
+# another action's order in doubt (ORD-8); completing a started action, of the same source, does
+# not, nor does what is sent again: two in doubt in one lane would wait for each other.
 _LOOK = f"""
 SELECT i.client_order_id, i.lane, i.state, i.attempt, i.adds_exposure, clock_timestamp() AS now,
        i.instrument, i.verb, i.position_id IS NOT NULL AND EXISTS (
@@ -45,11 +46,12 @@ SELECT i.client_order_id, i.lane, i.state, i.attempt, i.adds_exposure, clock_tim
            WHERE p.portfolio = i.portfolio AND p.time_basis = 'now') AS keeps_hours,
        i.valid_until < clock_timestamp() AS is_late,
        i.after IS NULL OR before.state IN ('FILLED', 'DONE') AS is_ready,
-       i.adds_exposure AND (l.blocked IS NOT NULL OR EXISTS (
+       i.adds_exposure AND l.blocked IS NOT NULL AS is_blocked,
+       i.adds_exposure AND EXISTS (
            SELECT FROM order_intents d
            WHERE d.lane = i.lane AND d.source <> i.source
              AND d.state IN ('IN_DOUBT', 'QUARANTINED', 'SENDING')
-             AND (d.state <> 'SENDING' OR d.send_by < clock_timestamp()))) AS is_doubtful,
+             AND (d.state <> 'SENDING' OR d.send_by < clock_timestamp())) AS is_doubtful,
        CASE WHEN i.adds_exposure THEN {is_on(TRADING_PAUSED)}
             ELSE {is_on(EXITS_PAUSED)} END AS is_paused,
        EXISTS (SELECT FROM authority_losses WHERE ended_at IS NULL) AS is_safe
@@ -204,8 +206,10 @@ def _verdict(claim: Claim, seen: Row | None, door: Door) -> str:
         return SHUT
     if seen["is_paused"]:
         return PAUSED
+    if seen["is_blocked"] or not seen["is_ready"]:
+        return WAITING
     # SAFE: only what was looked up, where a repeat can't double it, may be sent.
-    if seen["is_doubtful"] or not seen["is_ready"] or (seen["is_safe"] and not claim.resend):
+    if not claim.resend and (seen["is_doubtful"] or seen["is_safe"]):
         return WAITING
     return CLAIMED
 

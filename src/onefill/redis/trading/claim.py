@@ -115,7 +115,7 @@ def _verdict(claim: Claim, seen: Snapshot) -> str:
         return WAITING if claim.resend else EXPIRED
     if seen.paused if intent.adds_exposure else seen.exits_paused:
         return PAUSED
-    if not _is_ready(intent, seen) or (intent.adds_exposure and _is_doubtful(intent, seen)):
+    if not _is_ready(intent, seen) or (intent.adds_exposure and _waits(claim, intent, seen)):
         return WAITING
     return CLAIMED
 
@@ -125,12 +125,13 @@ def _is_ready(intent: OrderIntent, seen: Snapshot) -> bool:
     return intent.after is None or (before is not None and before.intent.state in ACCOMPLISHED)
 
 
-def _is_doubtful(intent: OrderIntent, seen: Snapshot) -> bool:
-    """New exposure waits while its lane is blocked, or has another action in doubt (ORD-8)."""
+def _waits(claim: Claim, intent: OrderIntent, seen: Snapshot) -> bool:
+    """New exposure waits while its lane is blocked, or has another action in doubt (ORD-8). What is
+    sent again is not new: two in doubt in one lane would wait for each other."""
     if seen.lanes[intent.lane].blocked is not None:
         return True
     others = (kept.intent for kept in seen.intents.values())
-    return any(
+    return not claim.resend and any(
         other.lane == intent.lane
         and other.source != intent.source
         and other.is_unresolved(seen.now)
