@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -155,6 +156,18 @@ async def test_new_exposure_waits_while_its_lane_has_an_order_in_doubt(desk: Des
     await desk.store.settle([filled(first)], settle)
     assert await desk.claim(second) == ["claimed"]
     assert await desk.store.unresolved(9) == []
+
+
+@pytest.mark.req("ORD-3", "ORD-1")
+async def test_an_attempt_is_ones_own_only_with_the_moment_at_which_it_was_signed(
+    desk: Desk,
+) -> None:
+    intent, now = await desk.order(), await desk.store.now()
+    claim = claim_of(intent, now)
+    assert await desk.store.claim(desk.epoch, [claim]) == {intent.client_order_id: "claimed"}
+    assert await desk.store.claimed_by_me([claim]) == {intent.client_order_id}
+    again = claim_of(intent, now + timedelta(milliseconds=1))
+    assert await desk.store.claimed_by_me([again]) == set()
 
 
 @pytest.mark.req("ORD-7", "ORD-8")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -19,12 +20,14 @@ from onefill.ports.claims import claim_of
 from onefill.ports.clock import Clock
 from onefill.ports.hints import Inbox
 from onefill.ports.rates import RateStore, urgently
-from onefill.ports.trading import TradingStore
+from onefill.ports.trading import Claim, TradingStore
 
 SWEEP_EVERY_MS = 1000
 INTENTS_A_SWEEP = 1024
 MAKERS_OWN_MS = 500
 """Where all execute, an intent is left to the instance that made it for so long."""
+WINS_KEPT = 16_384
+"""Many times more than are claimed while an intent that was read before is on its way here."""
 
 log = structlog.get_logger()
 
@@ -72,6 +75,7 @@ class Executor:
         self._todo: Inbox[ClientOrderId] = Inbox()
         self._held: dict[ClientOrderId, list[OrderIntent]] = {}
         self._ready: dict[ClientOrderId, Prepared] = {}
+        self._won: OrderedDict[tuple[ClientOrderId, int], None] = OrderedDict()
         self._claimable: Inbox[ClientOrderId] = Inbox()
         self._preparing: set[asyncio.Task[None]] = set()
         self._claiming: set[asyncio.Task[None]] = set()
@@ -223,7 +227,9 @@ class Executor:
                 log.error("executor.no_broker", broker=intent.order.broker)
             else:
                 with urgently(_urgency_of(intent)):
-                    prepared = await broker.prepare(await self._priced(intent))
+                    signed = await broker.prepare(await self._priced(intent))
+                if intent.client_order_id not in self._ready:  # offered twice, it is ready once
+                    prepared = signed
         except OnefillError as error:
             # Nothing was claimed, so nothing is in doubt: the sweep brings it again.
             log.warning("executor.not_prepared", intent=intent.client_order_id, error=str(error))
@@ -268,6 +274,7 @@ class Executor:
         try:
             if self._is_open:
                 mine = await self._claim(epoch, group)
+                self._note_won((name, group[name].attempt) for name in mine)
         finally:
             for name, prepared in group.items():
                 self._ready.pop(name, None)
@@ -283,11 +290,24 @@ class Executor:
         try:
             answers = await self._store.claim(epoch, claims)
         except CommitUnknown:
-            return await self._store.claimed_by_me(claims)
+            return await self._claimed_unheard(claims, group)
         shut = [name for name, answer in answers.items() if answer == "shut"]
         if shut and self._lanes is not None:  # the lane ends what is not sent any more
             self._lanes.add([group[name].intent.lane for name in shut])
         return {name for name, answer in answers.items() if answer == "claimed"}
+
+    async def _claimed_unheard(
+        self, claims: Sequence[Claim], group: Mapping[ClientOrderId, Prepared]
+    ) -> set[ClientOrderId]:
+        """What a commit of unknown outcome has claimed, without what was won, and sent, before: an
+        intent that was read before its claim may come here again after it."""
+        mine = await self._store.claimed_by_me(claims)
+        return {name for name in mine if (name, group[name].attempt) not in self._won}
+
+    def _note_won(self, attempts: Iterable[tuple[ClientOrderId, int]]) -> None:
+        self._won.update(dict.fromkeys(attempts))
+        while len(self._won) > WINS_KEPT:
+            self._won.popitem(last=False)
 
     # Claimed: to the end in any case -----------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from onefill.core.errors import CommitUnknown
 from onefill.core.ids import ClientOrderId, Epoch
 from onefill.core.intent import IntentState, OrderIntent
 from onefill.core.orders.settlement import Told
@@ -58,6 +59,31 @@ class Venue(ClassA):
     async def send(self, prepared: Prepared) -> object:  # type: ignore[override]
         self.sent.append(prepared.intent.client_order_id)
         return await super().send(prepared)
+
+
+class StaleStore(SlowStore):
+    """Its sweep shows for ever what it read before the claim; each second commit is of unknown
+    outcome, and any attempt of this process counts as its own."""
+
+    def __init__(self, intent: OrderIntent) -> None:
+        super().__init__()
+        self.stale: list[OrderIntent] = [intent]
+        self.asked = 0
+
+    async def claimable(self, limit: int, *, aged_ms: int = 0) -> Sequence[OrderIntent]:
+        return self.stale
+
+    async def claim(
+        self, epoch: Epoch | None, claims: Sequence[Claim]
+    ) -> Mapping[ClientOrderId, str]:
+        if self.committed:
+            raise CommitUnknown
+        self.may_answer.set()
+        return await super().claim(epoch, claims)
+
+    async def claimed_by_me(self, claims: Sequence[Claim]) -> set[ClientOrderId]:
+        self.asked += 1
+        return {claim.client_order_id for claim in claims}
 
 
 def executor_of(store: SlowStore, venue: Venue, told: list[Told]) -> Executor:
@@ -115,3 +141,20 @@ async def test_nothing_is_claimed_once_it_is_abandoned_until_it_runs_again() -> 
     await until(lambda: told)
     assert venue.sent == ["two"]
     running.cancel()
+
+
+@pytest.mark.req("ORD-1", "ORD-3", "Q-1")
+async def test_what_was_sent_is_not_sent_again_where_it_comes_again_and_a_commit_is_unknown() -> (
+    None
+):
+    store, venue, told = StaleStore(new("one")), Venue(), list[Told]()
+    executor = executor_of(store, venue, told)
+    running = asyncio.create_task(executor.run(None))
+    await until(lambda: venue.sent)
+    executor.offer(store.stale)
+    await until(lambda: store.asked)
+    await settle()
+    assert venue.sent == ["one"]
+    running.cancel()
+    await asyncio.wait({running})
+    await executor.drained()

@@ -109,11 +109,14 @@ attempts AS (
            signed_at, expires_at, send_by, request_hash FROM claimed)
 SELECT client_order_id, signal_id FROM claimed"""
 
+# Signed at that moment, too: an intent that was read before its claim may have been prepared again
+# after it, and its first bytes are on their way.
 _MINE = """
 SELECT a.client_order_id FROM order_attempts a
-JOIN unnest($1::text[], $2::integer[]) AS asked (client_order_id, attempt)
-    USING (client_order_id, attempt)
-WHERE a.boot = $3"""
+JOIN unnest($1::text[], $2::integer[], $3::timestamptz[], $4::bytea[])
+    AS asked (client_order_id, attempt, signed_at, request_hash)
+    USING (client_order_id, attempt, signed_at, request_hash)
+WHERE a.boot = $5"""
 
 _LOCK_LANES = "SELECT FROM lanes WHERE lane = ANY($1) ORDER BY lane FOR NO KEY UPDATE"
 
@@ -184,10 +187,11 @@ async def claim_group(
 
 
 async def mine(held: Held, claims: Sequence[Claim], me: Holder) -> set[ClientOrderId]:
-    """Which of these attempts this very process has committed."""
+    """Which of these attempts this very process has committed, with these very bytes."""
     names = [claim.client_order_id for claim in claims]
     attempts = [claim.attempt for claim in claims]
-    rows = await held.read(_MINE, names, attempts, me.boot)
+    signed, hashes = [c.signed_at for c in claims], [c.request_hash for c in claims]
+    rows = await held.read(_MINE, names, attempts, signed, hashes, me.boot)
     return {ClientOrderId(row["client_order_id"]) for row in rows}
 
 
