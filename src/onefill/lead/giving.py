@@ -103,7 +103,7 @@ class Giving:
             if epoch is None:
                 return Released.NOT_HELD
             others = await self._others()
-            heir = await self._heir(others, or_silent=into_nothing)
+            heir = await self._heir(others)
             if heir is None and not into_nothing:
                 return Released.SILENT if others else Released.ALONE
             if self._elector.epoch != epoch:
@@ -117,9 +117,10 @@ class Giving:
             done = await self._transfer(epoch, heir, reason)
             return Released.HANDED_OVER if done else Released.FAILED
 
-    async def _heir(self, others: Sequence[Peer], *, or_silent: bool) -> Holder | None:
+    async def _heir(self, others: Sequence[Peer]) -> Holder | None:
         """The best of those that answer, asked while we still act: who was killed or paused a
-        moment ago would leave a lease's time of nobody. or_silent: else the best of the others."""
+        moment ago would leave a lease's time of nobody. None where nobody answers: a lease that is
+        nobody's is free at once for whoever lives."""
         best = _best(others)
         if best is None or not self._roll_call.is_possible:
             return best
@@ -127,9 +128,7 @@ class Giving:
         if best.instance in present:
             return best
         log.warning("release.silent", instance=best.instance, answered=sorted(present))
-        others = await self._others()
-        heir = _best([one for one in others if one.holder.instance in present])
-        return heir or (_best(others) if or_silent else None)
+        return _best([one for one in await self._others() if one.holder.instance in present])
 
     async def _answer(self, epoch: Epoch) -> None:
         try:
