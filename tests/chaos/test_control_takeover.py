@@ -114,6 +114,19 @@ async def test_release_hands_over_and_a_lone_instance_needs_a_yes(
 
 
 @pytest.mark.req("CTL-14", "CTL-11")
+async def test_where_nobody_answers_control_is_released_into_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, tmp_path) as here:
+        await here.run("prod", "dev")
+        await here.until_active("prod")
+        here["dev"].pause()
+        assert (await here.ask("prod", "/api/ginie/release-control", {"yes": True}))[0] == 200
+        (lease,) = await here.rows("SELECT holder FROM leases WHERE resource = 'leader'")
+        assert lease["holder"] != "dev"
+
+
+@pytest.mark.req("CTL-14", "CTL-11")
 async def test_control_is_released_to_one_that_answers_never_to_one_that_is_paused(
     database_url: str, tmp_path: Path
 ) -> None:
